@@ -1,0 +1,122 @@
+# jobberd: everything is built below build/. `make help` lists the targets.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+DESTDIR ?=
+BUILD ?= build
+
+CC ?= cc
+CSTD := -std=gnu11
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wformat=2 -Wno-format-nonliteral
+OPTIMIZE ?= -O2 -g
+HARDEN := -fstack-protector-strong -fPIE
+ALL_CFLAGS := $(CSTD) $(WARNINGS) $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(CFLAGS)
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude -DJOBBERD_VERSION='"$(VERSION)"' \
+	-DJOBBERD_LIBEXEC='"$(PREFIX)/libexec/jobberd"' $(CPPFLAGS)
+ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
+LIBS := -lsqlite3 -ljansson -lbsd -lm
+ifdef CI
+ALL_CFLAGS += -Werror
+endif
+
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/migrations.o
+LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
+SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+UNIT_TESTS := $(sort $(wildcard tests/unit/*/test_*.c))
+SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.c))
+TESTS := $(UNIT_TESTS) $(SYSTEM_TESTS)
+ifdef T
+TESTS := $(filter %/test_$(T:test_%=%).c,$(TESTS))
+endif
+TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
+BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+
+.PHONY: all run check asan valgrind lint format bench install help clean packages
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/jobberd ## build the program
+
+packages:
+	@tests/packages
+
+run: packages ## build, then do the main job on real input (what is missing is installed)
+	@$(MAKE) --no-print-directory all
+	@tests/run-demo $(BUILD)/jobberd $(BUILD)/run
+
+check: packages ## build and pass all tests; T=name runs one test file
+	@$(MAKE) --no-print-directory check-built
+
+.PHONY: check-built
+check-built: $(BUILD)/jobberd $(TEST_PROGRAMS)
+	@JOBBERD=$(abspath $(BUILD)/jobberd) tests/run $(TEST_PROGRAMS)
+
+asan: packages ## the same with address and undefined behaviour sanitizers
+	@ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:exitcode=99 UBSAN_OPTIONS=halt_on_error=1 \
+	$(MAKE) --no-print-directory BUILD=build/asan OPTIMIZE='-O1 -g -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=address,undefined' CPPFLAGS=-DSANITIZED check-built
+
+valgrind: packages ## unit tests under valgrind
+	@$(MAKE) --no-print-directory all
+	@WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
+	$(MAKE) --no-print-directory TESTS="$(UNIT_TESTS)" check-built
+
+lint: packages ## house rules, static analysis, man pages, formatting
+	@tests/lint
+
+format: ## let clang-format lay out the code
+	@clang-format -i $(SOURCES) $(wildcard src/*/*.h tests/*/*.[ch] tests/*/*/*.[ch])
+
+bench: packages $(BENCHES) ## measure against bare loops in the same run
+	@$(MAKE) --no-print-directory all
+	@tests/bench/run $(BUILD)
+
+help: ## print this list
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+clean: ## remove what was built
+	rm -rf build
+
+$(BUILD)/jobberd: $(OBJECTS)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
+	@mkdir -p $(@D)
+	migrations/embed migrations/*.sql > $@
+
+$(BUILD)/migrations.o: $(BUILD)/migrations.c
+	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(LIBRARY)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+install: all ## install below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/jobberd
+	install -m 755 $(BUILD)/jobberd $(DESTDIR)$(PREFIX)/bin/jobberd
+	for page in man/*.[1-8]; do \
+		section=$${page##*.}; \
+		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
+		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/; \
+	done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
+	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/jobberd.service
+	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd-user.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
+
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d)

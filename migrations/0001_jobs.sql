@@ -1,0 +1,335 @@
+-- The first schema: jobs, their attempts, and the history.
+--
+-- All times (…_at) are milliseconds since 1970-01-01 UTC; durations end in _ms. What the
+-- columns mean and which of them may be written from outside: jobberd-db(5).
+
+-- One row. is_writing is 1 only inside a transaction of jobberd itself, so that nobody
+-- else ever sees it set: the guards below let jobberd pass and stop others. (2 is set by
+-- a trigger that repairs what a foreign writer asked for.) token names the last
+-- transaction, so that one whose COMMIT failed can be looked for after a reopen.
+CREATE TABLE writer (
+  id         INTEGER PRIMARY KEY CHECK (id = 1),
+  is_writing INTEGER NOT NULL DEFAULT 0,
+  token      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO writer (id) VALUES (1);
+
+-- One row per life of a supervisor process.
+CREATE TABLE generations (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,
+  boot_id    TEXT NOT NULL,
+  pid        INTEGER NOT NULL,
+  version    TEXT NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at   INTEGER,
+  end_reason TEXT
+) STRICT;
+
+CREATE TABLE supervisors (
+  name         TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 128),
+  max_children INTEGER CHECK (max_children >= 0)   -- NULL: no limit
+) STRICT, WITHOUT ROWID;
+INSERT INTO supervisors VALUES ('serial', 1), ('servers', NULL);
+
+-- Environments are stored once: hash is FNV-1a (64 bits) of vars, vars a JSON object.
+CREATE TABLE environments (
+  id   INTEGER PRIMARY KEY,
+  hash INTEGER NOT NULL,
+  vars TEXT NOT NULL CHECK (json_valid(vars))
+) STRICT;
+CREATE INDEX environments_by_hash ON environments (hash);
+
+CREATE TABLE jobs (
+  id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
+  kind         TEXT CHECK (kind = 'command'),               -- NULL: command
+  status       TEXT NOT NULL DEFAULT 'new' CHECK (status IN
+                 ('new', 'running', 'errored', 'done', 'failed', 'cancelled')),
+  name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:-]*'
+                 AND length(name) <= 128),
+  type         TEXT CHECK (length(type) BETWEEN 1 AND 128),
+  supervisor   TEXT NOT NULL DEFAULT 'default',
+  priority     INTEGER NOT NULL DEFAULT 5 CHECK (priority BETWEEN 0 AND 9),
+  command      TEXT NOT NULL CHECK (json_valid(command) AND json_type(command) = 'array'
+                 AND json_array_length(command) > 0),
+  cwd          TEXT NOT NULL DEFAULT '/' CHECK (cwd GLOB '/*'),
+  environment  INTEGER REFERENCES environments (id),        -- NULL: the supervisor's basics
+  umask        INTEGER CHECK (umask BETWEEN 0 AND 511),     -- NULL: 18 (022)
+  stdin        TEXT CHECK (stdin GLOB '/*'),                -- NULL: /dev/null
+  max_retries  INTEGER DEFAULT 3 CHECK (max_retries >= 0),  -- NULL: without end
+  backoff      TEXT,                                        -- NULL: constant:5s
+  jitter       INTEGER CHECK (jitter BETWEEN 0 AND 100),
+  timeout_ms   INTEGER CHECK (timeout_ms > 0),
+  grace_ms     INTEGER CHECK (grace_ms >= 0),               -- NULL: 10000
+  max_output   INTEGER CHECK (max_output >= 65536),         -- NULL: 16 MiB
+  leave_children INTEGER CHECK (leave_children IN (0, 1)),
+  hold         TEXT CHECK (hold IN ('user', 'dependency')),
+  wake_at      INTEGER CHECK (wake_at >= 0),
+  wake_boot_ms INTEGER,                                     -- the same on the boot clock
+  wake_boot_id TEXT,                                        -- of this boot
+  failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
+  retries      INTEGER GENERATED ALWAYS AS (max(failures - 1, 0)) VIRTUAL,
+  progress     REAL CHECK (progress BETWEEN 0 AND 1),
+  progress_text TEXT,
+  result       TEXT CHECK (result IS NULL OR json_valid(result)),
+  reason       TEXT,                                        -- of an end without an attempt
+  detail       TEXT,
+  created_at   INTEGER NOT NULL
+                 DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
+  ended_at     INTEGER,
+  CHECK (ended_at IS NULL OR status IN ('done', 'failed', 'cancelled')),
+  CHECK ((wake_boot_ms IS NULL) = (wake_boot_id IS NULL)),
+  CHECK (wake_boot_ms IS NULL OR wake_at IS NOT NULL),
+  CHECK (hold IS NULL OR status IN ('new', 'errored', 'cancelled'))
+) STRICT;
+
+-- The hot paths. Ended jobs are in none of these, so history costs nothing.
+CREATE INDEX jobs_ready ON jobs (supervisor, priority, id)
+  WHERE status IN ('new', 'errored') AND hold IS NULL AND wake_at IS NULL;
+CREATE INDEX jobs_wake_boot ON jobs (wake_boot_ms)
+  WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored');
+CREATE INDEX jobs_wake_wall ON jobs (wake_at)
+  WHERE wake_at IS NOT NULL AND wake_boot_ms IS NULL AND status IN ('new', 'errored');
+CREATE UNIQUE INDEX jobs_live_name ON jobs (name)
+  WHERE name IS NOT NULL AND status IN ('new', 'running', 'errored');
+CREATE INDEX jobs_by_name ON jobs (name, id) WHERE name IS NOT NULL;
+CREATE INDEX jobs_live ON jobs (id) WHERE status IN ('new', 'running', 'errored');
+
+CREATE TABLE dependencies (
+  job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  on_id  INTEGER NOT NULL,
+  kind   TEXT NOT NULL CHECK (kind IN ('done', 'ended')),
+  PRIMARY KEY (job_id, on_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX dependencies_on ON dependencies (on_id);
+
+-- One row per run of a job as one process. Claimed (committed and handed to the keeper)
+-- while started_at is NULL, open while ended_at is NULL.
+CREATE TABLE attempts (
+  job_id       INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  attempt      INTEGER NOT NULL CHECK (attempt >= 1),
+  generation   INTEGER NOT NULL REFERENCES generations (id),
+  claimed_at   INTEGER NOT NULL,
+  started_at   INTEGER,
+  ended_at     INTEGER,
+  run_ms       INTEGER,           -- monotonic running time
+  pid          INTEGER,
+  pid_start    INTEGER,           -- start time in clock ticks since boot, while it runs
+  stop_reason  TEXT,              -- set before the process is ended by us
+  stop_at      INTEGER,
+  reason       TEXT,
+  exit_code    INTEGER CHECK (exit_code BETWEEN 0 AND 255),
+  signal       INTEGER,
+  core         INTEGER CHECK (core IN (0, 1)),
+  user_ms      INTEGER,
+  system_ms    INTEGER,
+  max_rss_kib  INTEGER,
+  output_bytes INTEGER,           -- written
+  output_left_out INTEGER,        -- of these, punched out of the middle
+  last_lines   TEXT,
+  children_killed INTEGER,        -- what it left running
+  PRIMARY KEY (job_id, attempt),
+  CHECK ((ended_at IS NULL) = (reason IS NULL)),
+  CHECK (exit_code IS NULL OR signal IS NULL),
+  CHECK (reason IS NULL OR reason NOT GLOB 'lost:*' OR (exit_code IS NULL AND signal IS NULL))
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX attempts_open ON attempts (job_id) WHERE ended_at IS NULL;
+
+-- What happened, append-only: started, completed, errored, retry failed, failed, …
+-- That a job was submitted is its created_at.
+CREATE TABLE events (
+  seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+  at      INTEGER NOT NULL,
+  job_id  INTEGER,
+  attempt INTEGER,
+  event   TEXT NOT NULL,
+  detail  TEXT
+) STRICT;
+CREATE INDEX events_of_job ON events (job_id) WHERE job_id IS NOT NULL;
+
+-- Which changes of status are legal, for everybody.
+CREATE TRIGGER jobs_status_legal BEFORE UPDATE OF status ON jobs
+WHEN OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN (
+  'new>running', 'new>errored', 'new>failed', 'new>cancelled',
+  'running>done', 'running>errored', 'running>failed', 'running>new', 'running>cancelled',
+  'errored>running', 'errored>failed', 'errored>cancelled',
+  'done>new', 'failed>new', 'cancelled>new')
+  AND (SELECT is_writing FROM writer) <> 2
+BEGIN SELECT RAISE(ABORT, 'this change of status is not legal'); END;
+
+-- What others may write: new jobs …
+CREATE TRIGGER jobs_insert_guard BEFORE INSERT ON jobs
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'a job with this id exists already')
+    WHERE EXISTS (SELECT 1 FROM jobs WHERE id = NEW.id);
+  SELECT RAISE(ABORT, 'already_started: a live job has this name')
+    WHERE EXISTS (SELECT 1 FROM jobs WHERE name = NEW.name AND name IS NOT NULL
+                  AND status IN ('new', 'running', 'errored'));
+  SELECT RAISE(ABORT, 'there is no supervisor of this name')
+    WHERE NOT EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.supervisor);
+  SELECT RAISE(ABORT, 'a new job has status new and nothing has happened to it yet')
+    WHERE NEW.status <> 'new' OR NEW.failures <> 0 OR NEW.ended_at IS NOT NULL
+       OR NEW.reason IS NOT NULL OR NEW.wake_boot_ms IS NOT NULL
+       OR NEW.hold = 'dependency' OR NEW.result IS NOT NULL OR NEW.progress IS NOT NULL;
+END;
+
+-- … and of an existing one: status to cancelled; while it waits also priority, wake_at,
+-- hold (user or NULL) and max_retries.
+CREATE TRIGGER jobs_update_guard BEFORE UPDATE ON jobs
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'only status, priority, wake_at, hold and max_retries may be updated')
+    WHERE NEW.id <> OLD.id OR NEW.kind IS NOT OLD.kind OR NEW.name IS NOT OLD.name
+       OR NEW.type IS NOT OLD.type OR NEW.supervisor <> OLD.supervisor
+       OR NEW.command <> OLD.command OR NEW.cwd <> OLD.cwd
+       OR NEW.environment IS NOT OLD.environment OR NEW.umask IS NOT OLD.umask
+       OR NEW.stdin IS NOT OLD.stdin OR NEW.backoff IS NOT OLD.backoff
+       OR NEW.jitter IS NOT OLD.jitter OR NEW.timeout_ms IS NOT OLD.timeout_ms
+       OR NEW.grace_ms IS NOT OLD.grace_ms OR NEW.max_output IS NOT OLD.max_output
+       OR NEW.leave_children IS NOT OLD.leave_children
+       OR NEW.failures <> OLD.failures OR NEW.progress IS NOT OLD.progress
+       OR NEW.progress_text IS NOT OLD.progress_text OR NEW.result IS NOT OLD.result
+       OR NEW.reason IS NOT OLD.reason OR NEW.detail IS NOT OLD.detail
+       OR NEW.created_at <> OLD.created_at OR NEW.ended_at IS NOT OLD.ended_at
+       OR NEW.wake_boot_ms IS NOT OLD.wake_boot_ms;
+  SELECT RAISE(ABORT, 'status may only be set to cancelled')
+    WHERE NEW.status <> OLD.status AND NEW.status <> 'cancelled';
+  SELECT RAISE(ABORT, 'this may only be updated while the job waits')
+    WHERE OLD.status NOT IN ('new', 'errored')
+      AND (NEW.priority <> OLD.priority OR NEW.wake_at IS NOT OLD.wake_at
+           OR NEW.hold IS NOT OLD.hold OR NEW.max_retries IS NOT OLD.max_retries);
+  SELECT RAISE(ABORT, 'hold may be set to user or NULL, and not while it waits for others')
+    WHERE NEW.hold IS NOT OLD.hold AND (NEW.hold = 'dependency' OR OLD.hold = 'dependency');
+END;
+
+-- A delay that was moved from outside counts by the wall clock from then on.
+CREATE TRIGGER jobs_wake_moved AFTER UPDATE OF wake_at ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.wake_boot_ms IS NOT NULL
+  AND NEW.wake_at IS NOT OLD.wake_at
+BEGIN
+  UPDATE writer SET is_writing = 2;
+  UPDATE jobs SET wake_boot_ms = NULL, wake_boot_id = NULL WHERE id = NEW.id;
+  UPDATE writer SET is_writing = 0;
+END;
+
+-- A cancel from outside: a waiting job has ended with it; one that has a process stays
+-- what it is, with the wish recorded, until jobberd has ended the process.
+CREATE TRIGGER jobs_cancelled_waiting AFTER UPDATE OF status ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'cancelled'
+  AND OLD.status <> 'cancelled'
+  AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = NEW.id AND ended_at IS NULL)
+BEGIN
+  UPDATE writer SET is_writing = 2;
+  UPDATE jobs SET reason = 'cancelled', hold = NULL, wake_at = NULL, wake_boot_ms = NULL,
+    wake_boot_id = NULL,
+    ended_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+    WHERE id = NEW.id;
+  INSERT INTO events (at, job_id, event)
+    VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, 'cancelled');
+  UPDATE writer SET is_writing = 0;
+END;
+CREATE TRIGGER jobs_cancelled_running AFTER UPDATE OF status ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'cancelled'
+  AND OLD.status <> 'cancelled'
+  AND EXISTS (SELECT 1 FROM attempts WHERE job_id = NEW.id AND ended_at IS NULL)
+BEGIN
+  UPDATE writer SET is_writing = 2;
+  UPDATE jobs SET status = OLD.status WHERE id = NEW.id;
+  UPDATE attempts SET stop_reason = coalesce(stop_reason, 'cancelled'),
+    stop_at = coalesce(stop_at,
+      CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
+    WHERE job_id = NEW.id AND ended_at IS NULL;
+  UPDATE writer SET is_writing = 0;
+END;
+
+-- Everything else is jobberd's own.
+CREATE TRIGGER jobs_delete_guard BEFORE DELETE ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND OLD.status IN ('new', 'running', 'errored')
+BEGIN SELECT RAISE(ABORT, 'this job is live: cancel it first'); END;
+CREATE TRIGGER attempts_insert_guard BEFORE INSERT ON attempts
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'attempts are written by jobberd'); END;
+CREATE TRIGGER attempts_update_guard BEFORE UPDATE ON attempts
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'attempts are written by jobberd'); END;
+CREATE TRIGGER attempts_delete_guard BEFORE DELETE ON attempts
+WHEN (SELECT is_writing FROM writer) = 0 AND OLD.ended_at IS NULL
+BEGIN SELECT RAISE(ABORT, 'this attempt has not ended'); END;
+CREATE TRIGGER events_insert_guard BEFORE INSERT ON events
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'events are written by jobberd'); END;
+CREATE TRIGGER events_update_guard BEFORE UPDATE ON events
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'events are history'); END;
+CREATE TRIGGER dependencies_insert_guard BEFORE INSERT ON dependencies
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'dependencies are given with submit --after'); END;
+CREATE TRIGGER environments_update_guard BEFORE UPDATE ON environments
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'environments are shared by jobs: insert another'); END;
+CREATE TRIGGER environments_delete_guard BEFORE DELETE ON environments
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'environments are shared by jobs'); END;
+CREATE TRIGGER supervisors_delete_guard BEFORE DELETE ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'this supervisor is built in'); END;
+
+-- For people. Times as text in UTC; the command as one line.
+CREATE VIEW job_list AS
+SELECT j.id, j.name, j.status, j.type, j.supervisor, j.priority,
+  (SELECT count(*) FROM attempts a WHERE a.job_id = j.id) AS tries,
+  j.max_retries + 1 AS max_tries, j.failures, j.retries, j.max_retries,
+  (SELECT group_concat(value, ' ') FROM json_each(j.command)) AS command, j.cwd,
+  coalesce(j.reason, (SELECT a.reason FROM attempts a
+    WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)) AS reason,
+  j.detail, j.progress, j.progress_text, j.result,
+  strftime('%Y-%m-%dT%H:%M:%fZ', j.created_at / 1000.0, 'unixepoch') AS created_at_text,
+  strftime('%Y-%m-%dT%H:%M:%fZ', j.wake_at / 1000.0, 'unixepoch') AS wake_at_text,
+  strftime('%Y-%m-%dT%H:%M:%fZ', j.ended_at / 1000.0, 'unixepoch') AS ended_at_text
+FROM jobs j;
+
+CREATE VIEW attempt_list AS
+SELECT job_id, attempt, generation, reason, exit_code, signal, core, pid, run_ms, user_ms,
+  system_ms, max_rss_kib, output_bytes, output_left_out, children_killed,
+  strftime('%Y-%m-%dT%H:%M:%fZ', claimed_at / 1000.0, 'unixepoch') AS claimed_at_text,
+  strftime('%Y-%m-%dT%H:%M:%fZ', started_at / 1000.0, 'unixepoch') AS started_at_text,
+  strftime('%Y-%m-%dT%H:%M:%fZ', ended_at / 1000.0, 'unixepoch') AS ended_at_text
+FROM attempts;
+
+CREATE VIEW event_list AS
+SELECT seq, strftime('%Y-%m-%dT%H:%M:%fZ', at / 1000.0, 'unixepoch') AS at_text,
+  job_id, attempt, event, detail
+FROM events;
+
+-- What each waiting job waits for: cause is claimed (it is being started), held,
+-- dependency, time or place; line is its place among the ready ones of its supervisor.
+CREATE VIEW waiting AS
+SELECT j.id AS job_id, j.status, j.supervisor,
+  CASE WHEN o.job_id IS NOT NULL THEN 'claimed'
+       WHEN j.hold = 'user' THEN 'held'
+       WHEN j.hold = 'dependency' THEN 'dependency'
+       WHEN j.wake_at IS NOT NULL THEN 'time'
+       ELSE 'place' END AS cause,
+  j.wake_at,
+  CASE WHEN j.hold = 'dependency' THEN
+    (SELECT group_concat(d.on_id) FROM dependencies d JOIN jobs b ON b.id = d.on_id
+      WHERE d.job_id = j.id AND b.status IN ('new', 'running', 'errored')) END AS waits_for,
+  CASE WHEN o.job_id IS NULL AND j.hold IS NULL AND j.wake_at IS NULL THEN
+    row_number() OVER (PARTITION BY j.supervisor,
+      o.job_id IS NULL AND j.hold IS NULL AND j.wake_at IS NULL
+      ORDER BY j.priority, j.id) END AS line
+FROM jobs j LEFT JOIN attempts o ON o.job_id = j.id AND o.ended_at IS NULL
+WHERE j.status IN ('new', 'running', 'errored') AND j.status <> 'running';
+
+-- Every supervisor with its counts, zeros included.
+CREATE VIEW supervisor_list AS
+SELECT s.name, s.max_children,
+  count(j.id) FILTER (WHERE j.status = 'running') AS running,
+  count(j.id) FILTER (WHERE j.status = 'new') AS new,
+  count(j.id) FILTER (WHERE j.status = 'errored') AS errored,
+  count(j.id) FILTER (WHERE j.status IN ('new', 'errored') AND j.hold IS NULL
+    AND j.wake_at IS NULL) AS ready,
+  count(j.id) FILTER (WHERE j.hold IS NOT NULL) AS held
+FROM supervisors s LEFT JOIN jobs j
+  ON j.supervisor = s.name AND j.status IN ('new', 'running', 'errored')
+GROUP BY s.name;

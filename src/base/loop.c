@@ -1,0 +1,312 @@
+/*
+ * loop: the one owner of epoll, signalfd and timerfd.
+ *
+ * With LOOP_BOOTTIME the timerfd is on CLOCK_REALTIME with CANCEL_ON_SET, re-expressed
+ * from the boot clock each time it is armed: it wakes a suspended machine's delays in
+ * time, and a step of the wall clock shows as ECANCELED.
+ */
+
+#include "base/loop.h"
+#include "base/clock.h"
+#include "base/xalloc.h"
+
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define BATCH 64
+
+struct loop_watch {
+	int fd;
+	bool is_removed;
+	void (*ready)(void *arg, uint32_t events);
+	void *arg;
+	struct loop_watch *next_removed;
+};
+
+struct loop {
+	int epoll_fd, timer_fd, signal_fd;
+	enum loop_clock clock;
+	bool is_stopped, is_again;
+	struct timers timers;
+	int64_t armed_at; /* what the timerfd stands at, -1 = nothing */
+	struct loop_watch *timer_watch, *signal_watch;
+	struct loop_watch *removed; /* freed at the end of the turn */
+	void (*received)(void *arg, int signal);
+	void *received_arg;
+	void (*turn_end)(void *arg);
+	void *turn_end_arg;
+	void (*stepped)(void *arg);
+	void *stepped_arg;
+};
+
+static int64_t
+now_ms(const struct loop *loop)
+{
+	return loop->clock == LOOP_MONOTONIC ? clock_mono().ms : clock_boot().ms;
+}
+
+static void
+timer_ready(void *arg, uint32_t events)
+{
+	struct loop *loop = arg;
+	uint64_t expirations;
+
+	(void)events;
+	loop->armed_at = -1;
+	if (read(loop->timer_fd, &expirations, sizeof(expirations)) == -1 &&
+	    errno == ECANCELED && loop->stepped != NULL)
+		loop->stepped(loop->stepped_arg);
+}
+
+static void
+signal_ready(void *arg, uint32_t events)
+{
+	struct loop *loop = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info))
+		loop->received(loop->received_arg, (int)info.ssi_signo);
+}
+
+struct loop *
+loop_new(enum loop_clock clock)
+{
+	struct loop *loop = xcalloc(1, sizeof(*loop));
+
+	loop->clock = clock;
+	loop->signal_fd = -1;
+	loop->armed_at = -1;
+	timers_init(&loop->timers);
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	loop->timer_fd =
+	    timerfd_create(clock == LOOP_MONOTONIC ? CLOCK_MONOTONIC : CLOCK_REALTIME,
+		TFD_CLOEXEC | TFD_NONBLOCK);
+	if (loop->epoll_fd == -1 || loop->timer_fd == -1)
+		goto failed;
+	loop->timer_watch = loop_add(loop, loop->timer_fd, EPOLLIN, timer_ready, loop);
+	if (loop->timer_watch == NULL)
+		goto failed;
+	return loop;
+failed:
+	loop_free(loop);
+	return NULL;
+}
+
+static void
+sweep(struct loop *loop)
+{
+	struct loop_watch *watch;
+
+	while ((watch = loop->removed) != NULL) {
+		loop->removed = watch->next_removed;
+		free(watch);
+	}
+}
+
+void
+loop_free(struct loop *loop)
+{
+	int saved = errno;
+
+	if (loop == NULL)
+		return;
+	loop_remove(loop, loop->timer_watch);
+	loop_remove(loop, loop->signal_watch);
+	sweep(loop);
+	timers_done(&loop->timers);
+	if (loop->signal_fd != -1)
+		close(loop->signal_fd);
+	if (loop->timer_fd != -1)
+		close(loop->timer_fd);
+	if (loop->epoll_fd != -1)
+		close(loop->epoll_fd);
+	free(loop);
+	errno = saved;
+}
+
+struct loop_watch *
+loop_add(struct loop *loop, int fd, uint32_t events,
+    void (*ready)(void *arg, uint32_t events), void *arg)
+{
+	struct loop_watch *watch = xcalloc(1, sizeof(*watch));
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+
+	watch->fd = fd;
+	watch->ready = ready;
+	watch->arg = arg;
+	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1) {
+		free(watch);
+		return NULL;
+	}
+	return watch;
+}
+
+void
+loop_change(struct loop *loop, struct loop_watch *watch, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = watch };
+
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
+}
+
+void
+loop_remove(struct loop *loop, struct loop_watch *watch)
+{
+	if (watch == NULL || watch->is_removed)
+		return;
+	epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch->is_removed = true;
+	watch->next_removed = loop->removed;
+	loop->removed = watch;
+}
+
+int
+loop_signals(struct loop *loop, const sigset_t *signals,
+    void (*received)(void *arg, int signal), void *arg)
+{
+	loop->received = received;
+	loop->received_arg = arg;
+	if (sigprocmask(SIG_BLOCK, signals, NULL) == -1)
+		return -1;
+	loop->signal_fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (loop->signal_fd == -1)
+		return -1;
+	loop->signal_watch = loop_add(loop, loop->signal_fd, EPOLLIN, signal_ready, loop);
+	return loop->signal_watch == NULL ? -1 : 0;
+}
+
+void
+loop_timer_set(struct loop *loop, struct timer *timer, int64_t delay_ms)
+{
+	timers_set(&loop->timers, timer, now_ms(loop) + (delay_ms > 0 ? delay_ms : 0));
+}
+
+void
+loop_timer_remove(struct loop *loop, struct timer *timer)
+{
+	timers_remove(&loop->timers, timer);
+}
+
+int64_t
+loop_timer_left(const struct loop *loop, const struct timer *timer)
+{
+	int64_t left;
+
+	if (!timer_is_set(timer))
+		return -1;
+	left = timer->at - now_ms(loop);
+	return left > 0 ? left : 0;
+}
+
+void
+loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg)
+{
+	loop->turn_end = end;
+	loop->turn_end_arg = arg;
+}
+
+void
+loop_on_clock_step(struct loop *loop, void (*stepped)(void *arg), void *arg)
+{
+	loop->stepped = stepped;
+	loop->stepped_arg = arg;
+}
+
+void
+loop_again(struct loop *loop)
+{
+	loop->is_again = true;
+}
+
+/*
+ * Let the timerfd stand at the earliest timer; one that is due already needs no system
+ * call. Even with no timer set a LOOP_BOOTTIME loop keeps it armed, far away, so that
+ * a step of the clock is told.
+ */
+static void
+arm(struct loop *loop)
+{
+	const struct timer *first = timers_first(&loop->timers);
+	struct itimerspec spec = { 0 };
+	int flags = TFD_TIMER_ABSTIME;
+	int64_t at = first != NULL ? first->at : INT64_MAX;
+
+	if (at == loop->armed_at || (first == NULL && loop->clock == LOOP_MONOTONIC &&
+					loop->armed_at == -1))
+		return;
+	loop->armed_at = at;
+	if (loop->clock == LOOP_BOOTTIME) {
+		flags |= TFD_TIMER_CANCEL_ON_SET;
+		at = first != NULL ? at + clock_wall().ms - clock_boot().ms
+				   : INT64_C(4102444800000); /* 2100 */
+	}
+	if (first != NULL || loop->clock == LOOP_BOOTTIME) {
+		spec.it_value.tv_sec = at / 1000;
+		spec.it_value.tv_nsec = at % 1000 * 1000000 + (at == 0);
+	}
+	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 && errno == ECANCELED)
+		loop->armed_at = -1;
+}
+
+static void
+fire_due(struct loop *loop)
+{
+	int64_t now = now_ms(loop);
+	struct timer *timer;
+
+	while ((timer = timers_first(&loop->timers)) != NULL && timer->at <= now) {
+		timers_remove(&loop->timers, timer);
+		timer->fire(timer->arg);
+	}
+}
+
+static int
+turn(struct loop *loop)
+{
+	struct epoll_event events[BATCH];
+	const struct timer *first;
+	int count, wait_ms;
+
+	arm(loop);
+	first = timers_first(&loop->timers);
+	wait_ms =
+	    loop->is_again || (first != NULL && first->at <= now_ms(loop)) ? 0 : -1;
+	loop->is_again = false;
+	count = epoll_wait(loop->epoll_fd, events, BATCH, wait_ms);
+	if (count == -1)
+		return errno == EINTR ? 0 : -1;
+	for (int i = 0; i < count; i++) {
+		struct loop_watch *watch = events[i].data.ptr;
+
+		if (!watch->is_removed)
+			watch->ready(watch->arg, events[i].events);
+	}
+	fire_due(loop);
+	if (loop->turn_end != NULL)
+		loop->turn_end(loop->turn_end_arg);
+	sweep(loop);
+	return 0;
+}
+
+int
+loop_run(struct loop *loop)
+{
+	loop->is_stopped = false;
+	while (!loop->is_stopped) {
+		if (turn(loop) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+void
+loop_stop(struct loop *loop)
+{
+	loop->is_stopped = true;
+}

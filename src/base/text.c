@@ -1,0 +1,360 @@
+/* text: parsing and formatting of durations, sizes, times and names. */
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define SECOND_MS INT64_C(1000)
+#define MINUTE_MS (60 * SECOND_MS)
+#define HOUR_MS (60 * MINUTE_MS)
+#define DAY_MS (24 * HOUR_MS)
+#define LONGEST_MS (36525 * DAY_MS)
+
+struct unit {
+	const char *name;
+	double factor;
+};
+
+/* The longer of two names with a common beginning comes first. */
+static const struct unit duration_units[] = {
+	{ "ms", 1 }, { "min", MINUTE_MS }, { "m", MINUTE_MS }, { "s", SECOND_MS },
+	{ "h", HOUR_MS }, { "d", DAY_MS }, { NULL, 0 },
+};
+
+static const struct unit size_units[] = {
+	{ "KiB", 1024.0 }, { "MiB", 1048576.0 }, { "GiB", 1073741824.0 },
+	{ "TiB", 1099511627776.0 }, { "kB", 1024.0 }, { "MB", 1048576.0 },
+	{ "GB", 1073741824.0 }, { "K", 1024.0 }, { "k", 1024.0 }, { "M", 1048576.0 },
+	{ "m", 1048576.0 }, { "G", 1073741824.0 }, { "g", 1073741824.0 },
+	{ "T", 1099511627776.0 }, { "B", 1.0 }, { NULL, 0 },
+};
+
+bool
+text_is_name(const char *text)
+{
+	size_t length;
+
+	if (!isascii(text[0]) || !(isalpha((unsigned char)text[0]) || text[0] == '_'))
+		return false;
+	for (length = 1; text[length] != '\0'; length++) {
+		if (!isascii(text[length]) || (!isalnum((unsigned char)text[length]) &&
+						  strchr("_.:-", text[length]) == NULL))
+			return false;
+	}
+	return length <= NAME_MAX_LENGTH;
+}
+
+int
+text_number(const char *text, int64_t least, int64_t most, int64_t *ret_number)
+{
+	char *end;
+	long long number;
+
+	if (!isdigit((unsigned char)text[0]) && text[0] != '-')
+		return -1;
+	errno = 0;
+	number = strtoll(text, &end, 10);
+	if (errno != 0 || *end != '\0' || end == text || number < least || number > most)
+		return -1;
+	*ret_number = number;
+	return 0;
+}
+
+/* Digits with at most one point; NULL if there is no number here. */
+static const char *
+read_number(const char *text, double *ret_number)
+{
+	double number = 0, place = 1;
+	bool has_digit = false, has_point = false;
+
+	for (; isdigit((unsigned char)*text) || (*text == '.' && !has_point); text++) {
+		if (*text == '.') {
+			has_point = true;
+			continue;
+		}
+		has_digit = true;
+		number = number * 10 + (*text - '0');
+		place *= has_point ? 10 : 1;
+	}
+	*ret_number = number / place;
+	return has_digit ? text : NULL;
+}
+
+static const struct unit *
+read_unit(const struct unit *units, const char *text)
+{
+	for (; units->name != NULL; units++) {
+		if (strncmp(text, units->name, strlen(units->name)) == 0)
+			return units;
+	}
+	return NULL;
+}
+
+static int
+read_quantity(const char *text, const struct unit *units, double bare_factor, double most,
+    int64_t *ret_value)
+{
+	double sum = 0, number;
+	const struct unit *unit;
+	const char *start = text;
+
+	if (*text == '\0')
+		return -1;
+	while (*text != '\0') {
+		const char *behind = read_number(text, &number);
+
+		if (behind == NULL)
+			return -1;
+		if (*behind == '\0' && text == start) {
+			sum = number * bare_factor;
+			break;
+		}
+		unit = read_unit(units, behind);
+		if (unit == NULL)
+			return -1;
+		sum += number * unit->factor;
+		text = behind + strlen(unit->name);
+	}
+	if (!(sum >= 0 && sum <= most))
+		return -1;
+	*ret_value = (int64_t)llround(sum);
+	return 0;
+}
+
+int
+text_duration(const char *text, int64_t *ret_ms)
+{
+	return read_quantity(text, duration_units, SECOND_MS, LONGEST_MS, ret_ms);
+}
+
+int
+text_size(const char *text, int64_t *ret_bytes)
+{
+	return read_quantity(text, size_units, 1, 4e18, ret_bytes);
+}
+
+/* "Z", "+HH:MM" or "-HH:MM" and the end. */
+static int
+read_offset(const char *text, int *ret_minutes)
+{
+	int hours, minutes, used = 0;
+
+	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
+		*ret_minutes = 0;
+		return 0;
+	}
+	if ((text[0] != '+' && text[0] != '-') ||
+	    sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
+	    text[6] != '\0' || hours > 23 || minutes > 59)
+		return -1;
+	*ret_minutes = (hours * 60 + minutes) * (text[0] == '-' ? -1 : 1);
+	return 0;
+}
+
+static bool
+is_sane(const struct tm *tm)
+{
+	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+
+	return tm->tm_mon >= 0 && tm->tm_mon < 12 && tm->tm_mday >= 1 &&
+	    tm->tm_mday <= days[tm->tm_mon] && tm->tm_hour >= 0 && tm->tm_hour < 24 &&
+	    tm->tm_min >= 0 && tm->tm_min < 60 && tm->tm_sec >= 0 && tm->tm_sec <= 60;
+}
+
+static int
+read_next_clock_time(const char *text, struct wall now, struct wall *ret_time)
+{
+	int hour, minute, used = 0;
+	time_t seconds = (time_t)(now.ms / 1000), then;
+	struct tm tm;
+
+	if (sscanf(text, "%2d:%2d%n", &hour, &minute, &used) != 2 || text[used] != '\0' ||
+	    hour > 23 || minute > 59 || hour < 0 || minute < 0)
+		return -1;
+	localtime_r(&seconds, &tm);
+	for (int day = 0; day < 2; day++) {
+		struct tm try = tm;
+
+		try.tm_mday += day;
+		try.tm_hour = hour;
+		try.tm_min = minute;
+		try.tm_sec = 0;
+		try.tm_isdst = -1;
+		then = mktime(&try);
+		if (then > seconds) {
+			ret_time->ms = (int64_t)then * 1000;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int
+text_time(const char *text, struct wall now, struct wall *ret_time)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	int used = 0, offset, fraction_ms = 0, length;
+	char separator;
+
+	if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		&separator, &tm.tm_hour, &tm.tm_min, &used) != 6)
+		return read_next_clock_time(text, now, ret_time);
+	text += used;
+	if (text[0] == ':' && sscanf(text, ":%2d%n", &tm.tm_sec, &length) == 1)
+		text += length;
+	if (text[0] == '.' && isdigit((unsigned char)text[1])) {
+		for (int place = 100; isdigit((unsigned char)*++text); place /= 10)
+			fraction_ms += (*text - '0') * place;
+	}
+	tm.tm_year -= 1900;
+	tm.tm_mon -= 1;
+	if (!is_sane(&tm) || tm.tm_year < 70 || strchr("Tt ", separator) == NULL)
+		return -1;
+	if (text[0] == '\0')
+		ret_time->ms = (int64_t)mktime(&tm) * 1000 + fraction_ms;
+	else if (read_offset(text, &offset) == 0)
+		ret_time->ms = ((int64_t)timegm(&tm) - offset * 60) * 1000 + fraction_ms;
+	else
+		return -1;
+	return 0;
+}
+
+const char *
+text_format_duration(char *buffer, size_t size, int64_t ms)
+{
+	if (ms < 10 * SECOND_MS)
+		snprintf(buffer, size, "%.1f s", (double)ms / 1000);
+	else if (ms < 2 * MINUTE_MS)
+		snprintf(buffer, size, "%" PRId64 " s", ms / SECOND_MS);
+	else if (ms < 2 * HOUR_MS)
+		snprintf(buffer, size, "%" PRId64 " min", ms / MINUTE_MS);
+	else if (ms < DAY_MS)
+		snprintf(buffer, size, "%" PRId64 " h %" PRId64 " min", ms / HOUR_MS,
+		    ms % HOUR_MS / MINUTE_MS);
+	else if (ms < 10 * DAY_MS)
+		snprintf(buffer, size, "%" PRId64 " d %" PRId64 " h", ms / DAY_MS,
+		    ms % DAY_MS / HOUR_MS);
+	else
+		snprintf(buffer, size, "%" PRId64 " d", ms / DAY_MS);
+	return buffer;
+}
+
+const char *
+text_format_exact(char *buffer, size_t size, int64_t ms)
+{
+	static const struct {
+		int64_t ms;
+		const char *name;
+	} units[] = {
+		{ DAY_MS, "d" }, { HOUR_MS, "h" }, { MINUTE_MS, "m" }, { SECOND_MS, "s" },
+		{ 1, "ms" },
+	};
+	size_t used = 0;
+
+	if (ms == 0)
+		snprintf(buffer, size, "0s");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (ms < units[i].ms || used >= size)
+			continue;
+		used += (size_t)snprintf(buffer + used, size - used, "%" PRId64 "%s",
+		    ms / units[i].ms, units[i].name);
+		ms %= units[i].ms;
+	}
+	return buffer;
+}
+
+const char *
+text_format_size(char *buffer, size_t size, int64_t bytes)
+{
+	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB", "TiB", "PiB" };
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1024;
+		unit++;
+	}
+	snprintf(buffer, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+	return buffer;
+}
+
+const char *
+text_format_time(char *buffer, size_t size, struct wall time)
+{
+	time_t seconds = (time_t)(time.ms / 1000);
+	struct tm tm;
+	char day[sizeof("2026-11-22T20:00:00") + 16];
+
+	gmtime_r(&seconds, &tm);
+	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(buffer, size, "%s.%03dZ", day, (int)(time.ms % 1000));
+	return buffer;
+}
+
+size_t
+text_utf8_length(const char *text, size_t left)
+{
+	unsigned char lead = (unsigned char)text[0];
+	size_t length = lead < 0x80 ? 1 : lead >= 0xf5 ? 0 : lead >= 0xf0 ? 4
+	    : lead >= 0xe0				 ? 3
+	    : lead >= 0xc2				 ? 2
+							 : 0;
+	unsigned char second = left > 1 ? (unsigned char)text[1] : 0;
+
+	if (length == 0 || length > left)
+		return 0;
+	for (size_t i = 1; i < length; i++) {
+		if (((unsigned char)text[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	/* overlong forms, surrogates and what lies behind U+10FFFF */
+	if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) ||
+	    (lead == 0xf0 && second < 0x90) || (lead == 0xf4 && second > 0x8f))
+		return 0;
+	return length;
+}
+
+const char *
+text_quote(char *buffer, size_t size, const char *text)
+{
+	size_t used = 0, left = strlen(text), length;
+	char piece[8];
+
+	while (left > 0) {
+		unsigned char byte = (unsigned char)text[0];
+
+		length = text_utf8_length(text, left);
+		if (byte == '\n' || byte == '\t' || byte == '"' || byte == '\\')
+			snprintf(piece, sizeof(piece), "\\%c",
+			    byte == '\n' ? 'n' : byte == '\t' ? 't' : byte);
+		else if (length == 0 || byte < 0x20 || byte == 0x7f ||
+		    (byte == 0xc2 && (unsigned char)text[1] < 0xa0)) {
+			snprintf(piece, sizeof(piece), "\\x%02x", byte);
+			length = 1;
+		} else {
+			memcpy(piece, text, length);
+			piece[length] = '\0';
+		}
+		if (used + strlen(piece) + sizeof("…") > size) {
+			if (used + sizeof("…") <= size) {
+				memcpy(buffer + used, "…", sizeof("…") - 1);
+				used += sizeof("…") - 1;
+			}
+			break;
+		}
+		memcpy(buffer + used, piece, strlen(piece));
+		used += strlen(piece);
+		text += length > 0 ? length : 1;
+		left -= length > 0 ? length : 1;
+	}
+	if (size > 0)
+		buffer[used] = '\0';
+	return buffer;
+}

@@ -1,0 +1,63 @@
+/* xalloc: the one owner of malloc; out of memory is the end of a process here. */
+
+#include "base/xalloc.h"
+
+#include <err.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *
+checked(void *memory)
+{
+	if (memory == NULL)
+		err(EXIT_FAILURE, "out of memory");
+	return memory;
+}
+
+void *
+xmalloc(size_t size)
+{
+	return checked(malloc(size > 0 ? size : 1));
+}
+
+void *
+xcalloc(size_t count, size_t size)
+{
+	return checked(calloc(count > 0 ? count : 1, size > 0 ? size : 1));
+}
+
+void *
+xreallocarray(void *old, size_t count, size_t size)
+{
+	if (size > 0 && count > SIZE_MAX / size)
+		errx(EXIT_FAILURE, "out of memory: %zu times %zu bytes", count, size);
+	return checked(realloc(old, count * size > 0 ? count * size : 1));
+}
+
+char *
+xstrdup(const char *text)
+{
+	return checked(strdup(text));
+}
+
+char *
+xstrndup(const char *text, size_t length)
+{
+	return checked(strndup(text, length));
+}
+
+char *
+xasprintf(const char *format, ...)
+{
+	char *text;
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (vasprintf(&text, format, arguments) == -1)
+		err(EXIT_FAILURE, "out of memory");
+	va_end(arguments);
+	return text;
+}

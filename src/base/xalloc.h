@@ -1,0 +1,17 @@
+#ifndef BASE_XALLOC_H
+#define BASE_XALLOC_H
+
+#include <stddef.h>
+
+/*
+ * Allocation that does not fail: out of memory ends the process, since everything
+ * that matters is on disk already. Results are freed with free(3).
+ */
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);			/* zeroed; ends on overflow */
+void *xreallocarray(void *old, size_t count, size_t size);	/* ends on overflow */
+char *xstrdup(const char *text);
+char *xstrndup(const char *text, size_t length);
+char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

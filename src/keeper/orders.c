@@ -1,0 +1,372 @@
+/*
+ * orders: the packets between keeper and supervisor process, and the link they travel
+ * on. Nothing here knows what a job is.
+ */
+
+#include "keeper/orders.h"
+#include "base/file.h"
+#include "base/xalloc.h"
+
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct packet {
+	struct packet *next;
+	size_t length;
+	int descriptor;
+	bool owns_descriptor; /* a memfd of our own */
+	char bytes[];
+};
+
+struct link {
+	struct loop *loop;
+	struct loop_watch *watch;
+	int fd;
+	link_received *received;
+	link_closed *closed;
+	void *arg;
+	struct packet *first, **last;
+	char *buffer; /* ORDERS_LARGEST_PACKET bytes */
+};
+
+static void
+packet_free(struct packet *packet)
+{
+	if (packet->owns_descriptor)
+		close(packet->descriptor);
+	free(packet);
+}
+
+static ssize_t
+send_now(int fd, const void *bytes, size_t length, int descriptor)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { 0 };
+	struct iovec vector = { (void *)bytes, length };
+	struct msghdr message = { .msg_iov = &vector, .msg_iovlen = 1 };
+
+	if (descriptor != -1) {
+		struct cmsghdr *header;
+
+		message.msg_control = control.bytes;
+		message.msg_controllen = sizeof(control.bytes);
+		header = CMSG_FIRSTHDR(&message);
+		header->cmsg_level = SOL_SOCKET;
+		header->cmsg_type = SCM_RIGHTS;
+		header->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+	}
+	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The descriptor that came along, -1 if none did; any others are closed. */
+static int
+take_descriptor(struct msghdr *message)
+{
+	int found = -1;
+
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
+	     header = CMSG_NXTHDR(message, header)) {
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
+			int descriptor;
+
+			memcpy(&descriptor, CMSG_DATA(header) + at, sizeof(int));
+			if (found == -1)
+				found = descriptor;
+			else
+				close(descriptor);
+		}
+	}
+	return found;
+}
+
+static void
+receive(struct link *link)
+{
+	union {
+		char bytes[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control;
+
+	/* Callbacks must not free the link; closed() is the last one. */
+	for (int i = 0; i < 64; i++) {
+		struct iovec vector = { link->buffer, ORDERS_LARGEST_PACKET };
+		struct msghdr message = { .msg_iov = &vector,
+			.msg_iovlen = 1,
+			.msg_control = control.bytes,
+			.msg_controllen = sizeof(control.bytes) };
+		ssize_t got = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+
+		if (got == -1 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (got <= 0 || (message.msg_flags & MSG_TRUNC)) {
+			link->closed(link->arg);
+			return;
+		}
+		link->received(link->arg, link->buffer, (size_t)got, take_descriptor(&message));
+	}
+}
+
+static void
+flush(struct link *link)
+{
+	struct packet *packet;
+
+	while ((packet = link->first) != NULL) {
+		if (send_now(link->fd, packet->bytes, packet->length, packet->descriptor) ==
+			-1 &&
+		    errno == EAGAIN)
+			return;
+		/* Any other failure is the other side's death, which receive() will see. */
+		link->first = packet->next;
+		if (link->first == NULL)
+			link->last = &link->first;
+		packet_free(packet);
+	}
+	loop_change(link->loop, link->watch, EPOLLIN);
+}
+
+static void
+link_ready(void *arg, uint32_t events)
+{
+	struct link *link = arg;
+
+	if (events & EPOLLOUT)
+		flush(link);
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		receive(link);
+}
+
+struct link *
+link_new(struct loop *loop, int fd, link_received *received, link_closed *closed, void *arg)
+{
+	struct link *link = xcalloc(1, sizeof(*link));
+
+	*link = (struct link){ .loop = loop, .fd = fd, .received = received,
+		.closed = closed, .arg = arg };
+	link->last = &link->first;
+	link->buffer = xmalloc(ORDERS_LARGEST_PACKET);
+	link->watch = loop_add(loop, fd, EPOLLIN, link_ready, link);
+	if (link->watch == NULL) {
+		link_free(link);
+		return NULL;
+	}
+	return link;
+}
+
+void
+link_free(struct link *link)
+{
+	struct packet *packet;
+
+	if (link == NULL)
+		return;
+	loop_remove(link->loop, link->watch);
+	while ((packet = link->first) != NULL) {
+		link->first = packet->next;
+		packet_free(packet);
+	}
+	close(link->fd);
+	free(link->buffer);
+	free(link);
+}
+
+static void
+send_or_queue(struct link *link, const void *bytes, size_t length, int descriptor,
+    bool owns_descriptor)
+{
+	struct packet *packet;
+
+	if (link->first == NULL &&
+	    (send_now(link->fd, bytes, length, descriptor) != -1 || errno != EAGAIN)) {
+		if (owns_descriptor)
+			close(descriptor);
+		return;
+	}
+	packet = xmalloc(sizeof(*packet) + length);
+	*packet = (struct packet){ .length = length, .descriptor = descriptor,
+		.owns_descriptor = owns_descriptor };
+	memcpy(packet->bytes, bytes, length);
+	if (link->first == NULL)
+		loop_change(link->loop, link->watch, EPOLLIN | EPOLLOUT);
+	*link->last = packet;
+	link->last = &packet->next;
+}
+
+void
+link_send(struct link *link, const void *packet, size_t length, int descriptor)
+{
+	send_or_queue(link, packet, length, descriptor, false);
+}
+
+bool
+link_is_drained(const struct link *link)
+{
+	return link->first == NULL;
+}
+
+void
+orders_send_text(struct link *link, const struct order *order, const char *text)
+{
+	size_t length = strlen(text);
+	struct order sent = *order;
+	char *packet;
+
+	if (length > ORDERS_LARGEST_PACKET - sizeof(sent))
+		length = ORDERS_LARGEST_PACKET - sizeof(sent);
+	sent.text_length = (uint32_t)length;
+	packet = xmalloc(sizeof(sent) + length);
+	memcpy(packet, &sent, sizeof(sent));
+	memcpy(packet + sizeof(sent), text, length);
+	link_send(link, packet, sizeof(sent) + length, -1);
+	free(packet);
+}
+
+void
+orders_send_start(struct link *link, const struct order *order, const char *text)
+{
+	size_t length = order->start.text_length;
+	struct order sent = *order;
+	char *packet;
+	int memfd;
+
+	if (sizeof(sent) + length <= ORDERS_LARGEST_PACKET) {
+		sent.start.text_in_memfd = 0;
+		packet = xmalloc(sizeof(sent) + length);
+		memcpy(packet, &sent, sizeof(sent));
+		memcpy(packet + sizeof(sent), text, length);
+		link_send(link, packet, sizeof(sent) + length, -1);
+		free(packet);
+		return;
+	}
+	sent.start.text_in_memfd = 1;
+	memfd = memfd_create("start", MFD_CLOEXEC);
+	/* Without a memfd, or with a short one, the keeper answers that it cannot start it. */
+	if (memfd != -1 && file_write_all(memfd, text, length) == -1 &&
+	    ftruncate(memfd, 0) == -1)
+		sent.start.text_length = 0;
+	send_or_queue(link, &sent, sizeof(sent), memfd, memfd != -1);
+}
+
+static int
+read_text(const struct order *order, size_t length, int descriptor, char *text)
+{
+	size_t wanted = order->start.text_length, done = 0;
+
+	if (!order->start.text_in_memfd) {
+		if (length - sizeof(*order) != wanted)
+			return -1;
+		memcpy(text, (const char *)order + sizeof(*order), wanted);
+		return 0;
+	}
+	while (descriptor != -1 && done < wanted) {
+		ssize_t got = pread(descriptor, text + done, wanted - done, (off_t)done);
+
+		if (got <= 0)
+			return -1;
+		done += (size_t)got;
+	}
+	return descriptor != -1 ? 0 : -1;
+}
+
+/* The next string of the text; NULL when there is none. */
+static char *
+next_string(char **at, const char *end)
+{
+	char *string = *at, *nul = *at < end ? memchr(*at, '\0', (size_t)(end - *at)) : NULL;
+
+	if (nul == NULL)
+		return NULL;
+	*at = nul + 1;
+	return string;
+}
+
+static char **
+next_strings(char **at, const char *end, uint32_t count)
+{
+	char **strings = xcalloc((size_t)count + 1, sizeof(*strings));
+
+	for (uint32_t i = 0; i < count; i++) {
+		strings[i] = next_string(at, end);
+		if (strings[i] == NULL) {
+			free(strings);
+			return NULL;
+		}
+	}
+	return strings;
+}
+
+int
+orders_read_start(
+    const void *packet, size_t length, int descriptor, struct start_text *ret_text)
+{
+	const struct order *order = orders_check_order(packet, length);
+	struct start_text text = { 0 };
+	char *at, *end;
+
+	if (order == NULL || order->start.text_length > ORDERS_LARGEST_PAYLOAD ||
+	    order->start.argument_count == 0 ||
+	    order->start.argument_count > order->start.text_length ||
+	    order->start.variable_count > order->start.text_length)
+		return -1;
+	text.text = xmalloc(order->start.text_length);
+	if (read_text(order, length, descriptor, text.text) == -1)
+		goto failed;
+	at = text.text;
+	end = text.text + order->start.text_length;
+	text.arguments = next_strings(&at, end, order->start.argument_count);
+	text.variables = next_strings(&at, end, order->start.variable_count);
+	text.cwd = next_string(&at, end);
+	text.stdin_path = next_string(&at, end);
+	if (text.arguments == NULL || text.variables == NULL || text.cwd == NULL ||
+	    text.stdin_path == NULL || at != end)
+		goto failed;
+	*ret_text = text;
+	return 0;
+failed:
+	start_text_done(&text);
+	return -1;
+}
+
+void
+start_text_done(struct start_text *text)
+{
+	free(text->arguments);
+	free(text->variables);
+	free(text->text);
+	*text = (struct start_text){ 0 };
+}
+
+const struct order *
+orders_check_order(const void *packet, size_t length)
+{
+	const struct order *order = packet;
+
+	if (length < sizeof(*order) || order->version != ORDERS_VERSION ||
+	    order->kind >= ORDER_KIND_COUNT)
+		return NULL;
+	return order;
+}
+
+const struct report *
+orders_check_report(const void *packet, size_t length)
+{
+	const struct report *report = packet;
+
+	if (length != sizeof(*report) || report->version != ORDERS_VERSION ||
+	    report->kind >= REPORT_KIND_COUNT)
+		return NULL;
+	return report;
+}

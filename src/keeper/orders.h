@@ -1,0 +1,210 @@
+#ifndef KEEPER_ORDERS_H
+#define KEEPER_ORDERS_H
+
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What keeper and supervisor process say to each other: packets of fixed layout over a
+ * SOCK_SEQPACKET pair, both ends in this file. Orders go down, reports come up.
+ *
+ * A conversation begins with the keeper's whole table: a REPORT_STARTED for each process
+ * it holds, a REPORT_ENDED for each end not acknowledged yet, a REPORT_JOURNAL for each
+ * record that a killed keeper left, then REPORT_TABLE_END. Nothing may be ordered before
+ * the supervisor process has settled that in one transaction.
+ */
+
+#define ORDERS_VERSION 1
+#define ORDERS_LARGEST_PACKET (128 << 10)    /* a larger start goes through a memfd */
+#define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
+
+enum order_kind {
+	ORDER_START,	   /* run this; `text` follows */
+	ORDER_STOP,	   /* end this process: SIGTERM, grace, SIGKILL */
+	ORDER_ACKNOWLEDGE, /* its end is recorded: forget it */
+	ORDER_ADOPT,	   /* this process of a killed keeper is ours now */
+	ORDER_READY,	   /* clients are answered from now on; `text` follows */
+	ORDER_STOPPING,	   /* tell the service manager that we are leaving */
+	ORDER_QUIT,	   /* all is recorded: leave */
+	ORDER_KIND_COUNT
+};
+
+enum report_kind {
+	REPORT_STARTED, /* with the supervisor's end of its socket pair, if there is one */
+	REPORT_REFUSED, /* no process could be made for want of resources: not its fault */
+	REPORT_ENDED,
+	REPORT_JOURNAL,
+	REPORT_TABLE_END,
+	REPORT_WISH, /* somebody signalled the keeper */
+	REPORT_KIND_COUNT
+};
+
+/* Why the keeper ended a process. */
+enum stop_cause {
+	STOP_NONE,
+	STOP_CANCELLED,
+	STOP_INTERRUPTED,
+	STOP_TIMEOUT,
+	STOP_CAUSE_COUNT
+};
+
+enum wish { WISH_STOP, WISH_STOP_NOW, WISH_LEAVE, WISH_COUNT };
+
+/* How an attempt came to its end. */
+enum end_kind {
+	END_EXITED,   /* code: exit status */
+	END_SIGNALLED, /* code: signal */
+	END_NOT_EXECUTED, /* code: errno */
+	END_UNKNOWN,  /* an adopted process went without a trace */
+	END_KIND_COUNT
+};
+
+struct order_key {
+	int64_t job, attempt, generation;
+};
+
+struct order_start {
+	struct order_key after; /* job 0: at once; else when that one has ended */
+	int64_t timeout_ms;	/* -1: none */
+	int64_t grace_ms;
+	uint32_t umask;
+	uint32_t leaves_children;
+	uint32_t argument_count, variable_count;
+	uint32_t text_length; /* arguments, variables, cwd, stdin (may be ""), NUL after each */
+	uint32_t text_in_memfd;
+};
+
+struct order_stop {
+	uint32_t cause; /* enum stop_cause */
+	uint32_t pad;
+	int64_t grace_ms;
+};
+
+struct order_adopt {
+	int64_t pid, pid_start;
+	int64_t timeout_ms; /* what is left of it; -1: none */
+	int64_t grace_ms;
+	int64_t age_ms; /* how long it runs already */
+	uint32_t leaves_children;
+	uint32_t stop_cause; /* it is to be ended: why; else STOP_NONE */
+};
+
+struct order_quit {
+	uint32_t status; /* the keeper's exit status */
+	uint32_t leaves; /* commands run on */
+};
+
+struct order {
+	uint32_t version, kind;
+	struct order_key key;
+	union {
+		struct order_start start;
+		struct order_stop stop;
+		struct order_adopt adopt;
+		struct order_quit quit;
+		uint32_t text_length; /* ORDER_READY */
+	};
+};
+
+struct report_started {
+	int64_t pid, pid_start;
+	int64_t at_mono_ms;
+	uint32_t is_adopted;
+	uint32_t pad;
+};
+
+struct report_ended {
+	uint32_t how;	/* enum end_kind */
+	int32_t code;
+	uint32_t core;
+	uint32_t cause; /* enum stop_cause: the keeper ended it */
+	int64_t run_ms; /* -1: unknown */
+	int64_t at_mono_ms;
+	int64_t user_ms, system_ms, max_rss_kib; /* -1: unknown */
+	int64_t output_bytes;
+	int64_t children_killed;
+};
+
+struct report_refused {
+	int32_t error; /* errno */
+	uint32_t pad;
+};
+
+struct report_journal {
+	int64_t pid, pid_start;
+};
+
+struct report_table_end {
+	uint32_t restarts; /* how many supervisor processes there were before this one */
+	uint32_t pad;
+};
+
+struct report_wish {
+	uint32_t wish; /* enum wish */
+	uint32_t pad;
+};
+
+struct report {
+	uint32_t version, kind;
+	struct order_key key;
+	union {
+		struct report_started started;
+		struct report_ended ended;
+		struct report_refused refused;
+		struct report_journal journal;
+		struct report_table_end table_end;
+		struct report_wish wish;
+	};
+};
+
+/* ---- one end of the pair ---- */
+
+/*
+ * Sends without ever waiting: what the kernel does not take at once is queued. A
+ * descriptor sent along must stay open until it is gone.
+ */
+struct link;
+
+/* Called for each packet; `descriptor` (-1: none) is the callee's to close. */
+typedef void link_received(void *arg, const void *packet, size_t length, int descriptor);
+/* The other side is gone, or broke the rules. The link may be freed then. */
+typedef void link_closed(void *arg);
+
+/* Takes over fd. NULL with errno. */
+struct link *link_new(struct loop *loop, int fd, link_received *received,
+    link_closed *closed, void *arg);
+void link_free(struct link *link); /* NULL is allowed */
+void link_send(struct link *link, const void *packet, size_t length, int descriptor);
+
+/* Everything queued was taken by the kernel. */
+bool link_is_drained(const struct link *link);
+
+/* ---- packets ---- */
+
+/* The same for an order that carries text: `text` is text_length bytes. */
+void orders_send_start(struct link *link, const struct order *order, const char *text);
+void orders_send_text(struct link *link, const struct order *order, const char *text);
+
+/* A start order taken apart: pointers into `text`, which is allocated. */
+struct start_text {
+	char *text;
+	char **arguments, **variables; /* NULL-terminated */
+	const char *cwd, *stdin_path;  /* stdin_path "": none */
+};
+
+/*
+ * Check and take apart a packet (and memfd) with ORDER_START. 0, or -1 when anything about
+ * it is out of bounds.
+ */
+int orders_read_start(const void *packet, size_t length, int descriptor,
+    struct start_text *ret_text);
+void start_text_done(struct start_text *text);
+
+/* A whole packet of exactly this kind of struct and version, else NULL. */
+const struct order *orders_check_order(const void *packet, size_t length);
+const struct report *orders_check_report(const void *packet, size_t length);
+
+#endif

@@ -1,0 +1,202 @@
+/*
+ * spawn: the child's way from clone to execve. It shares our memory until then, on a
+ * stack of its own: only system calls, no locks, no allocation, and its result is written
+ * where we can read it.
+ */
+
+#include "keeper/spawn.h"
+
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STACK_SIZE (128 << 10)
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct child_plan {
+	const struct spawn *spawn;
+	int error; /* written by the child when it fails */
+};
+
+void
+spawn_reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int number = 1; number <= SIGRTMAX; number++) {
+		if (number != SIGKILL && number != SIGSTOP)
+			sigaction(number, &action, NULL);
+	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+int64_t
+spawn_start_ticks(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 100 + now.tv_nsec / 10000000;
+}
+
+static const char *
+find_variable(char *const *variables, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (; *variables != NULL; variables++) {
+		if (strncmp(*variables, name, length) == 0 && (*variables)[length] == '=')
+			return *variables + length + 1;
+	}
+	return NULL;
+}
+
+/* execve by the job's own PATH, as a shell would look for it; returns an errno. */
+static int
+execute(const struct spawn *spawn)
+{
+	const char *name = spawn->arguments[0], *path, *end;
+	size_t name_length = strlen(name);
+	char candidate[PATH_MAX];
+	int error = ENOENT;
+
+	if (strchr(name, '/') != NULL) {
+		execve(name, spawn->arguments, spawn->variables);
+		return errno;
+	}
+	path = find_variable(spawn->variables, "PATH");
+	if (path == NULL)
+		path = DEFAULT_PATH;
+	for (;; path = end + 1) {
+		size_t length;
+
+		end = strchrnul(path, ':');
+		length = (size_t)(end - path);
+		if (length + name_length + 2 <= sizeof(candidate)) {
+			memcpy(candidate, path, length);
+			if (length > 0)
+				candidate[length++] = '/';
+			memcpy(candidate + length, name, name_length + 1);
+			execve(candidate, spawn->arguments, spawn->variables);
+			if (errno == EACCES)
+				error = EACCES;
+			else if (errno != ENOENT && errno != ENOTDIR)
+				return errno;
+		}
+		if (*end == '\0')
+			return error;
+	}
+}
+
+static int
+child_main(void *arg)
+{
+	struct child_plan *plan = arg;
+	const struct spawn *spawn = plan->spawn;
+	struct journal_record record = spawn->record;
+	int stdin_fd = spawn->stdin_fd;
+	sigset_t none;
+
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (spawn->files != NULL)
+		setrlimit(RLIMIT_NOFILE, spawn->files);
+	umask(spawn->umask);
+	if (chdir(spawn->cwd) == -1)
+		goto failed;
+	if (spawn->stdin_path[0] != '\0' &&
+	    (stdin_fd = open(spawn->stdin_path, O_RDONLY | O_NOCTTY)) == -1)
+		goto failed;
+	record.pid = getpid();
+	journal_write(spawn->journal_fd, spawn->journal_slot, &record);
+	if (dup2(stdin_fd, STDIN_FILENO) == -1 ||
+	    dup2(spawn->output_fd, STDOUT_FILENO) == -1 ||
+	    dup2(spawn->output_fd, STDERR_FILENO) == -1 || dup2(spawn->socket_fd, 3) == -1)
+		goto failed;
+	close_range(4, ~0U, 0);
+	plan->error = execute(spawn);
+	_exit(127);
+failed:
+	plan->error = errno;
+	_exit(127);
+}
+
+int
+spawn_command(const struct spawn *spawn, pid_t *ret_pid)
+{
+	static char *stack;
+	struct child_plan plan = { .spawn = spawn };
+	pid_t pid;
+
+	if (stack == NULL) {
+		char *memory = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+
+		if (memory == MAP_FAILED)
+			return -1;
+		stack = memory + STACK_SIZE;
+	}
+	pid = clone(child_main, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+	if (pid == -1)
+		return -1;
+	if (plan.error != 0) {
+		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
+			;
+		return plan.error;
+	}
+	*ret_pid = pid;
+	return 0;
+}
+
+bool
+spawn_is_lack(int error)
+{
+	return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ||
+	    error == ETXTBSY;
+}
+
+int
+spawn_helper(const char *path, char *const *arguments, const int *descriptors,
+    size_t descriptor_count, pid_t *ret_pid)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == -1)
+		return -1;
+	if (pid > 0) {
+		*ret_pid = pid;
+		return 0;
+	}
+	setsid();
+	spawn_reset_signals();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	/* First out of the way of each other, then into place. */
+	for (size_t i = 0; i < descriptor_count; i++) {
+		int moved = fcntl(descriptors[i], F_DUPFD, 64 + (int)descriptor_count);
+
+		if (moved == -1 || dup2(moved, 64 + (int)i) == -1)
+			_exit(1);
+	}
+	for (size_t i = 0; i < descriptor_count; i++) {
+		if (dup2(64 + (int)i, 3 + (int)i) == -1)
+			_exit(1);
+	}
+	close_range(3 + (unsigned)descriptor_count, ~0U, 0);
+	execv(path, arguments);
+	_exit(127);
+}

@@ -1,0 +1,53 @@
+#ifndef KEEPER_SPAWN_H
+#define KEEPER_SPAWN_H
+
+#include "keeper/journal.h"
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <signal.h>
+
+/*
+ * Making a process: clone with VM and VFORK, then nothing but system calls up to execve,
+ * so that the keeper's size costs nothing. The child gets its own session and process
+ * group, default signals, nothing blocked, the descriptors below and no others.
+ */
+struct spawn {
+	char *const *arguments;
+	char *const *variables;
+	const char *cwd;
+	const char *stdin_path; /* opened by the child, below cwd; "": stdin_fd */
+	int stdin_fd;
+	int output_fd; /* becomes 1 and 2 */
+	int socket_fd; /* becomes 3 */
+	mode_t umask;
+	const struct rlimit *files; /* RLIMIT_NOFILE as it was before we raised it */
+	int journal_fd;
+	size_t journal_slot;
+	struct journal_record record; /* all but the pid */
+};
+
+/*
+ * 0: *ret_pid runs. -1: no process could be made (errno, a lack of resources). A positive errno:
+ * the child could not become the program; it has been reaped.
+ */
+int spawn_command(const struct spawn *spawn, pid_t *ret_pid);
+
+/* Is this errno of a failed start our lack of resources and not the command's fault? */
+bool spawn_is_lack(int error);
+
+/*
+ * Start a program that stays related: same session, descriptors 0 to 2 kept, `descriptors`
+ * become 3, 4 …; it dies with us. 0 and *ret_pid, or -1 with errno.
+ */
+int spawn_helper(const char *path, char *const *arguments, const int *descriptors,
+    size_t descriptor_count, pid_t *ret_pid);
+
+/* The clock ticks since boot that a process made now would have as its start time. */
+int64_t spawn_start_ticks(void);
+
+/* Signals to the default, nothing blocked: what an exec'd program expects. For a child. */
+void spawn_reset_signals(void);
+
+#endif

@@ -1,0 +1,93 @@
+#ifndef MODEL_SPEC_H
+#define MODEL_SPEC_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/retry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A job's description, as `submit` takes it, checked. The client and the supervisor
+ * process both fill it in through spec_set(), so that they cannot disagree on what is
+ * a good job. Every string is owned by the spec.
+ */
+
+struct strings { /* a NULL-terminated list */
+	char **items;
+	size_t count;
+};
+
+#define SPEC_UNSET (-1) /* an integer that was not given: the default of the database */
+#define SPEC_DEFAULT_GRACE_MS 10000
+#define SPEC_DEFAULT_MAX_OUTPUT (INT64_C(16) << 20)
+#define SPEC_DEFAULT_PRIORITY 5
+#define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
+
+enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
+
+struct dependency {
+	int64_t on;
+	enum dependency_kind kind;
+};
+
+struct spec {
+	struct strings command; /* exact argv, at least one */
+	char *name;
+	char *supervisor;
+	char *type;
+	char *cwd;	  /* absolute */
+	char *stdin_path; /* absolute; NULL: /dev/null */
+	bool is_once;	  /* a live name is an answer, not an error */
+	bool leaves_children;
+	bool is_held;
+	bool wants_all_environment;	      /* --env-all, for the client to resolve */
+	struct strings environment_requests;  /* --env: NAME or NAME=VALUE */
+	struct strings environment_files;     /* --env-file, for the client to resolve */
+	struct strings environment;	      /* resolved NAME=VALUE, on top of the request's */
+	int64_t priority;		      /* 0 (first) to 9, or SPEC_UNSET */
+	struct retry_policy retry;
+	bool has_max_retries, has_backoff; /* given, not the default */
+	int64_t timeout_ms;		   /* of a run, or SPEC_UNSET: none */
+	int64_t grace_ms;		   /* between SIGTERM and SIGKILL, or SPEC_UNSET */
+	int64_t max_output;		   /* bytes an attempt, or SPEC_UNSET */
+	int64_t umask;			   /* or SPEC_UNSET */
+	int64_t start_in_ms;		   /* --in, or SPEC_UNSET */
+	struct wall start_at;		   /* --at, or ms SPEC_UNSET */
+	struct dependency *dependencies;
+	size_t dependency_count;
+};
+
+/* One option of submit, run and (later) start; also a key of a --batch line. */
+struct spec_option {
+	const char *name; /* without the two hyphens */
+	char letter;	  /* 0: none */
+	const char *argument; /* as shown; NULL: a flag */
+	const char *help;
+	int (*set)(struct spec *spec, const char *value, struct wall now, struct error *error);
+};
+
+extern const struct spec_option spec_options[]; /* ends with a NULL name */
+
+void spec_init(struct spec *spec);
+void spec_done(struct spec *spec);
+
+/* The row of an option; '_' is as good as '-'. NULL if there is none. */
+const struct spec_option *spec_option_find(const char *name);
+
+/* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
+int spec_check(const struct spec *spec, struct error *error);
+
+void strings_add(struct strings *strings, const char *text);
+void strings_add_owned(struct strings *strings, char *text); /* takes over text */
+void strings_done(struct strings *strings);
+
+/* Set NAME=VALUE, in place of an older value of that name; order is kept. */
+void strings_set_variable(struct strings *environment, const char *assignment);
+
+/* What a person is told that was understood: "up to 4 runs, 5 s apart, 30 s each at most". */
+const char *spec_describe(const struct spec *spec, char *buffer, size_t size);
+
+#endif

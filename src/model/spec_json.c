@@ -1,0 +1,301 @@
+/* spec_json: a job's description to and from JSON, through the setters of spec.c. */
+
+#include "model/spec_json.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+strings_from_json(struct strings *strings, const json_t *array)
+{
+	size_t index;
+	json_t *value;
+
+	if (!json_is_array(array))
+		return -1;
+	json_array_foreach(array, index, value) {
+		if (!json_is_string(value))
+			return -1;
+		strings_add(strings, json_string_value(value));
+	}
+	return 0;
+}
+
+json_t *
+strings_to_json(const struct strings *strings)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < strings->count; i++) {
+		if (json_array_append_new(array, json_string(strings->items[i])) == -1) {
+			json_decref(array);
+			return NULL;
+		}
+	}
+	return array;
+}
+
+json_t *
+environment_to_json(const struct strings *environment)
+{
+	json_t *object = json_object();
+
+	for (size_t i = 0; i < environment->count; i++) {
+		const char *equals = strchr(environment->items[i], '=');
+		char *name;
+
+		if (equals == NULL)
+			continue;
+		name = xstrndup(environment->items[i], (size_t)(equals - environment->items[i]));
+		if (json_object_set_new(object, name, json_string(equals + 1)) == -1) {
+			free(name);
+			json_decref(object);
+			return NULL;
+		}
+		free(name);
+	}
+	return object;
+}
+
+int
+environment_from_json(struct strings *environment, const json_t *object)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(object))
+		return -1;
+	json_object_foreach((json_t *)object, name, value) {
+		if (!json_is_string(value) || name[0] == '\0' || strchr(name, '=') != NULL)
+			return -1;
+		strings_add_owned(
+		    environment, xasprintf("%s=%s", name, json_string_value(value)));
+	}
+	return 0;
+}
+
+int
+strings_parse(struct strings *strings, const char *json)
+{
+	json_t *array = json_loads(json, 0, NULL);
+	int result = array != NULL ? strings_from_json(strings, array) : -1;
+
+	json_decref(array);
+	return result;
+}
+
+int
+environment_parse(struct strings *environment, const char *json)
+{
+	json_t *object = json_loads(json, 0, NULL);
+	int result = object != NULL ? environment_from_json(environment, object) : -1;
+
+	json_decref(object);
+	return result;
+}
+
+/* A scalar as the text that the command line would have. NULL if it is none. */
+static const char *
+scalar_text(const json_t *value, char *buffer, size_t size)
+{
+	switch (json_typeof(value)) {
+	case JSON_STRING:
+		return json_string_value(value);
+	case JSON_INTEGER:
+		snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return buffer;
+	case JSON_REAL:
+		snprintf(buffer, size, "%.3f", json_real_value(value));
+		return buffer;
+	case JSON_TRUE:
+		return "true";
+	case JSON_FALSE:
+		return "false";
+	default:
+		return NULL;
+	}
+}
+
+static int
+set_from_value(struct spec *spec, const struct spec_option *option, const json_t *value,
+    struct wall now, struct error *error)
+{
+	char buffer[64];
+	const char *text = scalar_text(value, buffer, sizeof(buffer));
+
+	if (text == NULL)
+		return error_set(error, STATUS_USAGE, "%s: wants a string, a number or a boolean",
+		    option->name);
+	if (option->argument == NULL && !json_is_boolean(value))
+		return error_set(error, STATUS_USAGE, "%s: wants true or false", option->name);
+	return option->set(spec, text, now, error);
+}
+
+static int
+set_environment_object(struct spec *spec, const json_t *object, struct error *error)
+{
+	if (environment_from_json(&spec->environment_requests, object) == -1)
+		return error_set(error, STATUS_USAGE,
+		    "env: wants an object of strings or an array of NAME=VALUE");
+	return 0;
+}
+
+static int
+set_key(struct spec *spec, const char *key, const json_t *value, struct wall now,
+    struct error *error)
+{
+	const struct spec_option *option;
+	size_t index;
+	json_t *item;
+	char quoted[80];
+
+	if (strcmp(key, "command") == 0) {
+		if (strings_from_json(&spec->command, value) == -1)
+			return error_set(
+			    error, STATUS_USAGE, "command: wants an array of strings");
+		return 0;
+	}
+	if (strcmp(key, "umask") == 0 && json_is_integer(value)) {
+		spec->umask = json_integer_value(value) & 0777;
+		return 0;
+	}
+	if (strcmp(key, "environment") == 0) {
+		if (environment_from_json(&spec->environment, value) == -1)
+			return error_set(
+			    error, STATUS_USAGE, "environment: wants an object of strings");
+		return 0;
+	}
+	option = spec_option_find(key);
+	if (option == NULL)
+		return error_set(error, STATUS_USAGE, "there is no option \"%s\"",
+		    text_quote(quoted, sizeof(quoted), key));
+	if (json_is_object(value) && strcmp(option->name, "env") == 0)
+		return set_environment_object(spec, value, error);
+	if (!json_is_array(value))
+		return set_from_value(spec, option, value, now, error);
+	json_array_foreach(value, index, item) {
+		if (set_from_value(spec, option, item, now, error) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+int
+spec_from_json(struct spec *spec, const json_t *object, struct wall now, struct error *error)
+{
+	const char *key;
+	json_t *value;
+
+	spec_init(spec);
+	if (!json_is_object(object))
+		return error_set(error, STATUS_USAGE, "a job is a JSON object");
+	json_object_foreach((json_t *)object, key, value) {
+		if (set_key(spec, key, value, now, error) == -1)
+			goto failed;
+	}
+	if (spec_check(spec, error) == -1)
+		goto failed;
+	return 0;
+failed:
+	spec_done(spec);
+	return -1;
+}
+
+static void
+set_text(json_t *object, const char *key, const char *text)
+{
+	if (text != NULL)
+		json_object_set_new(object, key, json_string(text));
+}
+
+static void
+set_integer(json_t *object, const char *key, int64_t number)
+{
+	if (number != SPEC_UNSET)
+		json_object_set_new(object, key, json_integer(number));
+}
+
+static void
+set_ms(json_t *object, const char *key, int64_t ms)
+{
+	char text[64];
+
+	if (ms != SPEC_UNSET)
+		set_text(object, key, text_format_exact(text, sizeof(text), ms));
+}
+
+static void
+set_dependencies(json_t *object, const struct spec *spec)
+{
+	for (size_t i = 0; i < spec->dependency_count; i++) {
+		const char *key =
+		    spec->dependencies[i].kind == DEPENDENCY_DONE ? "after" : "after-any";
+		json_t *list = json_object_get(object, key);
+
+		if (list == NULL) {
+			list = json_array();
+			json_object_set_new(object, key, list);
+		}
+		json_array_append_new(list, json_integer(spec->dependencies[i].on));
+	}
+}
+
+json_t *
+spec_to_json(const struct spec *spec, struct error *error)
+{
+	json_t *object = json_object(), *command = strings_to_json(&spec->command);
+	json_t *environment = NULL;
+	char text[80];
+
+	if (command == NULL)
+		goto not_utf8;
+	json_object_set_new(object, "command", command);
+	set_text(object, "name", spec->name);
+	set_text(object, "supervisor", spec->supervisor);
+	set_text(object, "type", spec->type);
+	set_text(object, "cwd", spec->cwd);
+	set_text(object, "stdin", spec->stdin_path);
+	if ((spec->cwd != NULL && json_object_get(object, "cwd") == NULL) ||
+	    (spec->stdin_path != NULL && json_object_get(object, "stdin") == NULL))
+		goto not_utf8;
+	if (spec->is_once)
+		json_object_set_new(object, "once", json_true());
+	if (spec->leaves_children)
+		json_object_set_new(object, "leave-children", json_true());
+	if (spec->is_held)
+		json_object_set_new(object, "hold", json_true());
+	set_integer(object, "priority", spec->priority);
+	if (spec->has_max_retries && spec->retry.max_retries == RETRY_FOR_EVER)
+		set_text(object, "max-retries", "inf");
+	else if (spec->has_max_retries)
+		set_integer(object, "max-retries", spec->retry.max_retries);
+	if (spec->has_backoff)
+		set_text(object, "backoff",
+		    retry_format_backoff(text, sizeof(text), &spec->retry));
+	if (spec->retry.jitter_percent > 0)
+		set_integer(object, "jitter", spec->retry.jitter_percent);
+	set_ms(object, "timeout", spec->timeout_ms);
+	set_ms(object, "grace", spec->grace_ms);
+	set_ms(object, "in", spec->start_in_ms);
+	if (spec->start_at.ms != SPEC_UNSET)
+		set_text(object, "at", text_format_time(text, sizeof(text), spec->start_at));
+	set_integer(object, "max-output", spec->max_output);
+	set_integer(object, "umask", spec->umask);
+	set_dependencies(object, spec);
+	if (spec->environment.count > 0) {
+		environment = environment_to_json(&spec->environment);
+		if (environment == NULL)
+			goto not_utf8;
+		json_object_set_new(object, "environment", environment);
+	}
+	return object;
+not_utf8:
+	json_decref(object);
+	error_set(error, STATUS_USAGE,
+	    "an argument, path or variable is not UTF-8; start it with sh -c and printf instead");
+	return NULL;
+}

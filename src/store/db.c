@@ -1,0 +1,367 @@
+/*
+ * db: the connection. Opens only what is ours, keeps WAL and synchronous=NORMAL, and
+ * syncs the WAL file itself where somebody is told (db_sync), instead of at each commit.
+ */
+
+#include "store/db.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "store/migrate.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CACHE_KIB "1024"
+#define JOURNAL_LIMIT "16777216"
+
+int
+db_execute(struct db *db, const char *sql)
+{
+	return sqlite3_exec(db->handle, sql, NULL, NULL, NULL);
+}
+
+int
+db_error(struct db *db, int code, struct error *error)
+{
+	int primary = code & 0xff;
+	int status = primary == SQLITE_BUSY || primary == SQLITE_FULL ? STATUS_TRY_LATER
+	    : primary == SQLITE_PERM || primary == SQLITE_READONLY    ? STATUS_NOT_PERMITTED
+								      : STATUS_CONFIG;
+	const char *words = primary == SQLITE_BUSY ? "database locked by another process"
+	    : primary == SQLITE_FULL		   ? "disk full"
+	    : db->handle != NULL		   ? sqlite3_errmsg(db->handle)
+						   : sqlite3_errstr(code);
+
+	return error_set(error, status, "%s: %s", db->path, words);
+}
+
+int
+db_number(struct db *db, const char *sql, int64_t *ret_number)
+{
+	sqlite3_stmt *statement;
+	int code = sqlite3_prepare_v2(db->handle, sql, -1, &statement, NULL);
+
+	if (code != SQLITE_OK)
+		return code;
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		*ret_number = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_ERROR : code;
+}
+
+/* Is this file ours, and not from the future? Reads only. */
+static int
+check_identity(struct db *db, int64_t *ret_version, bool *ret_is_empty, struct error *error)
+{
+	int64_t application, objects;
+	int code = db_number(db, "PRAGMA application_id", &application);
+
+	if (code == SQLITE_OK)
+		code = db_number(db, "PRAGMA user_version", ret_version);
+	if (code == SQLITE_OK)
+		code = db_number(db, "SELECT count(*) FROM sqlite_schema", &objects);
+	if (code == SQLITE_NOTADB)
+		return error_set(error, STATUS_CONFIG,
+		    "%s: this file is not a database; it was left untouched", db->path);
+	if (code != SQLITE_OK)
+		return db_error(db, code, error);
+	*ret_is_empty = application == 0 && *ret_version == 0 && objects == 0;
+	if (!*ret_is_empty && application != DB_APPLICATION_ID)
+		return error_set(error, STATUS_CONFIG,
+		    "%s: this database belongs to another program; it was left untouched",
+		    db->path);
+	if (*ret_version > migrate_newest())
+		return error_set(error, STATUS_CONFIG,
+		    "%s: the database has version %" PRId64
+		    ", newer than this program's %d; it was left untouched",
+		    db->path, *ret_version, migrate_newest());
+	return 0;
+}
+
+static int
+configure(struct db *db, enum db_mode mode, struct error *error)
+{
+	int code = SQLITE_OK, persist = 1;
+
+	sqlite3_extended_result_codes(db->handle, 1);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	if (mode != DB_READ) {
+		code = db_execute(db, "PRAGMA journal_mode = WAL");
+		if (code == SQLITE_OK)
+			code = db_execute(db,
+			    "PRAGMA synchronous = NORMAL;"
+			    "PRAGMA journal_size_limit = " JOURNAL_LIMIT);
+		/* So that a reader without write permission works when nobody runs. */
+		sqlite3_file_control(
+		    db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
+	}
+	if (code == SQLITE_OK)
+		code = db_execute(db,
+		    "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+		    "PRAGMA cache_size = -" CACHE_KIB);
+	return code == SQLITE_OK ? 0 : db_error(db, code, error);
+}
+
+static void
+remember_file(struct db *db)
+{
+	struct stat info;
+
+	db->has_file = stat(db->path, &info) == 0;
+	db->device = db->has_file ? info.st_dev : 0;
+	db->inode = db->has_file ? info.st_ino : 0;
+}
+
+static bool
+has_moved(const struct db *db)
+{
+	struct stat info;
+
+	return !db->has_file || stat(db->path, &info) == -1 || info.st_dev != db->device ||
+	    info.st_ino != db->inode;
+}
+
+/* The file must be a regular one of ours alone before SQLite touches it. */
+static int
+check_file(const struct db *db, enum db_mode mode, struct error *error)
+{
+	struct stat info;
+
+	if (lstat(db->path, &info) == -1) {
+		if (errno == ENOENT && mode == DB_CREATE)
+			return 0;
+		return error_set_errno(error,
+		    errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CONFIG, "%s", db->path);
+	}
+	if (!S_ISREG(info.st_mode))
+		return error_set(
+		    error, STATUS_CONFIG, "%s: this is not a regular file", db->path);
+	return 0;
+}
+
+int
+db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
+    struct error *error)
+{
+	int flags = mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code;
+	int64_t version = 0;
+	bool is_empty;
+
+	*db = (struct db){ .path = xasprintf("%s/" DB_FILE, state_directory) };
+	if (check_file(db, mode, error) == -1)
+		goto failed;
+	if (mode == DB_CREATE)
+		flags |= SQLITE_OPEN_CREATE;
+	code = sqlite3_open_v2(db->path, &db->handle,
+	    flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
+	if (code != SQLITE_OK) {
+		db_error(db, code, error);
+		goto failed;
+	}
+	sqlite3_busy_timeout(db->handle, busy_ms > 0 ? busy_ms : 0);
+	if (check_identity(db, &version, &is_empty, error) == -1)
+		goto failed;
+	if (mode != DB_CREATE && version != migrate_newest()) {
+		error_set(error, STATUS_CONFIG,
+		    "%s: the database has version %" PRId64
+		    ", this program's is %d; `jobberd migrate` or `supervise` brings it up",
+		    db->path, version, migrate_newest());
+		goto failed;
+	}
+	if (configure(db, mode, error) == -1)
+		goto failed;
+	if (mode == DB_CREATE && version < migrate_newest() &&
+	    migrate_run(db, (int)version, is_empty, error) == -1)
+		goto failed;
+	remember_file(db);
+	return 0;
+failed:
+	db_close(db);
+	return -1;
+}
+
+void
+db_close(struct db *db)
+{
+	if (db->handle != NULL && sqlite3_close(db->handle) != SQLITE_OK)
+		log_warn("database=%s statements were left open", db->path);
+	db->handle = NULL;
+	free(db->path);
+	db->path = NULL;
+}
+
+int
+db_check(struct db *db, struct error *error)
+{
+	sqlite3_stmt *statement = NULL;
+	int code = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	int result = 0;
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code != SQLITE_ROW)
+		result = db_error(db, code, error);
+	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0)
+		result = error_set(error, STATUS_CONFIG, "%s: the database is damaged: %s",
+		    db->path, sqlite3_column_text(statement, 0));
+	sqlite3_finalize(statement);
+	return result;
+}
+
+int
+statements_prepare(struct statements *statements, struct db *db, const char *const *sql,
+    size_t count, struct error *error)
+{
+	statements->prepared = xcalloc(count, sizeof(statements->prepared[0]));
+	statements->count = count;
+	for (size_t i = 0; i < count; i++) {
+		int code = sqlite3_prepare_v3(db->handle, sql[i], -1,
+		    SQLITE_PREPARE_PERSISTENT, &statements->prepared[i], NULL);
+
+		if (code != SQLITE_OK) {
+			statements_done(statements);
+			return db_error(db, code, error);
+		}
+	}
+	return 0;
+}
+
+void
+statements_done(struct statements *statements)
+{
+	for (size_t i = 0; i < statements->count; i++)
+		sqlite3_finalize(statements->prepared[i]);
+	free(statements->prepared);
+	*statements = (struct statements){ 0 };
+}
+
+int
+statement_end(sqlite3_stmt *statement, int code)
+{
+	int reset = sqlite3_reset(statement);
+
+	if (code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+		return code;
+	return reset;
+}
+
+int
+statement_run(sqlite3_stmt *statement)
+{
+	int code;
+
+	while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+		;
+	return statement_end(statement, code);
+}
+
+void
+bind_number(sqlite3_stmt *statement, int place, int64_t number)
+{
+	sqlite3_bind_int64(statement, place, number);
+}
+
+void
+bind_unless(sqlite3_stmt *statement, int place, int64_t number, int64_t null_value)
+{
+	if (number == null_value)
+		sqlite3_bind_null(statement, place);
+	else
+		sqlite3_bind_int64(statement, place, number);
+}
+
+void
+bind_text(sqlite3_stmt *statement, int place, const char *text)
+{
+	if (text == NULL)
+		sqlite3_bind_null(statement, place);
+	else
+		sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
+}
+
+int64_t
+column_number(sqlite3_stmt *statement, int column, int64_t otherwise)
+{
+	if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+		return otherwise;
+	return sqlite3_column_int64(statement, column);
+}
+
+const char *
+column_text(sqlite3_stmt *statement, int column)
+{
+	return (const char *)sqlite3_column_text(statement, column);
+}
+
+struct reason
+column_reason(sqlite3_stmt *statement, int column)
+{
+	const char *text = column_text(statement, column);
+	struct reason reason = { .kind = REASON_NONE };
+
+	if (text != NULL && reason_parse(text, &reason) == -1)
+		reason = (struct reason){ .kind = REASON_NONE };
+	return reason;
+}
+
+enum store_answer
+db_answer(int code, bool at_commit)
+{
+	switch (code & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return STORE_OK;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return STORE_BUSY;
+	case SQLITE_FULL:
+		return STORE_FULL;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+	case SQLITE_SCHEMA: /* a table was dropped under us */
+	case SQLITE_ERROR:
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
+		return STORE_CORRUPT;
+	default:
+		return at_commit ? STORE_IN_DOUBT : STORE_UNAVAILABLE;
+	}
+}
+
+enum store_answer
+db_sync(struct db *db)
+{
+	sqlite3_file *wal = NULL;
+	int code;
+
+	if (!db->is_unsynced)
+		return STORE_OK;
+	if (has_moved(db))
+		return STORE_UNAVAILABLE;
+	if (db->must_checkpoint) {
+		code = sqlite3_wal_checkpoint_v2(
+		    db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		if (code != SQLITE_OK)
+			return db_answer(code, false);
+		db->must_checkpoint = false;
+		db->is_unsynced = false;
+		return STORE_OK;
+	}
+	code = sqlite3_file_control(
+	    db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+	if (code == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+		code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	if (code != SQLITE_OK) {
+		/* What the kernel did with the dirty pages is unknown: never just try again. */
+		db->must_checkpoint = true;
+		return db_answer(code, false);
+	}
+	db->is_unsynced = false;
+	return STORE_OK;
+}

@@ -1,0 +1,89 @@
+#ifndef STORE_DB_H
+#define STORE_DB_H
+
+#include "base/error.h"
+#include "store/store.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * One connection to the state database: opening it safely, statements, transactions, and
+ * what SQLite's result codes mean to us. All SQLite calls of the program stand in store/.
+ */
+
+#define DB_APPLICATION_ID 0x6a6f6264 /* "jobd" */
+#define DB_FILE "jobberd.db"
+
+enum db_mode {
+	DB_READ,   /* never writes, not even a -wal file if it can be helped */
+	DB_WRITE,  /* an existing database of our version */
+	DB_CREATE, /* also makes it, or migrates it after a backup */
+};
+
+struct db {
+	sqlite3 *handle;
+	char *path;
+	bool is_unsynced;      /* committed since the last successful sync */
+	bool must_checkpoint;  /* a sync failed: only a checkpoint makes it safe again */
+	bool has_file;
+	uint64_t device, inode; /* of the file that was opened */
+};
+
+/*
+ * Open STATE/jobberd.db. busy_ms: how long to wait for another writer, 0 in a loop that
+ * must not block. 0, or -1 with *error: code STATUS_NOT_FOUND when there is none,
+ * STATUS_CONFIG when it is refused (not ours, newer, damaged) untouched.
+ */
+int db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
+    struct error *error);
+void db_close(struct db *db);
+
+/* Look for damage; slow on a large database. 0 or -1 with *error. */
+int db_check(struct db *db, struct error *error);
+
+/* The statements of one file: prepared together, so that a typo dies at the start. */
+struct statements {
+	sqlite3_stmt **prepared;
+	size_t count;
+};
+
+int statements_prepare(struct statements *statements, struct db *db, const char *const *sql,
+    size_t count, struct error *error);
+void statements_done(struct statements *statements);
+
+/* Run SQL without results. An SQLite result code. */
+int db_execute(struct db *db, const char *sql);
+
+/* The first column of the first row, which must exist. An SQLite result code. */
+int db_number(struct db *db, const char *sql, int64_t *ret_number);
+
+/* Run a bound statement to its end and reset it. SQLITE_OK, or the error. */
+int statement_run(sqlite3_stmt *statement);
+
+/* Reset, keeping the first error: `code` unless that was fine. */
+int statement_end(sqlite3_stmt *statement, int code);
+
+void bind_number(sqlite3_stmt *statement, int place, int64_t number);
+void bind_unless(sqlite3_stmt *statement, int place, int64_t number, int64_t null_value);
+void bind_text(sqlite3_stmt *statement, int place, const char *text); /* NULL allowed; not copied */
+
+/* A column's number, or `otherwise` if it is NULL. */
+int64_t column_number(sqlite3_stmt *statement, int column, int64_t otherwise);
+/* A column's text, NULL if it is NULL; good until the next step. */
+const char *column_text(sqlite3_stmt *statement, int column);
+
+/* A new reason from a stored text; REASON_NONE if there is none. */
+struct reason column_reason(sqlite3_stmt *statement, int column);
+
+/* What this result code, before or at the COMMIT, means for the turn. */
+enum store_answer db_answer(int code, bool at_commit);
+
+/* Make what was committed outlive a power cut; see store_sync(). */
+enum store_answer db_sync(struct db *db);
+
+/* A person's sentence about the last failure on this connection. */
+int db_error(struct db *db, int code, struct error *error);
+
+#endif

@@ -1,0 +1,600 @@
+/*
+ * sqlite_advance: what happens to jobs and their attempts. It reads the row, asks the
+ * rules (model/lifecycle.h), and writes what they say; it decides nothing itself.
+ */
+
+#include "base/xalloc.h"
+#include "store/sqlite_engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, SET_HOLD,
+	OPEN_ATTEMPT, EVENT, DEPENDENTS, UNMET, RELEASE, HAS_DEPENDENCIES, COUNT
+};
+
+static const char *const sql[] = {
+	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
+			 "a.stop_reason, a.started_at, a.attempt FROM attempts a "
+			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
+			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
+	[READ_JOB] = "SELECT status, failures, max_retries, backoff, jitter FROM jobs "
+		     "WHERE id = ?1",
+	[LOSSES] = "SELECT reason FROM attempts WHERE job_id = ?1 AND attempt < ?2 "
+		   "ORDER BY attempt DESC LIMIT 2",
+	[STARTED] = "UPDATE attempts SET started_at = ?4, pid = ?5, pid_start = ?6 "
+		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
+		    "AND started_at IS NULL AND ended_at IS NULL",
+	[RUNNING] = "UPDATE jobs SET status = 'running' WHERE id = ?1 "
+		    "AND status IN ('new', 'errored')",
+	[STOPPING] = "UPDATE attempts SET stop_reason = ?4, stop_at = ?5 WHERE job_id = ?1 "
+		     "AND attempt = ?2 AND generation = ?3 AND ended_at IS NULL "
+		     "AND stop_reason IS NULL",
+	[ENDED] = "UPDATE attempts SET ended_at = ?3, reason = ?4, exit_code = ?5, "
+		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
+		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
+		  "last_lines = ?14, children_killed = ?15, pid_start = NULL "
+		  "WHERE job_id = ?1 AND attempt = ?2",
+	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
+		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
+		  "detail = ?9 WHERE id = ?1",
+	[SET_HOLD] = "UPDATE jobs SET hold = ?2 WHERE id = ?1",
+	[OPEN_ATTEMPT] = "SELECT attempt, generation FROM attempts WHERE job_id = ?1 "
+			 "AND ended_at IS NULL",
+	[EVENT] = "INSERT INTO events (at, job_id, attempt, event, detail) "
+		  "VALUES (?1, ?2, ?3, ?4, ?5)",
+	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id "
+		       "WHERE d.on_id = ?1 AND j.hold = 'dependency' "
+		       "AND j.status IN ('new', 'errored')",
+	[UNMET] = "SELECT d.on_id, d.kind, b.status FROM dependencies d "
+		  "LEFT JOIN jobs b ON b.id = d.on_id WHERE d.job_id = ?1 "
+		  "AND (b.status IN ('new', 'running', 'errored') "
+		  "OR (d.kind = 'done' AND b.status <> 'done')) "
+		  "ORDER BY b.status IN ('new', 'running', 'errored'), d.on_id",
+	[RELEASE] = "UPDATE jobs SET hold = NULL WHERE id = ?1 AND hold = 'dependency'",
+	[HAS_DEPENDENCIES] = "SELECT 1 FROM dependencies WHERE job_id = ?1",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+int
+sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error)
+{
+	return statements_prepare(&engine->advance, &engine->db, sql, COUNT, error);
+}
+
+static sqlite3_stmt *
+with_key(struct sqlite_engine *engine, int statement, const struct attempt_key *key)
+{
+	sqlite3_stmt *prepared = engine->advance.prepared[statement];
+
+	bind_number(prepared, 1, key->job);
+	bind_number(prepared, 2, key->attempt);
+	bind_number(prepared, 3, key->generation);
+	return prepared;
+}
+
+/* The five columns that the rules look at, from the first column on. */
+static void
+read_rules(sqlite3_stmt *row, struct lifecycle_job *job)
+{
+	const char *backoff = column_text(row, 3);
+
+	*job = (struct lifecycle_job){
+		.failures = sqlite3_column_int64(row, 1),
+		.retry = retry_default,
+	};
+	job_status_parse(column_text(row, 0), &job->status);
+	if (backoff != NULL)
+		retry_parse_backoff(backoff, &job->retry); /* else a foreign word: the default */
+	job->retry.max_retries = column_number(row, 2, RETRY_FOR_EVER);
+	job->retry.jitter_percent = (int)column_number(row, 4, 0);
+}
+
+int
+sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
+    const char *event, const char *detail)
+{
+	sqlite3_stmt *statement = engine->advance.prepared[EVENT];
+
+	bind_number(statement, 1, engine->now.ms);
+	bind_unless(statement, 2, job, 0);
+	bind_unless(statement, 3, attempt, 0);
+	bind_text(statement, 4, event);
+	bind_text(statement, 5, detail);
+	return statement_run(statement);
+}
+
+/* Write what the rules said. `reason` is stored only where no attempt tells it. */
+static int
+apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict *verdict,
+    const char *reason, const char *detail)
+{
+	sqlite3_stmt *statement = engine->advance.prepared[APPLY];
+	bool is_paused = (verdict->actions & ACTION_PAUSE) != 0;
+	int64_t pause_ms = verdict->pause_ms;
+
+	bind_number(statement, 1, job);
+	bind_text(statement, 2, job_status_name(verdict->next));
+	bind_number(statement, 3, verdict->failures);
+	bind_unless(statement, 4, is_paused ? engine->now.ms + pause_ms : -1, -1);
+	bind_unless(statement, 5, is_paused ? engine->boot_now.ms + pause_ms : -1, -1);
+	bind_text(statement, 6, is_paused ? engine->boot_id : NULL);
+	bind_unless(statement, 7, verdict->actions & ACTION_END ? engine->now.ms : -1, -1);
+	bind_text(statement, 8, reason);
+	bind_text(statement, 9, detail);
+	return statement_run(statement);
+}
+
+/* ---- jobs that wait for others ---- */
+
+struct worklist {
+	int64_t *jobs;
+	size_t count;
+};
+
+static void
+worklist_add(struct worklist *list, int64_t job)
+{
+	if ((list->count & (list->count + 1)) == 0)
+		list->jobs =
+		    xreallocarray(list->jobs, 2 * list->count + 3, sizeof(list->jobs[0]));
+	list->jobs[list->count++] = job;
+}
+
+static int
+add_dependents(struct sqlite_engine *engine, int64_t job, struct worklist *list)
+{
+	sqlite3_stmt *row = engine->advance.prepared[DEPENDENTS];
+	int code;
+
+	bind_number(row, 1, job);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW)
+		worklist_add(list, sqlite3_column_int64(row, 0));
+	return statement_end(row, code);
+}
+
+static int
+read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,
+    bool *ret_found)
+{
+	sqlite3_stmt *row = engine->advance.prepared[READ_JOB];
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	*ret_found = code == SQLITE_ROW;
+	if (*ret_found)
+		read_rules(row, ret_job);
+	return statement_end(row, code);
+}
+
+static int
+cancel_for_dependency(struct sqlite_engine *engine, int64_t job, const char *why)
+{
+	const struct reason reason = { .kind = REASON_DEPENDENCY };
+	struct lifecycle_verdict verdict;
+	struct lifecycle_job rules;
+	bool found;
+	int code = read_job(engine, job, &rules, &found);
+
+	if (code != SQLITE_OK || !found ||
+	    lifecycle_decide(&rules, JOB_DEPENDENCY_FAILED, 0, &verdict) == -1)
+		return code;
+	code = apply(engine, job, &verdict, "dependency", why);
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, job, 0, "cancelled", why);
+	batch_add_ended(engine->batch, job, verdict.next, reason);
+	return code;
+}
+
+/* One waiting job: nothing if something is open still; its dependents follow if it ends. */
+static int
+check_one(struct sqlite_engine *engine, int64_t job, struct worklist *list)
+{
+	sqlite3_stmt *row = engine->advance.prepared[UNMET];
+	enum job_status status = JOB_NEW;
+	bool is_unmet;
+	char why[64] = "";
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	is_unmet = code == SQLITE_ROW;
+	if (is_unmet && column_text(row, 2) != NULL &&
+	    job_status_parse(column_text(row, 2), &status) == 0 &&
+	    !job_status_is_live(status))
+		snprintf(why, sizeof(why), "job %" PRId64 " %s%s",
+		    (int64_t)sqlite3_column_int64(row, 0),
+		    status == JOB_CANCELLED ? "was " : "", job_status_name(status));
+	code = statement_end(row, code);
+	if (code != SQLITE_OK)
+		return code;
+	if (why[0] != '\0') {
+		code = cancel_for_dependency(engine, job, why);
+		return code == SQLITE_OK ? add_dependents(engine, job, list) : code;
+	}
+	if (!is_unmet) {
+		bind_number(engine->advance.prepared[RELEASE], 1, job);
+		code = statement_run(engine->advance.prepared[RELEASE]);
+		engine->batch->released++;
+	}
+	return code;
+}
+
+static int
+work_off(struct sqlite_engine *engine, struct worklist *list)
+{
+	int code = SQLITE_OK;
+
+	while (list->count > 0 && code == SQLITE_OK) {
+		int64_t job = list->jobs[--list->count];
+
+		code = check_one(engine, job, list);
+	}
+	free(list->jobs);
+	return code;
+}
+
+int
+sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job)
+{
+	struct worklist list = { 0 };
+
+	worklist_add(&list, job);
+	return work_off(engine, &list);
+}
+
+/* A job has ended: tell those above and those that wait for it. */
+static int
+settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
+    struct reason reason)
+{
+	struct worklist list = { 0 };
+	int code;
+
+	batch_add_ended(engine->batch, job, status, reason);
+	code = add_dependents(engine, job, &list);
+	if (code != SQLITE_OK) {
+		free(list.jobs);
+		return code;
+	}
+	return work_off(engine, &list);
+}
+
+/* ---- attempts ---- */
+
+int
+sqlite_step_started(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->started.key;
+	sqlite3_stmt *statement = with_key(engine, STARTED, key);
+	int code;
+
+	bind_number(statement, 4, engine->now.ms - step->started.age_ms);
+	bind_number(statement, 5, step->started.pid);
+	bind_number(statement, 6, step->started.pid_start);
+	code = statement_run(statement);
+	if (code != SQLITE_OK)
+		return code;
+	if (sqlite3_changes(engine->db.handle) == 0) {
+		step->answer = STEP_STALE;
+		return SQLITE_OK;
+	}
+	bind_number(engine->advance.prepared[RUNNING], 1, key->job);
+	code = statement_run(engine->advance.prepared[RUNNING]);
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
+	return code;
+}
+
+int
+sqlite_step_stopping(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *statement = with_key(engine, STOPPING, &step->stopping.key);
+	char reason[REASON_TEXT_SIZE];
+	int code;
+
+	bind_text(statement, 4, reason_format(reason, step->stopping.reason));
+	bind_number(statement, 5, engine->now.ms);
+	code = statement_run(statement);
+	if (code == SQLITE_OK && sqlite3_changes(engine->db.handle) == 0)
+		step->answer = STEP_STALE;
+	return code;
+}
+
+static int
+count_losses(struct sqlite_engine *engine, const struct attempt_key *key, int *ret_losses)
+{
+	sqlite3_stmt *row = engine->advance.prepared[LOSSES];
+	int code;
+
+	bind_number(row, 1, key->job);
+	bind_number(row, 2, key->attempt);
+	*ret_losses = 0;
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (!reason_is_loss(column_reason(row, 0)))
+			break;
+		++*ret_losses;
+	}
+	return statement_end(row, code);
+}
+
+static int
+write_end(struct sqlite_engine *engine, const struct step *step, struct reason reason)
+{
+	const struct attempt_end *end = &step->ended.end;
+	sqlite3_stmt *statement = engine->advance.prepared[ENDED];
+	char text[REASON_TEXT_SIZE];
+	bool is_loss = reason_is_loss(reason);
+
+	bind_number(statement, 1, step->ended.key.job);
+	bind_number(statement, 2, step->ended.key.attempt);
+	bind_number(statement, 3, engine->now.ms - step->ended.age_ms);
+	bind_text(statement, 4, reason_format(text, reason));
+	bind_unless(statement, 5, is_loss ? -1 : end->exit_code, -1);
+	bind_unless(statement, 6, is_loss ? 0 : end->signal, 0);
+	bind_unless(statement, 7, end->core, 0);
+	bind_unless(statement, 8, end->run_ms, -1);
+	bind_unless(statement, 9, end->user_ms, -1);
+	bind_unless(statement, 10, end->system_ms, -1);
+	bind_unless(statement, 11, end->max_rss_kib, -1);
+	bind_unless(statement, 12, end->output_bytes, 0);
+	bind_unless(statement, 13, end->output_left_out, 0);
+	bind_text(statement, 14, end->last_lines);
+	bind_unless(statement, 15, end->children_killed, 0);
+	return statement_run(statement);
+}
+
+/* The words of the history for the end of a run. */
+static int
+write_end_events(struct sqlite_engine *engine, const struct step *step,
+    enum job_event event, struct reason reason, int64_t failures_before)
+{
+	const struct attempt_key *key = &step->ended.key;
+	char words[128];
+	const char *word = event == JOB_SUCCEEDED ? "completed"
+	    : event == JOB_STOPPED		  ? "cancelled"
+	    : reason_is_loss(reason)		  ? "lost"
+	    : reason_is_stop(reason)		  ? "interrupted"
+	    : failures_before > 0		  ? "retry failed"
+						  : "errored";
+	int code;
+
+	reason_words(words, sizeof(words), reason, 0);
+	code = sqlite_write_event(engine, key->job, key->attempt, word,
+	    event == JOB_SUCCEEDED || event == JOB_STOPPED ? NULL : words);
+	if (code == SQLITE_OK && step->ended.end.children_killed > 0) {
+		snprintf(words, sizeof(words), "%" PRId64 " left running",
+		    step->ended.end.children_killed);
+		code = sqlite_write_event(
+		    engine, key->job, key->attempt, "children killed", words);
+	}
+	if (code == SQLITE_OK && step->ended.ret_status == JOB_FAILED)
+		code = sqlite_write_event(engine, key->job, key->attempt, "failed", NULL);
+	return code;
+}
+
+/*
+ * stop_reason decides the result of a process that we ended, whatever its status was; only
+ * a success in spite of a stop of ours is a success.
+ */
+static struct reason
+final_reason(struct reason seen, struct reason stop)
+{
+	if (stop.kind == REASON_NONE || reason_is_loss(seen))
+		return seen;
+	if (stop.kind != REASON_CANCELLED && seen.kind == REASON_NORMAL)
+		return seen;
+	return stop;
+}
+
+int
+sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->ended.key;
+	sqlite3_stmt *row = with_key(engine, READ_ATTEMPT, key);
+	struct lifecycle_job job;
+	struct lifecycle_verdict verdict;
+	struct reason reason = step->ended.end.reason;
+	enum job_event event;
+	int code = sqlite3_step(row);
+
+	if (code != SQLITE_ROW) {
+		step->answer = STEP_STALE;
+		return statement_end(row, code);
+	}
+	read_rules(row, &job);
+	reason = final_reason(reason, column_reason(row, 5));
+	code = statement_end(row, code);
+	if (code == SQLITE_OK && reason_is_loss(reason))
+		code = count_losses(engine, key, &job.losses_in_a_row);
+	if (code != SQLITE_OK)
+		return code;
+	event = lifecycle_classify_end(&job, reason);
+	if (lifecycle_decide(&job, event, step->ended.random, &verdict) == -1) {
+		/* Only a row that was changed behind our back: its end is recorded all the same. */
+		verdict = (struct lifecycle_verdict){ .next = job.status,
+			.failures = job.failures };
+	}
+	step->ended.end.reason = reason;
+	step->ended.ret_counts = (verdict.actions & ACTION_COUNT) != 0;
+	step->ended.ret_status = verdict.next;
+	step->ended.ret_failures = verdict.failures;
+	step->ended.ret_max_retries = job.retry.max_retries;
+	step->ended.ret_pause_ms = verdict.pause_ms;
+	code = write_end(engine, step, reason);
+	if (code == SQLITE_OK)
+		code = apply(engine, key->job, &verdict, NULL, NULL);
+	if (code == SQLITE_OK)
+		code = write_end_events(engine, step, event, reason, job.failures);
+	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
+		code = settle_end(engine, key->job, verdict.next, reason);
+	return code;
+}
+
+/* ---- what people ask for ---- */
+
+static int
+find_open_attempt(struct sqlite_engine *engine, int64_t job, struct attempt_key *ret_key)
+{
+	sqlite3_stmt *row = engine->advance.prepared[OPEN_ATTEMPT];
+	int code;
+
+	*ret_key = (struct attempt_key){ 0 };
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW)
+		*ret_key = (struct attempt_key){ job, sqlite3_column_int64(row, 0),
+			sqlite3_column_int64(row, 1) };
+	return statement_end(row, code);
+}
+
+static int
+set_hold(struct sqlite_engine *engine, int64_t job, const char *hold)
+{
+	sqlite3_stmt *statement = engine->advance.prepared[SET_HOLD];
+
+	bind_number(statement, 1, job);
+	bind_text(statement, 2, hold);
+	return statement_run(statement);
+}
+
+/* What a person held may wait for others too. */
+static int
+release_hold(struct sqlite_engine *engine, int64_t job)
+{
+	sqlite3_stmt *row = engine->advance.prepared[HAS_DEPENDENCIES];
+	bool waits_for_others;
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	waits_for_others = code == SQLITE_ROW;
+	code = statement_end(row, code);
+	if (code == SQLITE_OK)
+		code = set_hold(engine, job, waits_for_others ? "dependency" : NULL);
+	if (code == SQLITE_OK && waits_for_others)
+		code = sqlite_check_dependencies(engine, job);
+	return code;
+}
+
+static int
+stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
+    struct reason reason)
+{
+	sqlite3_stmt *statement = with_key(engine, STOPPING, key);
+	char text[REASON_TEXT_SIZE];
+
+	bind_text(statement, 4, reason_format(text, reason));
+	bind_number(statement, 5, engine->now.ms);
+	return statement_run(statement);
+}
+
+int
+sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event event,
+    struct reason reason, const char *detail, bool *ret_allowed,
+    struct lifecycle_verdict *ret_verdict)
+{
+	static const char *const words[JOB_EVENT_COUNT] = {
+		[JOB_CANCEL] = "cancelled",
+		[JOB_RETRY] = "retry asked for",
+		[JOB_HOLD] = "held",
+		[JOB_RELEASE] = "released",
+		[JOB_REFUSED] = "failed",
+	};
+	struct lifecycle_job rules;
+	char text[REASON_TEXT_SIZE];
+	bool found, ends;
+	int code = read_job(engine, job, &rules, &found);
+
+	*ret_allowed = code == SQLITE_OK && found &&
+	    lifecycle_decide(&rules, event, 0, ret_verdict) == 0;
+	if (!*ret_allowed)
+		return code;
+	ends = (ret_verdict->actions & ACTION_END) != 0;
+	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_HOLD))
+		code = set_hold(engine, job, "user");
+	if (code == SQLITE_OK &&
+	    (ends || (ret_verdict->actions & (ACTION_WAKE | ACTION_REVIVE))))
+		code = apply(engine, job, ret_verdict,
+		    ends ? reason_format(text, reason) : NULL, detail);
+	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))
+		code = release_hold(engine, job);
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, job, 0, words[event], detail);
+	if (code == SQLITE_OK && ends)
+		code = settle_end(engine, job, ret_verdict->next, reason);
+	return code;
+}
+
+static int
+refuse_change(struct sqlite_engine *engine, struct step *step)
+{
+	struct lifecycle_job rules;
+	bool found;
+	int code = read_job(engine, step->change.job, &rules, &found);
+
+	if (!found) {
+		step->answer = STEP_NOT_FOUND;
+		error_set(&step->error, STATUS_NOT_FOUND, "there is no job %" PRId64,
+		    step->change.job);
+		return code;
+	}
+	step->answer = STEP_REFUSED;
+	step->change.ret_status = rules.status;
+	error_set(&step->error, STATUS_STATE, "job %" PRId64 " is %s: %s is not possible",
+	    step->change.job, job_status_name(rules.status),
+	    job_event_name(step->change.event));
+	return code;
+}
+
+/* A job with a process: a cancel is a wish until it is gone, the rest has to wait. */
+static int
+change_running(struct sqlite_engine *engine, struct step *step)
+{
+	const struct reason cancelled = { .kind = REASON_CANCELLED };
+
+	if (step->change.event != JOB_CANCEL) {
+		step->answer = STEP_REFUSED;
+		step->change.ret_status = JOB_RUNNING;
+		error_set(&step->error, STATUS_STATE,
+		    "job %" PRId64 " is running: %s is not possible", step->change.job,
+		    job_event_name(step->change.event));
+		return SQLITE_OK;
+	}
+	step->change.ret_must_stop = true;
+	step->change.ret_status = JOB_RUNNING;
+	return stop_attempt(engine, &step->change.ret_attempt, cancelled);
+}
+
+int
+sqlite_step_change(struct sqlite_engine *engine, struct step *step)
+{
+	const struct reason reason = { .kind = REASON_CANCELLED };
+	struct lifecycle_verdict verdict;
+	bool is_allowed;
+	int code = find_open_attempt(engine, step->change.job, &step->change.ret_attempt);
+
+	step->change.ret_must_stop = false;
+	if (code != SQLITE_OK)
+		return code;
+	if (step->change.ret_attempt.job != 0)
+		return change_running(engine, step);
+	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason, NULL,
+	    &is_allowed, &verdict);
+	if ((code & 0xff) == SQLITE_CONSTRAINT) {
+		step->answer = STEP_REFUSED;
+		error_set(&step->error, STATUS_STATE,
+		    "already_started: another live job has the name of job %" PRId64,
+		    step->change.job);
+		return SQLITE_OK;
+	}
+	if (code == SQLITE_OK && !is_allowed)
+		return refuse_change(engine, step);
+	if (code == SQLITE_OK)
+		step->change.ret_status = verdict.next;
+	return code;
+}

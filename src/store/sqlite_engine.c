@@ -1,0 +1,279 @@
+/*
+ * sqlite_engine: the transaction around a turn. Steps are dispatched by table; a failed
+ * one rolls all of it back. The token written in each transaction tells, after a COMMIT
+ * that failed, whether it is there nevertheless.
+ */
+
+#include "store/sqlite_engine.h"
+#include "base/xalloc.h"
+
+#include <bsd/stdlib.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BEGIN_READ, BEGIN_WRITE, MARK, UNMARK, COMMIT, ROLLBACK, DATA_VERSION, TOKEN, COUNT };
+
+static const char *const turn_sql[] = {
+	[BEGIN_READ] = "BEGIN",
+	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
+	[MARK] = "UPDATE writer SET is_writing = 1, token = ?1",
+	[UNMARK] = "UPDATE writer SET is_writing = 0",
+	[COMMIT] = "COMMIT",
+	[ROLLBACK] = "ROLLBACK",
+	[DATA_VERSION] = "PRAGMA data_version",
+	[TOKEN] = "SELECT token FROM writer",
+};
+_Static_assert(sizeof(turn_sql) / sizeof(turn_sql[0]) == COUNT, "all statements");
+
+static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
+	[STEP_GENERATION] = sqlite_step_generation,
+	[STEP_OPEN] = sqlite_step_open,
+	[STEP_SUBMIT] = sqlite_step_submit,
+	[STEP_CLAIM] = sqlite_step_claim,
+	[STEP_WITHDRAW] = sqlite_step_withdraw,
+	[STEP_STARTED] = sqlite_step_started,
+	[STEP_STOPPING] = sqlite_step_stopping,
+	[STEP_ENDED] = sqlite_step_ended,
+	[STEP_CHANGE] = sqlite_step_change,
+	[STEP_NOTE] = sqlite_step_note,
+	[STEP_EVENT] = sqlite_step_event,
+	[STEP_DUE] = sqlite_step_due,
+	[STEP_LOOKUP] = sqlite_step_lookup,
+	[STEP_LIMITS] = sqlite_step_limits,
+	[STEP_PRUNE] = sqlite_step_prune,
+};
+_Static_assert(sizeof(step_handlers) / sizeof(step_handlers[0]) == STEP_KIND_COUNT,
+    "a handler for every step");
+
+static int
+run(struct sqlite_engine *engine, int statement)
+{
+	return statement_run(engine->turn.prepared[statement]);
+}
+
+static int
+read_number(struct sqlite_engine *engine, int statement, int64_t *ret_number)
+{
+	sqlite3_stmt *prepared = engine->turn.prepared[statement];
+	int code = sqlite3_step(prepared);
+
+	if (code == SQLITE_ROW)
+		*ret_number = sqlite3_column_int64(prepared, 0);
+	return statement_end(prepared, code);
+}
+
+/* Note a foreign commit; to be called inside a transaction. */
+static int
+look_for_changes(struct sqlite_engine *engine)
+{
+	int64_t version = engine->data_version;
+	int code = read_number(engine, DATA_VERSION, &version);
+
+	if (version != engine->data_version) {
+		engine->data_version = version;
+		engine->is_changed = true;
+	}
+	return code;
+}
+
+static int64_t
+new_token(void)
+{
+	uint64_t token;
+
+	arc4random_buf(&token, sizeof(token));
+	return (int64_t)(token >> 1);
+}
+
+static int
+run_steps(struct sqlite_engine *engine, struct batch *batch)
+{
+	int code = SQLITE_OK;
+
+	engine->now = clock_wall();
+	engine->boot_now = clock_boot();
+	engine->batch = batch;
+	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++)
+		code = step_handlers[batch->steps[i]->kind](engine, batch->steps[i]);
+	engine->batch = NULL;
+	return code;
+}
+
+static enum store_answer
+turn(struct sqlite_engine *engine, struct batch *batch)
+{
+	bool reads_only = batch_is_read_only(batch);
+	int code = run(engine, reads_only ? BEGIN_READ : BEGIN_WRITE);
+
+	if (code != SQLITE_OK)
+		return db_answer(code, false);
+	if (!reads_only) {
+		code = look_for_changes(engine);
+		engine->token = new_token();
+		bind_number(engine->turn.prepared[MARK], 1, engine->token);
+		if (code == SQLITE_OK)
+			code = run(engine, MARK);
+	}
+	if (code == SQLITE_OK)
+		code = run_steps(engine, batch);
+	if (code == SQLITE_OK && !reads_only)
+		code = run(engine, UNMARK);
+	if (code != SQLITE_OK) {
+		run(engine, ROLLBACK);
+		return db_answer(code, false);
+	}
+	code = run(engine, COMMIT);
+	if (code != SQLITE_OK) {
+		if (!sqlite3_get_autocommit(engine->db.handle))
+			run(engine, ROLLBACK);
+		return db_answer(code, true);
+	}
+	if (!reads_only)
+		engine->db.is_unsynced = true;
+	return STORE_OK;
+}
+
+static void
+engine_turn(struct store *store, struct batch *batch,
+    void (*done)(void *arg, enum store_answer answer), void *arg)
+{
+	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+
+	if (engine->db.handle == NULL)
+		done(arg, STORE_UNAVAILABLE);
+	else
+		done(arg, turn(engine, batch));
+}
+
+static int
+engine_fd(struct store *store)
+{
+	(void)store;
+	return -1;
+}
+
+static void
+engine_step(struct store *store)
+{
+	(void)store; /* turns complete at once */
+}
+
+static enum store_answer
+engine_sync(struct store *store)
+{
+	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+
+	return engine->db.handle != NULL ? db_sync(&engine->db) : STORE_UNAVAILABLE;
+}
+
+/*
+ * A commit of another process shows in the WAL file before it is visible to readers, so
+ * the writer's lock is the barrier: once we had it, whatever was announced is visible.
+ */
+static enum store_answer
+engine_changed(struct store *store, bool *ret_changed)
+{
+	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+	int code;
+
+	if (engine->db.handle == NULL)
+		return STORE_UNAVAILABLE;
+	code = run(engine, BEGIN_WRITE);
+	if (code != SQLITE_OK)
+		return db_answer(code, false);
+	code = look_for_changes(engine);
+	run(engine, ROLLBACK);
+	if (code != SQLITE_OK)
+		return db_answer(code, false);
+	*ret_changed = engine->is_changed;
+	engine->is_changed = false;
+	return STORE_OK;
+}
+
+static void
+engine_release(struct sqlite_engine *engine)
+{
+	statements_done(&engine->turn);
+	statements_done(&engine->submit);
+	statements_done(&engine->claim);
+	statements_done(&engine->advance);
+	statements_done(&engine->other);
+	db_close(&engine->db);
+	strings_done(&engine->cached_environment);
+	engine->cached_environment_id = 0;
+}
+
+static int
+engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error)
+{
+	if (db_open(&engine->db, engine->state_directory, mode, engine->busy_ms, error) == -1)
+		return -1;
+	if (statements_prepare(&engine->turn, &engine->db, turn_sql, COUNT, error) == -1 ||
+	    sqlite_submit_prepare(engine, error) == -1 ||
+	    sqlite_claim_prepare(engine, error) == -1 ||
+	    sqlite_advance_prepare(engine, error) == -1 ||
+	    sqlite_other_prepare(engine, error) == -1) {
+		engine_release(engine);
+		return -1;
+	}
+	read_number(engine, DATA_VERSION, &engine->data_version);
+	return 0;
+}
+
+static enum store_answer
+engine_reopen(struct store *store)
+{
+	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+	struct error error;
+	int64_t token = -1;
+	int code;
+
+	engine_release(engine);
+	if (engine_open(engine, DB_WRITE, &error) == -1)
+		return error.code == STATUS_TRY_LATER ? STORE_BUSY : STORE_UNAVAILABLE;
+	engine->is_changed = true; /* data_version starts anew: look at everything */
+	/* Nothing that was written before is known to be on disk. */
+	engine->db.is_unsynced = engine->db.must_checkpoint = true;
+	code = read_number(engine, TOKEN, &token);
+	if (code != SQLITE_OK)
+		return db_answer(code, false);
+	return token == engine->token ? STORE_OK : STORE_ABSENT;
+}
+
+static void
+engine_close(struct store *store)
+{
+	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+
+	engine_release(engine);
+	free(engine->state_directory);
+	free(engine);
+}
+
+static const struct store_engine sqlite_store_engine = {
+	.name = "sqlite",
+	.turn = engine_turn,
+	.fd = engine_fd,
+	.step = engine_step,
+	.sync = engine_sync,
+	.changed = engine_changed,
+	.reopen = engine_reopen,
+	.close = engine_close,
+};
+
+struct store *
+sqlite_store_open(const char *state_directory, int busy_ms, struct error *error)
+{
+	struct sqlite_engine *engine = xcalloc(1, sizeof(*engine));
+
+	engine->store.engine = &sqlite_store_engine;
+	engine->state_directory = xstrdup(state_directory);
+	engine->busy_ms = busy_ms;
+	clock_boot_id(engine->boot_id);
+	if (engine_open(engine, DB_CREATE, error) == -1) {
+		free(engine->state_directory);
+		free(engine);
+		return NULL;
+	}
+	return &engine->store;
+}

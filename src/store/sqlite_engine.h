@@ -1,0 +1,71 @@
+#ifndef STORE_SQLITE_ENGINE_H
+#define STORE_SQLITE_ENGINE_H
+
+#include "store/db.h"
+#include "store/store.h"
+
+/*
+ * The store on SQLite. busy_ms: 0 for a loop that must not block (a locked database is
+ * then STORE_BUSY at once), else how long to wait. NULL with *error when the database
+ * cannot be opened, made or migrated.
+ */
+struct store *sqlite_store_open(const char *state_directory, int busy_ms,
+    struct error *error);
+
+/* ---- between the files of the engine ---- */
+
+struct sqlite_engine {
+	struct store store;
+	char *state_directory;
+	int busy_ms;
+	struct db db;
+	struct statements turn, submit, claim, advance, other;
+	int64_t token;	      /* of the last transaction begun */
+	int64_t data_version; /* as last seen */
+	bool is_changed;      /* seen by a turn, not yet told by changed() */
+	int64_t generation;   /* of this supervisor process, 0 before STEP_GENERATION */
+	char boot_id[CLOCK_BOOT_ID_SIZE];
+	struct wall now;      /* of the turn under way */
+	struct boot boot_now;
+	struct batch *batch;  /* the turn under way */
+	int64_t cached_environment_id; /* of cached_environment, 0: none */
+	struct strings cached_environment;
+};
+
+/* Each runs one step inside the transaction: SQLITE_OK or what failed. */
+int sqlite_step_generation(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_open(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_submit(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_claim(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_withdraw(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_started(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_stopping(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_ended(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_change(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_note(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_event(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_due(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_lookup(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_limits(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
+
+/* Each file's statements. */
+int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_other_prepare(struct sqlite_engine *engine, struct error *error);
+
+/* Write one event of the history (advance.c). */
+int sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
+    const char *event, const char *detail);
+
+/* Let an event happen to a job that has no open attempt (advance.c): the rules decide.
+ * *ret_allowed is false, and nothing changed, when they do not allow it. */
+int sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event event,
+    struct reason reason, const char *detail, bool *ret_allowed,
+    struct lifecycle_verdict *ret_verdict);
+
+/* A job waits for others: release it, or cancel it if one ended badly (advance.c). */
+int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
+
+#endif

@@ -1,0 +1,373 @@
+/*
+ * sqlite_other: the steps around jobs: generations, timers, notes, limits, look-ups and
+ * pruning.
+ */
+
+#include "base/xalloc.h"
+#include "store/sqlite_engine.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAKE_AT_ONCE 1000 /* timers that fire in one turn; the rest in the next */
+
+enum {
+	END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP, OPEN, PROGRESS, RESULT,
+	IS_RUNNING, WAKE_BOOT, WAKE_WALL, NEXT_BOOT, NEXT_WALL, LOOKUP, BY_NAME, LIMITS,
+	SET_LIMIT, PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS, COUNT
+};
+
+static const char *const sql[] = {
+	[END_GENERATIONS] = "UPDATE generations SET ended_at = ?1, end_reason = 'lost' "
+			    "WHERE ended_at IS NULL",
+	[INSERT_GENERATION] = "INSERT INTO generations (boot_id, pid, version, started_at) "
+			      "VALUES (?1, ?2, ?3, ?4)",
+	[TO_THIS_BOOT] = "UPDATE jobs SET wake_boot_ms = ?1 + wake_at - ?2, wake_boot_id = ?3 "
+			 "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored') "
+			 "AND wake_boot_id <> ?3",
+	[AFTER_STEP] = "UPDATE jobs SET wake_at = max(?2 + wake_boot_ms - ?1, 0) "
+		       "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored')",
+	[OPEN] = "SELECT a.job_id, a.attempt, a.generation, a.started_at, a.pid, a.pid_start, "
+		 "a.claimed_at, a.stop_reason, g.boot_id, j.supervisor, j.timeout_ms, "
+		 "j.grace_ms, j.max_output, j.leave_children FROM attempts a "
+		 "JOIN generations g ON g.id = a.generation "
+		 "LEFT JOIN jobs j ON j.id = a.job_id WHERE a.ended_at IS NULL",
+	[PROGRESS] = "UPDATE jobs SET progress = coalesce(?2, progress), progress_text = ?3 "
+		     "WHERE id = ?1",
+	[RESULT] = "UPDATE jobs SET result = ?2 WHERE id = ?1",
+	[IS_RUNNING] = "SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
+		       "AND generation = ?3 AND ended_at IS NULL",
+	[WAKE_BOOT] = "UPDATE jobs SET wake_at = NULL, wake_boot_ms = NULL, "
+		      "wake_boot_id = NULL WHERE id IN (SELECT id FROM jobs "
+		      "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored') "
+		      "AND wake_boot_ms <= ?1 ORDER BY wake_boot_ms LIMIT ?2)",
+	[WAKE_WALL] = "UPDATE jobs SET wake_at = NULL WHERE id IN (SELECT id FROM jobs "
+		      "WHERE wake_at IS NOT NULL AND wake_boot_ms IS NULL "
+		      "AND status IN ('new', 'errored') AND wake_at <= ?1 "
+		      "ORDER BY wake_at LIMIT ?2)",
+	[NEXT_BOOT] = "SELECT min(wake_boot_ms) FROM jobs WHERE wake_boot_ms IS NOT NULL "
+		      "AND status IN ('new', 'errored')",
+	[NEXT_WALL] = "SELECT min(wake_at) FROM jobs WHERE wake_at IS NOT NULL "
+		      "AND wake_boot_ms IS NULL AND status IN ('new', 'errored')",
+	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
+		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
+		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
+		   "AND o.ended_at IS NULL) FROM jobs j WHERE j.id = ?1",
+	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
+		    "status IN ('new', 'running', 'errored') DESC, ended_at DESC, id DESC "
+		    "LIMIT 1",
+	[LIMITS] = "SELECT name, max_children FROM supervisors",
+	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
+	[PRUNABLE] = "SELECT id, stdin FROM (SELECT id, stdin, ended_at, status, "
+		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
+		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) "
+		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
+		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled')) "
+		     "ORDER BY id LIMIT ?6",
+	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
+	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
+	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
+	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+int
+sqlite_other_prepare(struct sqlite_engine *engine, struct error *error)
+{
+	return statements_prepare(&engine->other, &engine->db, sql, COUNT, error);
+}
+
+int
+sqlite_step_generation(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *end = engine->other.prepared[END_GENERATIONS];
+	sqlite3_stmt *insert = engine->other.prepared[INSERT_GENERATION];
+	sqlite3_stmt *to_this_boot = engine->other.prepared[TO_THIS_BOOT];
+	int code;
+
+	bind_number(end, 1, engine->now.ms);
+	code = statement_run(end);
+	if (code != SQLITE_OK)
+		return code;
+	bind_text(insert, 1, engine->boot_id);
+	bind_number(insert, 2, step->generation.pid);
+	bind_text(insert, 3, step->generation.version);
+	bind_number(insert, 4, engine->now.ms);
+	code = statement_run(insert);
+	engine->generation = sqlite3_last_insert_rowid(engine->db.handle);
+	step->generation.ret_generation = engine->generation;
+	if (code != SQLITE_OK)
+		return code;
+	/* After a reboot a delay counts by the wall clock, from where that stands now. */
+	bind_number(to_this_boot, 1, engine->boot_now.ms);
+	bind_number(to_this_boot, 2, engine->now.ms);
+	bind_text(to_this_boot, 3, engine->boot_id);
+	return statement_run(to_this_boot);
+}
+
+static void
+read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
+    struct open_attempt *attempt)
+{
+	const char *boot_id = column_text(row, 8), *supervisor = column_text(row, 9);
+	int64_t since = column_number(row, 3, column_number(row, 6, engine->now.ms));
+
+	*attempt = (struct open_attempt){
+		.key = { sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+		    sqlite3_column_int64(row, 2) },
+		.is_started = sqlite3_column_type(row, 3) != SQLITE_NULL,
+		.pid = column_number(row, 4, 0),
+		.pid_start = column_number(row, 5, 0),
+		.is_same_boot = boot_id != NULL && strcmp(boot_id, engine->boot_id) == 0,
+		.age_ms = engine->now.ms > since ? engine->now.ms - since : 0,
+		.stop = column_reason(row, 7),
+		.timeout_ms = column_number(row, 10, SPEC_UNSET),
+		.grace_ms = column_number(row, 11, SPEC_DEFAULT_GRACE_MS),
+		.max_output = column_number(row, 12, SPEC_DEFAULT_MAX_OUTPUT),
+		.leaves_children = column_number(row, 13, 0) != 0,
+	};
+	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
+	    supervisor != NULL ? supervisor : "");
+}
+
+int
+sqlite_step_open(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->other.prepared[OPEN];
+	size_t room = 0;
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (step->open.ret_count == room) {
+			room = room > 0 ? 2 * room : 16;
+			step->open.ret_attempts = xreallocarray(step->open.ret_attempts, room,
+			    sizeof(step->open.ret_attempts[0]));
+		}
+		read_open_attempt(
+		    engine, row, &step->open.ret_attempts[step->open.ret_count++]);
+	}
+	return statement_end(row, code);
+}
+
+static int
+write_progress(struct sqlite_engine *engine, const struct step *step)
+{
+	sqlite3_stmt *statement = engine->other.prepared[PROGRESS];
+
+	bind_number(statement, 1, step->note.key.job);
+	if (step->note.fraction >= 0)
+		sqlite3_bind_double(statement, 2, step->note.fraction);
+	else
+		sqlite3_bind_null(statement, 2);
+	bind_text(statement, 3, step->note.text);
+	return statement_run(statement);
+}
+
+int
+sqlite_step_note(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->note.key;
+	sqlite3_stmt *statement = engine->other.prepared[IS_RUNNING];
+	int code;
+
+	bind_number(statement, 1, key->job);
+	bind_number(statement, 2, key->attempt);
+	bind_number(statement, 3, key->generation);
+	code = sqlite3_step(statement);
+	if (code != SQLITE_ROW) {
+		step->answer = STEP_STALE;
+		return statement_end(statement, code);
+	}
+	code = statement_end(statement, code);
+	if (code != SQLITE_OK)
+		return code;
+	switch (step->note.note) {
+	case NOTE_PROGRESS:
+		return write_progress(engine, step);
+	case NOTE_RESULT:
+		statement = engine->other.prepared[RESULT];
+		bind_number(statement, 1, key->job);
+		bind_text(statement, 2, step->note.text);
+		return statement_run(statement);
+	case NOTE_LOG:
+		return sqlite_write_event(
+		    engine, key->job, key->attempt, "log", step->note.text);
+	}
+	return SQLITE_OK;
+}
+
+int
+sqlite_step_event(struct sqlite_engine *engine, struct step *step)
+{
+	return sqlite_write_event(engine, step->event.job, step->event.attempt,
+	    step->event.event, step->event.detail);
+}
+
+static int
+wake(struct sqlite_engine *engine, int statement, int64_t now_ms, int64_t *ret_woken)
+{
+	sqlite3_stmt *prepared = engine->other.prepared[statement];
+	int code;
+
+	bind_number(prepared, 1, now_ms);
+	bind_number(prepared, 2, WAKE_AT_ONCE);
+	code = statement_run(prepared);
+	*ret_woken += sqlite3_changes(engine->db.handle);
+	return code;
+}
+
+static int
+next_wake(struct sqlite_engine *engine, int statement, int64_t now_ms, int64_t *next_ms)
+{
+	sqlite3_stmt *row = engine->other.prepared[statement];
+	int64_t at, left;
+	int code = sqlite3_step(row);
+
+	if (code == SQLITE_ROW && (at = column_number(row, 0, -1)) != -1) {
+		left = at > now_ms ? at - now_ms : 0;
+		if (*next_ms == -1 || left < *next_ms)
+			*next_ms = left;
+	}
+	return statement_end(row, code);
+}
+
+int
+sqlite_step_due(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *after_step = engine->other.prepared[AFTER_STEP];
+	int code = SQLITE_OK;
+
+	step->due.ret_woken = 0;
+	step->due.ret_next_ms = -1;
+	if (step->due.clock_stepped) {
+		bind_number(after_step, 1, engine->boot_now.ms);
+		bind_number(after_step, 2, engine->now.ms);
+		code = statement_run(after_step);
+	}
+	if (code == SQLITE_OK)
+		code = wake(engine, WAKE_BOOT, engine->boot_now.ms, &step->due.ret_woken);
+	if (code == SQLITE_OK)
+		code = wake(engine, WAKE_WALL, engine->now.ms, &step->due.ret_woken);
+	if (code == SQLITE_OK)
+		code = next_wake(
+		    engine, NEXT_BOOT, engine->boot_now.ms, &step->due.ret_next_ms);
+	if (code == SQLITE_OK)
+		code =
+		    next_wake(engine, NEXT_WALL, engine->now.ms, &step->due.ret_next_ms);
+	return code;
+}
+
+static int
+find_by_name(struct sqlite_engine *engine, const char *name, int64_t *ret_job)
+{
+	sqlite3_stmt *row = engine->other.prepared[BY_NAME];
+	int code;
+
+	bind_text(row, 1, name);
+	code = sqlite3_step(row);
+	*ret_job = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+	return statement_end(row, code);
+}
+
+int
+sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->other.prepared[LOOKUP];
+	int code = SQLITE_OK;
+
+	step->lookup.ret_job = step->lookup.job;
+	if (step->lookup.name != NULL)
+		code = find_by_name(engine, step->lookup.name, &step->lookup.ret_job);
+	if (code != SQLITE_OK)
+		return code;
+	bind_number(row, 1, step->lookup.ret_job);
+	code = sqlite3_step(row);
+	if (code != SQLITE_ROW) {
+		step->answer = STEP_NOT_FOUND;
+		return statement_end(row, code);
+	}
+	job_status_parse(column_text(row, 0), &step->lookup.ret_status);
+	step->lookup.ret_reason = job_status_is_live(step->lookup.ret_status)
+	    ? (struct reason){ 0 }
+	    : column_reason(row, 1);
+	step->lookup.ret_timeout_ms = column_number(row, 2, 0);
+	step->lookup.ret_is_claimed = sqlite3_column_int(row, 3) != 0;
+	return statement_end(row, code);
+}
+
+int
+sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *set = engine->other.prepared[SET_LIMIT];
+	sqlite3_stmt *row = engine->other.prepared[LIMITS];
+	struct supervisor_limit *limit;
+	int code = SQLITE_OK;
+
+	if (step->limits.set[0] != '\0') {
+		bind_text(set, 1, step->limits.set);
+		bind_unless(set, 2, step->limits.set_max_children, -1);
+		code = statement_run(set);
+	}
+	if (code != SQLITE_OK)
+		return code;
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		step->limits.ret_limits = xreallocarray(step->limits.ret_limits,
+		    step->limits.ret_count + 1, sizeof(step->limits.ret_limits[0]));
+		limit = &step->limits.ret_limits[step->limits.ret_count++];
+		snprintf(limit->name, sizeof(limit->name), "%s", column_text(row, 0));
+		limit->max_children = column_number(row, 1, -1);
+	}
+	return statement_end(row, code);
+}
+
+static int
+prune_one(struct sqlite_engine *engine, int64_t job)
+{
+	static const int statements[] = { PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS,
+		PRUNE_JOB };
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
+		if (code == SQLITE_OK) {
+			bind_number(engine->other.prepared[statements[i]], 1, job);
+			code = statement_run(engine->other.prepared[statements[i]]);
+		}
+	}
+	return code;
+}
+
+int
+sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->other.prepared[PRUNABLE];
+	size_t room = 0;
+	int code;
+
+	bind_number(row, 1, engine->now.ms - step->prune.older_than_ms);
+	bind_number(row, 2, step->prune.keep);
+	bind_number(row, 3, step->prune.statuses[JOB_DONE]);
+	bind_number(row, 4, step->prune.statuses[JOB_FAILED]);
+	bind_number(row, 5, step->prune.statuses[JOB_CANCELLED]);
+	bind_number(row, 6, step->prune.limit);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (step->prune.ret_count == room) {
+			room = room > 0 ? 2 * room : 64;
+			step->prune.ret_jobs = xreallocarray(
+			    step->prune.ret_jobs, room, sizeof(step->prune.ret_jobs[0]));
+			step->prune.ret_stdin = xreallocarray(
+			    step->prune.ret_stdin, room, sizeof(step->prune.ret_stdin[0]));
+		}
+		step->prune.ret_jobs[step->prune.ret_count] = sqlite3_column_int64(row, 0);
+		step->prune.ret_stdin[step->prune.ret_count++] =
+		    column_text(row, 1) != NULL ? xstrdup(column_text(row, 1)) : NULL;
+	}
+	code = statement_end(row, code);
+	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++) {
+		if (code == SQLITE_OK)
+			code = prune_one(engine, step->prune.ret_jobs[i]);
+	}
+	return code;
+}

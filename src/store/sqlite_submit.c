@@ -1,0 +1,322 @@
+/*
+ * sqlite_submit: new jobs. A step's jobs are all recorded or none; a taken name, an
+ * unknown supervisor or dependency is a refusal, not a failure of the turn.
+ */
+
+#include "base/xalloc.h"
+#include "model/spec_json.h"
+#include "store/sqlite_engine.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS, DEPEND,
+	FIND_ENVIRONMENT, INSERT_ENVIRONMENT, COUNT
+};
+
+static const char *const sql[] = {
+	[SAVE] = "SAVEPOINT submit",
+	[RELEASE] = "RELEASE submit",
+	[UNDO] = "ROLLBACK TO submit",
+	[INSERT] = "INSERT INTO jobs (name, type, supervisor, priority, command, cwd, "
+		   "environment, umask, stdin, max_retries, backoff, jitter, timeout_ms, "
+		   "grace_ms, max_output, leave_children, hold, wake_at, wake_boot_ms, "
+		   "wake_boot_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
+		   "AND status IN ('new', 'running', 'errored')",
+	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
+	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
+	[DEPEND] = "INSERT OR IGNORE INTO dependencies (job_id, on_id, kind) "
+		   "VALUES (?1, ?2, ?3)",
+	[FIND_ENVIRONMENT] = "SELECT id FROM environments WHERE hash = ?1 AND vars = ?2",
+	[INSERT_ENVIRONMENT] = "INSERT INTO environments (hash, vars) VALUES (?1, ?2)",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+int
+sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error)
+{
+	return statements_prepare(&engine->submit, &engine->db, sql, COUNT, error);
+}
+
+/* What the jobs of one request have in common, looked up once. */
+struct request {
+	struct step *step;
+	int64_t environment; /* of jobs without variables of their own */
+	char supervisor[NAME_SIZE]; /* known to exist */
+};
+
+static int64_t
+fnv1a(const char *text)
+{
+	uint64_t hash = UINT64_C(14695981039346656037);
+
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
+	return (int64_t)hash;
+}
+
+static int
+store_environment(struct sqlite_engine *engine, const struct strings *environment,
+    int64_t *ret_id)
+{
+	json_t *object = environment_to_json(environment);
+	char *vars = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT);
+	sqlite3_stmt *find = engine->submit.prepared[FIND_ENVIRONMENT];
+	sqlite3_stmt *insert = engine->submit.prepared[INSERT_ENVIRONMENT];
+	int code;
+
+	bind_number(find, 1, fnv1a(vars));
+	bind_text(find, 2, vars);
+	code = sqlite3_step(find);
+	*ret_id = code == SQLITE_ROW ? sqlite3_column_int64(find, 0) : 0;
+	code = statement_end(find, code);
+	if (code == SQLITE_OK && *ret_id == 0) {
+		bind_number(insert, 1, fnv1a(vars));
+		bind_text(insert, 2, vars);
+		code = statement_run(insert);
+		*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
+	}
+	free(vars);
+	json_decref(object);
+	return code;
+}
+
+/* 0 for a job without any environment given: the supervisor's basics. */
+static int
+find_environment(struct sqlite_engine *engine, struct request *request,
+    const struct spec *spec, int64_t *ret_id)
+{
+	const struct strings *shared = &request->step->submit.environment;
+	struct strings merged = { 0 };
+	int code;
+
+	*ret_id = request->environment;
+	if (spec->environment.count == 0 && (request->environment != 0 || shared->count == 0))
+		return SQLITE_OK;
+	for (size_t i = 0; i < shared->count; i++)
+		strings_add(&merged, shared->items[i]);
+	for (size_t i = 0; i < spec->environment.count; i++)
+		strings_set_variable(&merged, spec->environment.items[i]);
+	code = store_environment(engine, &merged, ret_id);
+	if (spec->environment.count == 0)
+		request->environment = *ret_id;
+	strings_done(&merged);
+	return code;
+}
+
+/* Refuse the whole step because of this job; never a failure of the turn. */
+static int refuse(struct step *step, size_t which, int code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static int
+refuse(struct step *step, size_t which, int code, const char *format, ...)
+{
+	char text[sizeof(step->error.text)];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	error_set(&step->error, code, "%s", text);
+	step->answer = STEP_REFUSED;
+	step->submit.ret_bad = which;
+	return SQLITE_OK;
+}
+
+static int
+exists(sqlite3_stmt *statement, bool *ret_exists)
+{
+	int code = sqlite3_step(statement);
+
+	*ret_exists = code == SQLITE_ROW;
+	return statement_end(statement, code);
+}
+
+/* The live job of this name: *ret_holder, 0 if there is none. */
+static int
+find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
+    enum job_status *ret_status)
+{
+	sqlite3_stmt *statement = engine->submit.prepared[HOLDER];
+	int code;
+
+	*ret_holder = 0;
+	bind_text(statement, 1, name);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		*ret_holder = sqlite3_column_int64(statement, 0);
+		job_status_parse(column_text(statement, 1), ret_status);
+	}
+	return statement_end(statement, code);
+}
+
+/* Does everything it names exist? Refuses if not. */
+static int
+check_references(struct sqlite_engine *engine, struct request *request, size_t which)
+{
+	struct step *step = request->step;
+	const struct spec *spec = &step->submit.specs[which];
+	const char *supervisor = spec->supervisor != NULL ? spec->supervisor : "default";
+	sqlite3_stmt *statement = engine->submit.prepared[SUPERVISOR];
+	bool found;
+	int code;
+
+	if (strcmp(supervisor, request->supervisor) != 0) {
+		bind_text(statement, 1, supervisor);
+		code = exists(statement, &found);
+		if (code != SQLITE_OK)
+			return code;
+		if (!found)
+			return refuse(step, which, STATUS_NOT_FOUND,
+			    "there is no supervisor %s", supervisor);
+		memcpy(request->supervisor, supervisor, strlen(supervisor) + 1);
+	}
+	statement = engine->submit.prepared[JOB_EXISTS];
+	for (size_t i = 0; i < spec->dependency_count; i++) {
+		bind_number(statement, 1, spec->dependencies[i].on);
+		code = exists(statement, &found);
+		if (code != SQLITE_OK)
+			return code;
+		if (!found)
+			return refuse(step, which, STATUS_NOT_FOUND,
+			    "after: there is no job %" PRId64, spec->dependencies[i].on);
+	}
+	return SQLITE_OK;
+}
+
+static int
+insert_dependencies(struct sqlite_engine *engine, const struct spec *spec, int64_t job)
+{
+	static const char *const kinds[] = {
+		[DEPENDENCY_DONE] = "done",
+		[DEPENDENCY_ENDED] = "ended",
+	};
+	sqlite3_stmt *statement = engine->submit.prepared[DEPEND];
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < spec->dependency_count && code == SQLITE_OK; i++) {
+		bind_number(statement, 1, job);
+		bind_number(statement, 2, spec->dependencies[i].on);
+		bind_text(statement, 3, kinds[spec->dependencies[i].kind]);
+		code = statement_run(statement);
+	}
+	if (code == SQLITE_OK && spec->dependency_count > 0)
+		code = sqlite_check_dependencies(engine, job);
+	return code;
+}
+
+static void
+bind_times(struct sqlite_engine *engine, sqlite3_stmt *statement, const struct spec *spec)
+{
+	bool is_delayed = spec->start_in_ms != SPEC_UNSET;
+
+	if (is_delayed)
+		bind_number(statement, 18, engine->now.ms + spec->start_in_ms);
+	else
+		bind_unless(statement, 18, spec->start_at.ms, SPEC_UNSET);
+	bind_unless(statement, 19,
+	    is_delayed ? engine->boot_now.ms + spec->start_in_ms : SPEC_UNSET, SPEC_UNSET);
+	bind_text(statement, 20, is_delayed ? engine->boot_id : NULL);
+	bind_number(statement, 21, engine->now.ms);
+}
+
+static int
+insert(struct sqlite_engine *engine, const struct spec *spec, int64_t environment,
+    int64_t *ret_id)
+{
+	sqlite3_stmt *statement = engine->submit.prepared[INSERT];
+	const struct retry_policy *retry = &spec->retry;
+	json_t *array = strings_to_json(&spec->command);
+	char *command = json_dumps(array, JSON_COMPACT), backoff[96];
+	int code;
+
+	bind_text(statement, 1, spec->name);
+	bind_text(statement, 2, spec->type);
+	bind_text(statement, 3, spec->supervisor != NULL ? spec->supervisor : "default");
+	bind_number(statement, 4,
+	    spec->priority != SPEC_UNSET ? spec->priority : SPEC_DEFAULT_PRIORITY);
+	bind_text(statement, 5, command);
+	bind_text(statement, 6, spec->cwd != NULL ? spec->cwd : "/");
+	bind_unless(statement, 7, environment, 0);
+	bind_unless(statement, 8, spec->umask, SPEC_UNSET);
+	bind_text(statement, 9, spec->stdin_path);
+	bind_unless(statement, 10, retry->max_retries, RETRY_FOR_EVER);
+	bind_text(statement, 11, spec->has_backoff
+		? retry_format_backoff(backoff, sizeof(backoff), retry)
+		: NULL);
+	bind_unless(statement, 12, retry->jitter_percent, 0);
+	bind_unless(statement, 13, spec->timeout_ms, SPEC_UNSET);
+	bind_unless(statement, 14, spec->grace_ms, SPEC_UNSET);
+	bind_unless(statement, 15, spec->max_output, SPEC_UNSET);
+	bind_unless(statement, 16, spec->leaves_children, 0);
+	bind_text(statement, 17, spec->dependency_count > 0 ? "dependency"
+		: spec->is_held				    ? "user"
+							    : NULL);
+	bind_times(engine, statement, spec);
+	code = statement_run(statement);
+	*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
+	free(command);
+	json_decref(array);
+	if (code == SQLITE_OK && spec->dependency_count > 0)
+		code = insert_dependencies(engine, spec, *ret_id);
+	return code;
+}
+
+static int
+submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
+{
+	struct step *step = request->step;
+	const struct spec *spec = &step->submit.specs[which];
+	enum job_status status = JOB_NEW;
+	int64_t holder = 0, environment;
+	int code = SQLITE_OK;
+
+	if (spec->name != NULL)
+		code = find_holder(engine, spec->name, &holder, &status);
+	if (code != SQLITE_OK)
+		return code;
+	if (holder != 0 && spec->is_once) {
+		step->submit.ret_ids[which] = holder;
+		step->submit.ret_existed[which] = true;
+		return SQLITE_OK;
+	}
+	if (holder != 0) {
+		step->submit.ret_holder = holder;
+		return refuse(step, which, STATUS_STATE,
+		    "already_started: job %" PRId64 " has the name %s (%s)", holder,
+		    spec->name, job_status_name(status));
+	}
+	code = check_references(engine, request, which);
+	if (code == SQLITE_OK && step->answer == STEP_OK)
+		code = find_environment(engine, request, spec, &environment);
+	if (code == SQLITE_OK && step->answer == STEP_OK)
+		code = insert(engine, spec, environment, &step->submit.ret_ids[which]);
+	if ((code & 0xff) == SQLITE_CONSTRAINT)
+		return refuse(step, which, STATUS_USAGE, "the database refuses it: %s",
+		    sqlite3_errmsg(engine->db.handle));
+	return code;
+}
+
+int
+sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
+{
+	struct request request = { .step = step };
+	int code = statement_run(engine->submit.prepared[SAVE]);
+
+	step->submit.ret_ids = xcalloc(step->submit.count, sizeof(int64_t));
+	step->submit.ret_existed = xcalloc(step->submit.count, sizeof(bool));
+	for (size_t i = 0;
+	     i < step->submit.count && code == SQLITE_OK && step->answer == STEP_OK; i++)
+		code = submit_one(engine, &request, i);
+	if (code == SQLITE_OK && step->answer != STEP_OK)
+		code = statement_run(engine->submit.prepared[UNDO]);
+	if (code == SQLITE_OK)
+		code = statement_run(engine->submit.prepared[RELEASE]);
+	return code;
+}

@@ -1,0 +1,226 @@
+/* store: batches of steps, and the way to the engine behind the seam. */
+
+#include "store/store.h"
+#include "base/xalloc.h"
+
+#include <stdlib.h>
+
+void
+batch_init(struct batch *batch)
+{
+	*batch = (struct batch){ 0 };
+}
+
+static void
+forget_claimed(struct step *step)
+{
+	for (size_t i = 0; i < step->claim.ret_count; i++)
+		spec_done(&step->claim.ret_jobs[i].spec);
+	free(step->claim.ret_jobs);
+	step->claim.ret_jobs = NULL;
+	step->claim.ret_count = 0;
+}
+
+static void
+forget_pruned(struct step *step)
+{
+	for (size_t i = 0; i < step->prune.ret_count; i++)
+		free(step->prune.ret_stdin[i]);
+	free(step->prune.ret_stdin);
+	free(step->prune.ret_jobs);
+	step->prune.ret_stdin = NULL;
+	step->prune.ret_jobs = NULL;
+	step->prune.ret_count = 0;
+}
+
+static void
+forget_results(struct step *step)
+{
+	step->answer = STEP_OK;
+	step->error.text[0] = '\0';
+	switch (step->kind) {
+	case STEP_OPEN:
+		free(step->open.ret_attempts);
+		step->open.ret_attempts = NULL;
+		step->open.ret_count = 0;
+		break;
+	case STEP_SUBMIT:
+		free(step->submit.ret_ids);
+		free(step->submit.ret_existed);
+		step->submit.ret_ids = NULL;
+		step->submit.ret_existed = NULL;
+		step->submit.ret_holder = 0;
+		break;
+	case STEP_CLAIM:
+		forget_claimed(step);
+		break;
+	case STEP_LIMITS:
+		free(step->limits.ret_limits);
+		step->limits.ret_limits = NULL;
+		step->limits.ret_count = 0;
+		break;
+	case STEP_PRUNE:
+		forget_pruned(step);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+step_free(struct step *step)
+{
+	forget_results(step);
+	switch (step->kind) {
+	case STEP_SUBMIT:
+		for (size_t i = 0; i < step->submit.count; i++)
+			spec_done(&step->submit.specs[i]);
+		free(step->submit.specs);
+		strings_done(&step->submit.environment);
+		break;
+	case STEP_NOTE:
+		free(step->note.text);
+		break;
+	case STEP_EVENT:
+		free(step->event.detail);
+		break;
+	case STEP_LOOKUP:
+		free(step->lookup.name);
+		break;
+	default:
+		break;
+	}
+	free(step);
+}
+
+void
+batch_forget_results(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		forget_results(batch->steps[i]);
+	batch->ended_count = 0;
+	batch->released = 0;
+}
+
+void
+batch_done(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++)
+		step_free(batch->steps[i]);
+	free(batch->steps);
+	free(batch->ended);
+	batch_init(batch);
+}
+
+struct step *
+batch_add(struct batch *batch, enum step_kind kind,
+    void (*act)(void *arg, struct step *step), void *arg)
+{
+	struct step *step = xcalloc(1, sizeof(*step));
+
+	step->kind = kind;
+	step->act = act;
+	step->arg = arg;
+	if (batch->count == batch->room) {
+		batch->room = batch->room > 0 ? 2 * batch->room : 16;
+		batch->steps =
+		    xreallocarray(batch->steps, batch->room, sizeof(batch->steps[0]));
+	}
+	batch->steps[batch->count++] = step;
+	return step;
+}
+
+void
+batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
+    struct reason reason)
+{
+	if ((batch->ended_count & (batch->ended_count + 1)) == 0)
+		batch->ended = xreallocarray(
+		    batch->ended, 2 * batch->ended_count + 3, sizeof(batch->ended[0]));
+	batch->ended[batch->ended_count++] = (struct ended_job){ job, status, reason };
+}
+
+bool
+batch_is_read_only(const struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct step *step = batch->steps[i];
+
+		if (step->kind != STEP_OPEN && step->kind != STEP_LOOKUP &&
+		    !(step->kind == STEP_LIMITS && step->limits.set[0] == '\0') &&
+		    !(step->kind == STEP_PRUNE && step->prune.is_dry_run))
+			return false;
+	}
+	return true;
+}
+
+void
+batch_act(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->steps[i]->act != NULL)
+			batch->steps[i]->act(batch->steps[i]->arg, batch->steps[i]);
+	}
+}
+
+void
+store_turn(struct store *store, struct batch *batch,
+    void (*done)(void *arg, enum store_answer answer), void *arg)
+{
+	batch_forget_results(batch);
+	store->engine->turn(store, batch, done, arg);
+}
+
+int
+store_fd(struct store *store)
+{
+	return store->engine->fd(store);
+}
+
+void
+store_step(struct store *store)
+{
+	store->engine->step(store);
+}
+
+enum store_answer
+store_sync(struct store *store)
+{
+	return store->engine->sync(store);
+}
+
+enum store_answer
+store_changed(struct store *store, bool *ret_changed)
+{
+	return store->engine->changed(store, ret_changed);
+}
+
+enum store_answer
+store_reopen(struct store *store)
+{
+	return store->engine->reopen(store);
+}
+
+void
+store_close(struct store *store)
+{
+	if (store != NULL)
+		store->engine->close(store);
+}
+
+const char *
+store_answer_words(enum store_answer answer)
+{
+	static const char *const words[] = {
+		[STORE_OK] = "ok",
+		[STORE_BUSY] = "database locked by another process",
+		[STORE_FULL] = "disk full",
+		[STORE_CORRUPT] = "the database is damaged",
+		[STORE_UNAVAILABLE] = "the database cannot be read or written",
+		[STORE_IN_DOUBT] = "a commit failed and is in doubt",
+		[STORE_ABSENT] = "the last commit is not there",
+	};
+	_Static_assert(sizeof(words) / sizeof(words[0]) == STORE_ANSWER_COUNT, "all words");
+
+	return words[answer];
+}

@@ -1,0 +1,304 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/lifecycle.h"
+#include "model/reason.h"
+#include "model/spec.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The seam between deciding and remembering. A turn of the supervisor process is a batch
+ * of steps, and store_turn() makes it one transaction: all of it or nothing. The store
+ * speaks jobs and attempts, never rows or SQL; engines are SQLite (sqlite_engine.h) and,
+ * in the tests, a model in memory. Nothing above may know which.
+ *
+ * Durations go in (how long ago, in how long); the engine's clock makes times.
+ *
+ * A step about an attempt is fenced by (job, attempt, generation): a late word about an
+ * old attempt answers STEP_STALE and changes nothing.
+ */
+
+enum store_answer {
+	STORE_OK,
+	STORE_BUSY,	   /* another process holds the database: try the same batch again */
+	STORE_FULL,	   /* no space: nothing was changed */
+	STORE_CORRUPT,	   /* damaged: nothing more will be written */
+	STORE_UNAVAILABLE, /* an I/O error before the commit: nothing was changed */
+	STORE_IN_DOUBT,	   /* the commit failed and may nevertheless be there: store_reopen() */
+	STORE_ABSENT,	   /* store_reopen(): the doubtful turn is not there: run it again */
+	STORE_ANSWER_COUNT
+};
+
+enum step_answer {
+	STEP_OK,
+	STEP_STALE,	/* no such open attempt (any more) */
+	STEP_NOT_FOUND, /* no such job */
+	STEP_REFUSED,	/* its state or a name does not allow it; error says why */
+	STEP_ANSWER_COUNT
+};
+
+enum step_kind {
+	STEP_GENERATION, /* a supervisor process begins: its row */
+	STEP_OPEN,	 /* read the open attempts */
+	STEP_SUBMIT,
+	STEP_CLAIM,    /* the first ready jobs of a supervisor: their attempts' rows */
+	STEP_WITHDRAW, /* a claim that was not started: as if it had never been */
+	STEP_STARTED,
+	STEP_STOPPING, /* a process is about to be ended by us: why */
+	STEP_ENDED,
+	STEP_CHANGE, /* cancel, retry, hold, release */
+	STEP_NOTE,   /* progress, a result or a log line from the job itself */
+	STEP_EVENT,  /* something for the history */
+	STEP_DUE,    /* wake what is due; when is the next one */
+	STEP_LOOKUP, /* one job's status */
+	STEP_LIMITS, /* read the supervisors' max_children, or set one */
+	STEP_PRUNE,
+	STEP_KIND_COUNT
+};
+
+struct attempt_key {
+	int64_t job;
+	int64_t attempt;
+	int64_t generation;
+};
+
+/* An attempt as it stands in the store. */
+struct open_attempt {
+	struct attempt_key key;
+	char supervisor[NAME_SIZE];
+	bool is_started;
+	int64_t pid, pid_start; /* 0: not known */
+	bool is_same_boot;	/* it was claimed in this boot of the machine */
+	int64_t age_ms;		/* since it was started, else claimed, by the wall clock */
+	struct reason stop;	/* REASON_NONE: nobody ends it */
+	int64_t timeout_ms, grace_ms, max_output;
+	bool leaves_children;
+};
+
+/* A claimed job, with all that starting it needs. Owned by the batch. */
+struct claimed_job {
+	struct attempt_key key;
+	struct spec spec; /* command, name, cwd, stdin_path, limits, umask; unset = default */
+	const struct strings *environment; /* the engine's, good until the next turn; or NULL */
+};
+
+/* How an attempt ended, as the keeper saw it. */
+struct attempt_end {
+	struct reason reason;
+	int exit_code;	 /* -1: none */
+	int signal;	 /* 0: none */
+	bool core;
+	int64_t run_ms;	 /* -1: unknown */
+	int64_t user_ms, system_ms, max_rss_kib; /* -1: unknown */
+	int64_t output_bytes, output_left_out;
+	const char *last_lines; /* borrowed; NULL: none */
+	int64_t children_killed;
+};
+
+enum note_kind { NOTE_PROGRESS, NOTE_RESULT, NOTE_LOG };
+
+struct step {
+	enum step_kind kind;
+	enum step_answer answer;
+	struct error error; /* with STEP_REFUSED */
+
+	/* Called by batch_act() after the turn is committed. */
+	void (*act)(void *arg, struct step *step);
+	void *arg;
+
+	union {
+		struct {
+			int64_t pid;
+			const char *version;
+			int64_t ret_generation;
+		} generation;
+		struct {
+			struct open_attempt *ret_attempts; /* owned by the batch */
+			size_t ret_count;
+		} open;
+		struct {
+			struct spec *specs; /* taken over: freed with the batch */
+			size_t count;
+			struct strings environment; /* taken over: beneath each spec's own */
+			int64_t *ret_ids;	    /* owned by the batch */
+			bool *ret_existed; /* with `once`: that id had the name already */
+			size_t ret_bad;	   /* STEP_REFUSED: which one */
+			int64_t ret_holder; /* … because this job has its name; else 0 */
+		} submit;
+		struct {
+			char supervisor[NAME_SIZE];
+			int64_t places;
+			struct claimed_job *ret_jobs; /* owned by the batch */
+			size_t ret_count;
+			int64_t ret_refused; /* rows that made no sense and have ended failed */
+		} claim;
+		struct {
+			struct attempt_key key;
+		} withdraw;
+		struct {
+			struct attempt_key key;
+			int64_t pid, pid_start;
+			int64_t age_ms;
+		} started;
+		struct {
+			struct attempt_key key;
+			struct reason reason;
+		} stopping;
+		struct {
+			struct attempt_key key;
+			struct attempt_end end;
+			int64_t age_ms;
+			uint32_t random;
+			bool ret_counts; /* it used up a retry */
+			enum job_status ret_status;
+			int64_t ret_failures, ret_max_retries, ret_pause_ms;
+		} ended;
+		struct {
+			int64_t job;
+			enum job_event event; /* JOB_CANCEL, _RETRY, _HOLD, _RELEASE */
+			bool ret_must_stop;   /* it has a process: end this attempt */
+			struct attempt_key ret_attempt;
+			enum job_status ret_status;
+		} change;
+		struct {
+			struct attempt_key key;
+			enum note_kind note;
+			double fraction;  /* NOTE_PROGRESS, 0 to 1; -1: none */
+			char *text;	  /* taken over: words, or JSON of a result; or NULL */
+		} note;
+		struct {
+			int64_t job, attempt; /* 0: none */
+			const char *event;    /* a constant */
+			char *detail;	      /* taken over; NULL: none */
+		} event;
+		struct {
+			bool clock_stepped; /* the wall clock was set: correct wake_at first */
+			int64_t ret_woken;
+			int64_t ret_next_ms; /* until the earliest timer; -1: none */
+		} due;
+		struct {
+			int64_t job;
+			char *name; /* taken over; instead of job when not NULL */
+			int64_t ret_job;
+			enum job_status ret_status;
+			struct reason ret_reason; /* of its end; REASON_NONE while live */
+			int64_t ret_timeout_ms;
+			bool ret_is_claimed;
+		} lookup;
+		struct {
+			char set[NAME_SIZE]; /* "": only read */
+			int64_t set_max_children;
+			struct supervisor_limit {
+				char name[NAME_SIZE];
+				int64_t max_children; /* -1: no limit */
+			} *ret_limits;		      /* owned by the batch */
+			size_t ret_count;
+		} limits;
+		struct {
+			bool statuses[JOB_STATUS_COUNT];
+			int64_t older_than_ms; /* ended at least so long ago */
+			int64_t keep;	       /* … and not among the last so many of its name */
+			bool is_dry_run;
+			int64_t limit;	       /* at most so many in this turn */
+			int64_t *ret_jobs;     /* owned by the batch: what is gone */
+			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
+			size_t ret_count;
+		} prune;
+	};
+};
+
+/*
+ * A job that ended in the turn, in whatever way: an attempt's end, a cancel, a failed
+ * dependency. For waiters.
+ */
+struct ended_job {
+	int64_t job;
+	enum job_status status;
+	struct reason reason;
+};
+
+struct batch {
+	struct step **steps;
+	size_t count, room;
+	struct ended_job *ended; /* filled in by the engine */
+	size_t ended_count;
+	int64_t released; /* jobs whose dependencies are fulfilled now */
+};
+
+void batch_init(struct batch *batch);
+void batch_done(struct batch *batch); /* frees the steps and what they own */
+
+/* A new step of this kind, all else zero, in the batch; good until batch_done(). */
+struct step *batch_add(struct batch *batch, enum step_kind kind,
+    void (*act)(void *arg, struct step *step), void *arg);
+
+/* Engines: forget what an earlier try of this batch filled in. */
+void batch_forget_results(struct batch *batch);
+/* Engines: note that this job has ended in this turn. */
+void batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
+    struct reason reason);
+
+/* Does this batch change nothing? Then it needs no lock. */
+bool batch_is_read_only(const struct batch *batch);
+
+/* After STORE_OK: call each step's act(), in order. */
+void batch_act(struct batch *batch);
+
+struct store {
+	const struct store_engine *engine;
+};
+
+struct store_engine {
+	const char *name;
+	void (*turn)(struct store *store, struct batch *batch,
+	    void (*done)(void *arg, enum store_answer answer), void *arg);
+	int (*fd)(struct store *store);
+	void (*step)(struct store *store);
+	enum store_answer (*sync)(struct store *store);
+	enum store_answer (*changed)(struct store *store, bool *ret_changed);
+	enum store_answer (*reopen)(struct store *store);
+	void (*close)(struct store *store);
+};
+
+/*
+ * Run the batch as one transaction, then call done(arg, answer), which may be before this
+ * returns (SQLite) or from a later store_step(). The batch must live until then; one
+ * turn at a time.
+ */
+void store_turn(struct store *store, struct batch *batch,
+    void (*done)(void *arg, enum store_answer answer), void *arg);
+
+/* What to wait on for store_step(), -1 if turns complete at once. */
+int store_fd(struct store *store);
+void store_step(struct store *store);
+
+/*
+ * Make everything committed so far outlive a power cut. Before it answers STORE_OK nobody
+ * may be told. After a failure it does not succeed before the store has found another way
+ * to safety than the failed sync.
+ */
+enum store_answer store_sync(struct store *store);
+
+/*
+ * Has anybody else committed since the last call (or the last turn that looked)? STORE_BUSY:
+ * somebody is about to, ask again soon.
+ */
+enum store_answer store_changed(struct store *store, bool *ret_changed);
+
+/*
+ * After STORE_IN_DOUBT or STORE_UNAVAILABLE: open the database again. STORE_OK: the last
+ * turn is there, and what it filled in is true. STORE_ABSENT: it is not. Else as it says.
+ */
+enum store_answer store_reopen(struct store *store);
+
+void store_close(struct store *store); /* NULL is allowed */
+
+const char *store_answer_words(enum store_answer answer);
+
+#endif
