@@ -86,6 +86,8 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/tests/%.o: ALL_CPPFLAGS += -DTESTS_DIRECTORY='"$(abspath tests)"'
+
 $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
 	@mkdir -p $(@D)
 	migrations/embed migrations/*.sql > $@

@@ -24,6 +24,12 @@ clock_wall(void)
 	return (struct wall){ read_ms(CLOCK_REALTIME) + wall_shift_ms };
 }
 
+struct wall
+clock_kernel_wall(void)
+{
+	return (struct wall){ read_ms(CLOCK_REALTIME) };
+}
+
 struct boot
 clock_boot(void)
 {

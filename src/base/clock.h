@@ -24,6 +24,12 @@ struct mono clock_mono(void);
 void clock_boot_id(char ret_id[CLOCK_BOOT_ID_SIZE]);
 
 /*
+ * The wall clock as the kernel has it, whatever clock_shift() says: what a timerfd on it
+ * goes by.
+ */
+struct wall clock_kernel_wall(void);
+
+/*
  * Tests only: from now on the wall and boot clocks read this many milliseconds later
  * than the kernel's.
  */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,8 +36,11 @@ file_read(int at, const char *path, size_t most, struct buf *buf)
 		}
 	}
 	close(fd);
+	if (saved == 0)
+		return 0;
+	buf->length -= total;
 	errno = saved;
-	return saved == 0 ? 0 : -1;
+	return -1;
 }
 
 int
@@ -47,12 +51,14 @@ file_write_all(int fd, const void *bytes, size_t length)
 	while (length > 0) {
 		ssize_t written = write(fd, next, length);
 
-		if (written == -1 && errno == EINTR)
-			continue;
-		if (written == -1)
+		if (written >= 0) {
+			next += written;
+			length -= (size_t)written;
+		} else if (errno == EAGAIN) {
+			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
+		} else if (errno != EINTR) {
 			return -1;
-		next += written;
-		length -= (size_t)written;
+		}
 	}
 	return 0;
 }
@@ -60,16 +66,19 @@ file_write_all(int fd, const void *bytes, size_t length)
 int
 file_make_directories(const char *path)
 {
-	char *copy = xstrdup(path), *slash = copy;
+	char *copy = xstrdup(path), *slash = copy + strspn(copy, "/");
+	struct stat status;
 	int result = 0;
 
-	while (result == 0 && (slash = strchr(slash + 1, '/')) != NULL) {
+	for (; result == 0 && (slash = strchr(slash, '/')) != NULL; *slash++ = '/') {
 		*slash = '\0';
 		result = mkdir(copy, 0700) == -1 && errno != EEXIST ? -1 : 0;
-		*slash = '/';
 	}
-	if (result == 0 && mkdir(path, 0700) == -1 && errno != EEXIST)
-		result = -1;
 	free(copy);
-	return result;
+	if (result == -1 || mkdir(path, 0700) == 0)
+		return result;
+	if (errno != EEXIST || stat(path, &status) == -1)
+		return -1;
+	errno = ENOTDIR;
+	return S_ISDIR(status.st_mode) ? 0 : -1;
 }

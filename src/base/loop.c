@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #define BATCH 64
+#define LONGEST_DELAY_MS INT64_C(31557600000000) /* 1000 years */
 
 struct loop_watch {
 	int fd;
@@ -50,6 +51,15 @@ now_ms(const struct loop *loop)
 	return loop->clock == LOOP_MONOTONIC ? clock_mono().ms : clock_boot().ms;
 }
 
+/* The wall clock was set: our time stands at another place on it now. */
+static void
+tell_step(struct loop *loop)
+{
+	loop->armed_at = -1;
+	if (loop->stepped != NULL)
+		loop->stepped(loop->stepped_arg);
+}
+
 static void
 timer_ready(void *arg, uint32_t events)
 {
@@ -59,8 +69,8 @@ timer_ready(void *arg, uint32_t events)
 	(void)events;
 	loop->armed_at = -1;
 	if (read(loop->timer_fd, &expirations, sizeof(expirations)) == -1 &&
-	    errno == ECANCELED && loop->stepped != NULL)
-		loop->stepped(loop->stepped_arg);
+	    errno == ECANCELED)
+		tell_step(loop);
 }
 
 static void
@@ -184,7 +194,11 @@ loop_signals(struct loop *loop, const sigset_t *signals,
 void
 loop_timer_set(struct loop *loop, struct timer *timer, int64_t delay_ms)
 {
-	timers_set(&loop->timers, timer, now_ms(loop) + (delay_ms > 0 ? delay_ms : 0));
+	if (delay_ms < 0)
+		delay_ms = 0;
+	else if (delay_ms > LONGEST_DELAY_MS)
+		delay_ms = LONGEST_DELAY_MS;
+	timers_set(&loop->timers, timer, now_ms(loop) + delay_ms);
 }
 
 void
@@ -225,9 +239,9 @@ loop_again(struct loop *loop)
 }
 
 /*
- * Let the timerfd stand at the earliest timer; one that is due already needs no system
- * call. Even with no timer set a LOOP_BOOTTIME loop keeps it armed, far away, so that
- * a step of the clock is told.
+ * Let the timerfd stand at the earliest timer. Even with no timer set a LOOP_BOOTTIME loop
+ * keeps it armed, far away, so that a step of the clock is told. A step since the last
+ * read(2) is told by timerfd_settime(2) instead, and then by nobody else.
  */
 static void
 arm(struct loop *loop)
@@ -243,15 +257,18 @@ arm(struct loop *loop)
 	loop->armed_at = at;
 	if (loop->clock == LOOP_BOOTTIME) {
 		flags |= TFD_TIMER_CANCEL_ON_SET;
-		at = first != NULL ? at + clock_wall().ms - clock_boot().ms
+		/* Two clocks cut to whole milliseconds: 1 more, or it would ring too early. */
+		at = first != NULL ? at + clock_kernel_wall().ms - clock_boot().ms + 1
 				   : INT64_C(4102444800000); /* 2100 */
 	}
 	if (first != NULL || loop->clock == LOOP_BOOTTIME) {
 		spec.it_value.tv_sec = at / 1000;
 		spec.it_value.tv_nsec = at % 1000 * 1000000 + (at == 0);
 	}
-	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 && errno == ECANCELED)
-		loop->armed_at = -1;
+	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 && errno == ECANCELED) {
+		tell_step(loop);
+		loop_again(loop);
+	}
 }
 
 static void

@@ -140,19 +140,31 @@ text_size(const char *text, int64_t *ret_bytes)
 	return read_quantity(text, size_units, 1, 4e18, ret_bytes);
 }
 
+/* Does text begin so? 'd' is any digit, '?' any byte, others are themselves. */
+static bool
+has_shape(const char *text, const char *shape)
+{
+	for (; *shape != '\0'; text++, shape++) {
+		if (*text == '\0' || (*shape == 'd' && !isdigit((unsigned char)*text)) ||
+		    (*shape != 'd' && *shape != '?' && *text != *shape))
+			return false;
+	}
+	return true;
+}
+
 /* "Z", "+HH:MM" or "-HH:MM" and the end. */
 static int
 read_offset(const char *text, int *ret_minutes)
 {
-	int hours, minutes, used = 0;
+	int hours, minutes;
 
 	if (strcmp(text, "Z") == 0 || strcmp(text, "z") == 0) {
 		*ret_minutes = 0;
 		return 0;
 	}
 	if ((text[0] != '+' && text[0] != '-') ||
-	    sscanf(text + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 ||
-	    text[6] != '\0' || hours > 23 || minutes > 59)
+	    !has_shape(text + 1, "dd:dd") || text[6] != '\0' ||
+	    sscanf(text + 1, "%2d:%2d", &hours, &minutes) != 2 || hours > 23 || minutes > 59)
 		return -1;
 	*ret_minutes = (hours * 60 + minutes) * (text[0] == '-' ? -1 : 1);
 	return 0;
@@ -161,34 +173,31 @@ read_offset(const char *text, int *ret_minutes)
 static bool
 is_sane(const struct tm *tm)
 {
-	static const int days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	int year = tm->tm_year + 1900;
+	bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 
 	return tm->tm_mon >= 0 && tm->tm_mon < 12 && tm->tm_mday >= 1 &&
-	    tm->tm_mday <= days[tm->tm_mon] && tm->tm_hour >= 0 && tm->tm_hour < 24 &&
-	    tm->tm_min >= 0 && tm->tm_min < 60 && tm->tm_sec >= 0 && tm->tm_sec <= 60;
+	    tm->tm_mday <= days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap ? 1 : 0) &&
+	    tm->tm_hour < 24 && tm->tm_min < 60 && tm->tm_sec <= 60;
 }
 
 static int
 read_next_clock_time(const char *text, struct wall now, struct wall *ret_time)
 {
-	int hour, minute, used = 0;
-	time_t seconds = (time_t)(now.ms / 1000), then;
+	int hour, minute;
+	bool is_short = has_shape(text, "d:dd");
+	time_t seconds = (time_t)(now.ms / 1000), last;
 	struct tm tm;
 
-	if (sscanf(text, "%2d:%2d%n", &hour, &minute, &used) != 2 || text[used] != '\0' ||
-	    hour > 23 || minute > 59 || hour < 0 || minute < 0)
+	if ((!is_short && !has_shape(text, "dd:dd")) || text[is_short ? 4 : 5] != '\0' ||
+	    sscanf(text, "%2d:%2d", &hour, &minute) != 2 || hour > 23 || minute > 59)
 		return -1;
-	localtime_r(&seconds, &tm);
-	for (int day = 0; day < 2; day++) {
-		struct tm try = tm;
-
-		try.tm_mday += day;
-		try.tm_hour = hour;
-		try.tm_min = minute;
-		try.tm_sec = 0;
-		try.tm_isdst = -1;
-		then = mktime(&try);
-		if (then > seconds) {
+	/* Looked for, since mktime(3) may choose either of an hour that comes twice. */
+	last = seconds + 2 * (time_t)(DAY_MS / 1000);
+	for (time_t then = seconds - seconds % 60 + 60; then <= last; then += 60) {
+		localtime_r(&then, &tm);
+		if (tm.tm_hour == hour && tm.tm_min == minute) {
 			ret_time->ms = (int64_t)then * 1000;
 			return 0;
 		}
@@ -196,51 +205,74 @@ read_next_clock_time(const char *text, struct wall now, struct wall *ret_time)
 	return -1;
 }
 
+/* What follows the seconds: ".5" and the like, or nothing. Returns what is behind it. */
+static const char *
+read_fraction(const char *text, int *ret_ms)
+{
+	*ret_ms = 0;
+	if (!has_shape(text, ".d"))
+		return text;
+	for (int place = 100; isdigit((unsigned char)*++text); place /= 10)
+		*ret_ms += (*text - '0') * place;
+	return text;
+}
+
 int
 text_time(const char *text, struct wall now, struct wall *ret_time)
 {
 	struct tm tm = { .tm_isdst = -1 };
-	int used = 0, offset, fraction_ms = 0, length;
+	int offset, fraction_ms = 0;
+	int64_t ms;
 	char separator;
 
-	if (sscanf(text, "%4d-%2d-%2d%c%2d:%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
-		&separator, &tm.tm_hour, &tm.tm_min, &used) != 6)
+	if (!has_shape(text, "dddd-dd-dd?dd:dd") ||
+	    sscanf(text, "%4d-%2d-%2d%c%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+		&separator, &tm.tm_hour, &tm.tm_min) != 6)
 		return read_next_clock_time(text, now, ret_time);
-	text += used;
-	if (text[0] == ':' && sscanf(text, ":%2d%n", &tm.tm_sec, &length) == 1)
-		text += length;
-	if (text[0] == '.' && isdigit((unsigned char)text[1])) {
-		for (int place = 100; isdigit((unsigned char)*++text); place /= 10)
-			fraction_ms += (*text - '0') * place;
-	}
+	text += strlen("YYYY-MM-DD HH:MM");
+	if (has_shape(text, ":dd") && sscanf(text, ":%2d", &tm.tm_sec) == 1)
+		text = read_fraction(text + strlen(":SS"), &fraction_ms);
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
 	if (!is_sane(&tm) || tm.tm_year < 70 || strchr("Tt ", separator) == NULL)
 		return -1;
 	if (text[0] == '\0')
-		ret_time->ms = (int64_t)mktime(&tm) * 1000 + fraction_ms;
+		ms = (int64_t)mktime(&tm) * 1000 + fraction_ms;
 	else if (read_offset(text, &offset) == 0)
-		ret_time->ms = ((int64_t)timegm(&tm) - offset * 60) * 1000 + fraction_ms;
+		ms = ((int64_t)timegm(&tm) - offset * 60) * 1000 + fraction_ms;
 	else
 		return -1;
+	if (ms < 0)
+		return -1;
+	ret_time->ms = ms;
 	return 0;
+}
+
+/* "3 h 20 min", "5 d": the lesser unit only where there is something of it. */
+static void
+format_two(char *buffer, size_t size, int64_t count, const char *unit, int64_t rest,
+    const char *lesser_unit)
+{
+	if (rest > 0)
+		snprintf(buffer, size, "%" PRId64 " %s %" PRId64 " %s", count, unit, rest,
+		    lesser_unit);
+	else
+		snprintf(buffer, size, "%" PRId64 " %s", count, unit);
 }
 
 const char *
 text_format_duration(char *buffer, size_t size, int64_t ms)
 {
-	if (ms < 10 * SECOND_MS)
+	if (ms < 10 * SECOND_MS && ms % SECOND_MS != 0)
 		snprintf(buffer, size, "%.1f s", (double)ms / 1000);
 	else if (ms < 2 * MINUTE_MS)
 		snprintf(buffer, size, "%" PRId64 " s", ms / SECOND_MS);
 	else if (ms < 2 * HOUR_MS)
 		snprintf(buffer, size, "%" PRId64 " min", ms / MINUTE_MS);
 	else if (ms < DAY_MS)
-		snprintf(buffer, size, "%" PRId64 " h %" PRId64 " min", ms / HOUR_MS,
-		    ms % HOUR_MS / MINUTE_MS);
+		format_two(buffer, size, ms / HOUR_MS, "h", ms % HOUR_MS / MINUTE_MS, "min");
 	else if (ms < 10 * DAY_MS)
-		snprintf(buffer, size, "%" PRId64 " d %" PRId64 " h", ms / DAY_MS,
-		    ms % DAY_MS / HOUR_MS);
+		format_two(buffer, size, ms / DAY_MS, "d", ms % DAY_MS / HOUR_MS, "h");
 	else
 		snprintf(buffer, size, "%" PRId64 " d", ms / DAY_MS);
 	return buffer;
@@ -258,7 +290,7 @@ text_format_exact(char *buffer, size_t size, int64_t ms)
 	};
 	size_t used = 0;
 
-	if (ms == 0)
+	if (ms <= 0)
 		snprintf(buffer, size, "0s");
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (ms < units[i].ms || used >= size)
@@ -288,20 +320,21 @@ text_format_size(char *buffer, size_t size, int64_t bytes)
 const char *
 text_format_time(char *buffer, size_t size, struct wall time)
 {
-	time_t seconds = (time_t)(time.ms / 1000);
+	int fraction_ms = (int)((time.ms % 1000 + 1000) % 1000);
+	time_t seconds = (time_t)(time.ms / 1000 - (time.ms % 1000 < 0));
 	struct tm tm;
 	char day[sizeof("2026-11-22T20:00:00") + 16];
 
 	gmtime_r(&seconds, &tm);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buffer, size, "%s.%03dZ", day, (int)(time.ms % 1000));
+	snprintf(buffer, size, "%s.%03dZ", day, fraction_ms);
 	return buffer;
 }
 
 size_t
 text_utf8_length(const char *text, size_t left)
 {
-	unsigned char lead = (unsigned char)text[0];
+	unsigned char lead = left > 0 ? (unsigned char)text[0] : 0;
 	size_t length = lead < 0x80 ? 1 : lead >= 0xf5 ? 0 : lead >= 0xf0 ? 4
 	    : lead >= 0xe0				 ? 3
 	    : lead >= 0xc2				 ? 2
@@ -324,12 +357,14 @@ text_utf8_length(const char *text, size_t left)
 const char *
 text_quote(char *buffer, size_t size, const char *text)
 {
-	size_t used = 0, left = strlen(text), length;
+	size_t used = 0, cut = 0, left = strlen(text), length;
 	char piece[8];
 
 	while (left > 0) {
 		unsigned char byte = (unsigned char)text[0];
 
+		if (used + sizeof("…") <= size)
+			cut = used;
 		length = text_utf8_length(text, left);
 		if (byte == '\n' || byte == '\t' || byte == '"' || byte == '\\')
 			snprintf(piece, sizeof(piece), "\\%c",
@@ -342,7 +377,8 @@ text_quote(char *buffer, size_t size, const char *text)
 			memcpy(piece, text, length);
 			piece[length] = '\0';
 		}
-		if (used + strlen(piece) + sizeof("…") > size) {
+		if (used + strlen(piece) + 1 > size) {
+			used = cut;
 			if (used + sizeof("…") <= size) {
 				memcpy(buffer + used, "…", sizeof("…") - 1);
 				used += sizeof("…") - 1;

@@ -92,8 +92,8 @@ take_descriptor(struct msghdr *message)
 	return found;
 }
 
-static void
-receive(struct link *link)
+void
+link_read(struct link *link)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -129,7 +129,7 @@ flush(struct link *link)
 			-1 &&
 		    errno == EAGAIN)
 			return;
-		/* Any other failure is the other side's death, which receive() will see. */
+		/* Any other failure is the other side's death, which link_read() will see. */
 		link->first = packet->next;
 		if (link->first == NULL)
 			link->last = &link->first;
@@ -146,7 +146,7 @@ link_ready(void *arg, uint32_t events)
 	if (events & EPOLLOUT)
 		flush(link);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		receive(link);
+		link_read(link);
 }
 
 struct link *

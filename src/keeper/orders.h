@@ -67,8 +67,7 @@ struct order_key {
 };
 
 struct order_start {
-	struct order_key after; /* job 0: at once; else when that one has ended */
-	int64_t timeout_ms;	/* -1: none */
+	int64_t timeout_ms; /* -1: none */
 	int64_t grace_ms;
 	uint32_t umask;
 	uint32_t leaves_children;
@@ -80,8 +79,10 @@ struct order_start {
 struct order_stop {
 	uint32_t cause; /* enum stop_cause */
 	uint32_t pad;
-	int64_t grace_ms;
+	int64_t grace_ms; /* or STOP_OWN_GRACE: as the start order said */
 };
+
+#define STOP_OWN_GRACE (-1)
 
 struct order_adopt {
 	int64_t pid, pid_start;
@@ -178,6 +179,9 @@ struct link *link_new(struct loop *loop, int fd, link_received *received,
     link_closed *closed, void *arg);
 void link_free(struct link *link); /* NULL is allowed */
 void link_send(struct link *link, const void *packet, size_t length, int descriptor);
+
+/* Read what has arrived, without waiting for the loop to say so. */
+void link_read(struct link *link);
 
 /* Everything queued was taken by the kernel. */
 bool link_is_drained(const struct link *link);

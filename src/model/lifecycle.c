@@ -103,7 +103,7 @@ lifecycle_classify_end(const struct lifecycle_job *job, struct reason reason)
 		if (reason.kind == REASON_EXIT && reason.number == LIFECYCLE_NO_RETRY_STATUS)
 			return JOB_FAILED_FINALLY;
 		if (job->retry.max_retries != RETRY_FOR_EVER &&
-		    job->failures + 1 > job->retry.max_retries)
+		    job->failures >= job->retry.max_retries)
 			return JOB_FAILED_FINALLY;
 		return JOB_RUN_FAILED;
 	}
@@ -123,7 +123,7 @@ lifecycle_decide(const struct lifecycle_job *job, enum job_event event, uint32_t
 	if (!step->is_allowed)
 		return -1;
 	verdict.failures = step->actions & ACTION_RESET ? 0 : job->failures;
-	if (step->actions & ACTION_COUNT)
+	if (step->actions & ACTION_COUNT && verdict.failures < INT64_MAX)
 		verdict.failures++;
 	if (step->actions & ACTION_PAUSE)
 		verdict.pause_ms = retry_pause_ms(&job->retry, verdict.failures, random);

@@ -86,7 +86,7 @@ reason_format(char buffer[REASON_TEXT_SIZE], struct reason reason)
 		    reason_signal_name(reason.number, signal) + 3, reason.core ? "+core" : "");
 		break;
 	case REASON_SPAWN:
-		name = strerrorname_np(reason.number);
+		name = reason.number > 0 ? strerrorname_np(reason.number) : NULL;
 		snprintf(buffer, REASON_TEXT_SIZE, "%s%s", text, name != NULL ? name : "EIO");
 		break;
 	default:

@@ -25,7 +25,8 @@ retry_parse_backoff(const char *text, struct retry_policy *policy)
 {
 	const char *colon = strchr(text, ':'), *comma;
 	struct retry_policy parsed = *policy;
-	char base[32];
+	char base[64];
+	size_t length;
 	int kind;
 
 	if (colon == NULL)
@@ -40,8 +41,11 @@ retry_parse_backoff(const char *text, struct retry_policy *policy)
 	if (kind == BACKOFF_COUNT)
 		return -1;
 	comma = strchr(colon, ',');
-	snprintf(base, sizeof(base), "%.*s",
-	    (int)(comma != NULL ? comma - colon - 1 : (long)strlen(colon + 1)), colon + 1);
+	length = comma != NULL ? (size_t)(comma - colon - 1) : strlen(colon + 1);
+	if (length >= sizeof(base))
+		return -1;
+	memcpy(base, colon + 1, length);
+	base[length] = '\0';
 	parsed.backoff = kind;
 	parsed.cap_ms = RETRY_DEFAULT_CAP_MS;
 	if (text_duration(base, &parsed.base_ms) == -1)
@@ -81,6 +85,7 @@ int64_t
 retry_pause_ms(const struct retry_policy *policy, int64_t failures, uint32_t random)
 {
 	int64_t pause, spread;
+	unsigned __int128 drawn;
 
 	if (failures < 1)
 		failures = 1;
@@ -99,7 +104,10 @@ retry_pause_ms(const struct retry_policy *policy, int64_t failures, uint32_t ran
 	}
 	spread = pause / 100 * policy->jitter_percent +
 	    pause % 100 * policy->jitter_percent / 100;
-	if (spread > 0)
-		pause += (int64_t)((uint64_t)random * (uint64_t)(2 * spread + 1) >> 32) - spread;
+	if (spread <= 0)
+		return pause;
+	drawn = (2 * (unsigned __int128)spread + 1) * random >> 32;
+	if (__builtin_add_overflow(pause - spread, (uint64_t)drawn, &pause))
+		return INT64_MAX;
 	return pause;
 }

@@ -12,7 +12,7 @@ struct retry_policy {
 	int64_t max_retries; /* RETRY_FOR_EVER or 0 … */
 	enum backoff_kind backoff;
 	int64_t base_ms;    /* D: the first pause */
-	int64_t cap_ms;	    /* no pause is longer; constant pauses are not capped */
+	int64_t cap_ms;	    /* no pause is longer but by its jitter; not for constant ones */
 	int jitter_percent; /* a pause is drawn from ±this, 0 to 100 */
 };
 

@@ -193,8 +193,11 @@ set_jitter(struct spec *spec, const char *value, struct wall now, struct error *
 	(void)now;
 	if (length > 0 && value[length - 1] == '%')
 		length--;
-	snprintf(number, sizeof(number), "%.*s", (int)(length < 7 ? length : 7), value);
-	if (text_number(number, 0, 100, &percent) == -1)
+	if (length < sizeof(number)) {
+		memcpy(number, value, length);
+		number[length] = '\0';
+	}
+	if (length >= sizeof(number) || text_number(number, 0, 100, &percent) == -1)
 		return bad(error, "jitter", value, "a percentage from 0 to 100");
 	spec->retry.jitter_percent = (int)percent;
 	return 0;
@@ -345,9 +348,12 @@ set_stdin(struct spec *spec, const char *value, struct wall now, struct error *e
 static int
 set_max_output(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
+	int64_t bytes;
+
 	(void)now;
-	if (text_size(value, &spec->max_output) == -1 || spec->max_output < 65536)
+	if (text_size(value, &bytes) == -1 || bytes < 65536)
 		return bad(error, "max-output", value, "a size of at least 64K, like 16M");
+	spec->max_output = bytes;
 	return 0;
 }
 

@@ -132,16 +132,26 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
 		    option->name);
 	if (option->argument == NULL && !json_is_boolean(value))
 		return error_set(error, STATUS_USAGE, "%s: wants true or false", option->name);
+	if (option->argument != NULL && json_is_boolean(value))
+		return error_set(
+		    error, STATUS_USAGE, "%s: wants a string or a number", option->name);
 	return option->set(spec, text, now, error);
 }
 
 static int
-set_environment_object(struct spec *spec, const json_t *object, struct error *error)
+set_environment_object(struct spec *spec, const struct spec_option *option,
+    const json_t *object, struct error *error)
 {
-	if (environment_from_json(&spec->environment_requests, object) == -1)
-		return error_set(error, STATUS_USAGE,
+	struct strings assignments = { 0 };
+	int result = 0;
+
+	if (environment_from_json(&assignments, object) == -1)
+		result = error_set(error, STATUS_USAGE,
 		    "env: wants an object of strings or an array of NAME=VALUE");
-	return 0;
+	for (size_t i = 0; result == 0 && i < assignments.count; i++)
+		result = option->set(spec, assignments.items[i], (struct wall){ 0 }, error);
+	strings_done(&assignments);
+	return result;
 }
 
 static int
@@ -159,8 +169,11 @@ set_key(struct spec *spec, const char *key, const json_t *value, struct wall now
 			    error, STATUS_USAGE, "command: wants an array of strings");
 		return 0;
 	}
-	if (strcmp(key, "umask") == 0 && json_is_integer(value)) {
-		spec->umask = json_integer_value(value) & 0777;
+	if (strcmp(key, "umask") == 0) {
+		spec->umask = json_is_integer(value) ? json_integer_value(value) : -1;
+		if (spec->umask < 0 || spec->umask > 0777)
+			return error_set(
+			    error, STATUS_USAGE, "umask: wants a number from 0 to 511");
 		return 0;
 	}
 	if (strcmp(key, "environment") == 0) {
@@ -174,7 +187,7 @@ set_key(struct spec *spec, const char *key, const json_t *value, struct wall now
 		return error_set(error, STATUS_USAGE, "there is no option \"%s\"",
 		    text_quote(quoted, sizeof(quoted), key));
 	if (json_is_object(value) && strcmp(option->name, "env") == 0)
-		return set_environment_object(spec, value, error);
+		return set_environment_object(spec, option, value, error);
 	if (!json_is_array(value))
 		return set_from_value(spec, option, value, now, error);
 	json_array_foreach(value, index, item) {

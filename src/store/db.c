@@ -102,7 +102,7 @@ configure(struct db *db, enum db_mode mode, struct error *error)
 	}
 	if (code == SQLITE_OK)
 		code = db_execute(db,
-		    "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;"
+		    "PRAGMA cell_size_check = ON;"
 		    "PRAGMA cache_size = -" CACHE_KIB);
 	return code == SQLITE_OK ? 0 : db_error(db, code, error);
 }
@@ -150,15 +150,18 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 {
 	int flags = mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code;
 	int64_t version = 0;
-	bool is_empty;
+	bool is_empty = false;
+	mode_t mask;
 
 	*db = (struct db){ .path = xasprintf("%s/" DB_FILE, state_directory) };
 	if (check_file(db, mode, error) == -1)
 		goto failed;
 	if (mode == DB_CREATE)
 		flags |= SQLITE_OPEN_CREATE;
+	mask = umask(077); /* -wal and -shm take the mode of the database */
 	code = sqlite3_open_v2(db->path, &db->handle,
 	    flags | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX, NULL);
+	umask(mask);
 	if (code != SQLITE_OK) {
 		db_error(db, code, error);
 		goto failed;

@@ -50,7 +50,8 @@ usable_cpus(void)
  * faster: the version is read again under the lock.
  */
 static int
-apply(struct db *db, const struct migration *migration, bool *ret_applied)
+apply(struct db *db, const struct migration *migration, bool *ret_applied,
+    struct error *error)
 {
 	char *finish = xasprintf(
 	    "INSERT OR IGNORE INTO supervisors VALUES ('default', %d);"
@@ -68,26 +69,28 @@ apply(struct db *db, const struct migration *migration, bool *ret_applied)
 			code = db_execute(db, finish);
 		*ret_applied = code == SQLITE_OK;
 	}
+	free(finish);
+	if (code != SQLITE_OK)
+		db_error(db, code, error); /* before the rollback clears it */
 	if (!*ret_applied)
 		db_execute(db, "ROLLBACK");
-	free(finish);
-	return code;
+	return code == SQLITE_OK ? 0 : -1;
 }
 
 int
 migrate_run(struct db *db, int from, bool is_empty, struct error *error)
 {
-	int code = SQLITE_OK;
 	bool applied;
 
 	if (!is_empty && back_up(db, from, error) == -1)
 		return -1;
-	for (const struct migration *m = migrations; m->number != 0 && code == SQLITE_OK; m++) {
+	for (const struct migration *m = migrations; m->number != 0; m++) {
 		if (m->number <= from)
 			continue;
-		code = apply(db, m, &applied);
+		if (apply(db, m, &applied, error) == -1)
+			return -1;
 		if (applied && !is_empty)
 			log_info("migrated=%s version=%d", m->name, m->number);
 	}
-	return code == SQLITE_OK ? 0 : db_error(db, code, error);
+	return 0;
 }

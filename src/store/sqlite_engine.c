@@ -41,6 +41,7 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_LOOKUP] = sqlite_step_lookup,
 	[STEP_LIMITS] = sqlite_step_limits,
 	[STEP_PRUNE] = sqlite_step_prune,
+	[STEP_REMAINING] = sqlite_step_remaining,
 };
 _Static_assert(sizeof(step_handlers) / sizeof(step_handlers[0]) == STEP_KIND_COUNT,
     "a handler for every step");
@@ -262,7 +263,8 @@ static const struct store_engine sqlite_store_engine = {
 };
 
 struct store *
-sqlite_store_open(const char *state_directory, int busy_ms, struct error *error)
+sqlite_store_open(
+    const char *state_directory, int busy_ms, bool checks, struct error *error)
 {
 	struct sqlite_engine *engine = xcalloc(1, sizeof(*engine));
 
@@ -270,9 +272,9 @@ sqlite_store_open(const char *state_directory, int busy_ms, struct error *error)
 	engine->state_directory = xstrdup(state_directory);
 	engine->busy_ms = busy_ms;
 	clock_boot_id(engine->boot_id);
-	if (engine_open(engine, DB_CREATE, error) == -1) {
-		free(engine->state_directory);
-		free(engine);
+	if (engine_open(engine, DB_CREATE, error) == -1 ||
+	    (checks && db_check(&engine->db, error) == -1)) {
+		engine_close(&engine->store);
 		return NULL;
 	}
 	return &engine->store;

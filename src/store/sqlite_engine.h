@@ -6,10 +6,10 @@
 
 /*
  * The store on SQLite. busy_ms: 0 for a loop that must not block (a locked database is
- * then STORE_BUSY at once), else how long to wait. NULL with *error when the database
- * cannot be opened, made or migrated.
+ * then STORE_BUSY at once), else how long to wait. `checks`: look for damage first. NULL
+ * with *error when the database cannot be opened, made or migrated, or is damaged.
  */
-struct store *sqlite_store_open(const char *state_directory, int busy_ms,
+struct store *sqlite_store_open(const char *state_directory, int busy_ms, bool checks,
     struct error *error);
 
 /* ---- between the files of the engine ---- */
@@ -48,6 +48,7 @@ int sqlite_step_due(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_lookup(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_limits(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
 
 /* Each file's statements. */
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);

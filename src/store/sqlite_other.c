@@ -15,12 +15,14 @@
 #define WAKE_AT_ONCE 1000 /* timers that fire in one turn; the rest in the next */
 
 enum {
-	END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP, OPEN, PROGRESS, RESULT,
+	END_GENERATION, END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP, OPEN, PROGRESS, RESULT,
 	IS_RUNNING, WAKE_BOOT, WAKE_WALL, NEXT_BOOT, NEXT_WALL, LOOKUP, BY_NAME, LIMITS,
-	SET_LIMIT, PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS, COUNT
+	SET_LIMIT, PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS,
+	REMAINING, COUNT
 };
 
 static const char *const sql[] = {
+	[END_GENERATION] = "UPDATE generations SET ended_at = ?1, end_reason = ?2 WHERE id = ?3",
 	[END_GENERATIONS] = "UPDATE generations SET ended_at = ?1, end_reason = 'lost' "
 			    "WHERE ended_at IS NULL",
 	[INSERT_GENERATION] = "INSERT INTO generations (boot_id, pid, version, started_at) "
@@ -71,6 +73,11 @@ static const char *const sql[] = {
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
 	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1",
+	[REMAINING] = "SELECT count(*) FILTER (WHERE hold IS NULL AND (status <> 'new' "
+		      "OR wake_at IS NULL)), "
+		      "count(*) FILTER (WHERE hold IS NULL AND status = 'new' "
+		      "AND wake_at IS NOT NULL), count(*) FILTER (WHERE hold IS NOT NULL) "
+		      "FROM jobs WHERE status IN ('new', 'running', 'errored')",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -78,6 +85,17 @@ int
 sqlite_other_prepare(struct sqlite_engine *engine, struct error *error)
 {
 	return statements_prepare(&engine->other, &engine->db, sql, COUNT, error);
+}
+
+static int
+end_generation(struct sqlite_engine *engine, const char *reason)
+{
+	sqlite3_stmt *statement = engine->other.prepared[END_GENERATION];
+
+	bind_number(statement, 1, engine->now.ms);
+	bind_text(statement, 2, reason);
+	bind_number(statement, 3, engine->generation);
+	return statement_run(statement);
 }
 
 int
@@ -88,6 +106,8 @@ sqlite_step_generation(struct sqlite_engine *engine, struct step *step)
 	sqlite3_stmt *to_this_boot = engine->other.prepared[TO_THIS_BOOT];
 	int code;
 
+	if (step->generation.end_reason != NULL)
+		return end_generation(engine, step->generation.end_reason);
 	bind_number(end, 1, engine->now.ms);
 	code = statement_run(end);
 	if (code != SQLITE_OK)
@@ -370,4 +390,18 @@ sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 			code = prune_one(engine, step->prune.ret_jobs[i]);
 	}
 	return code;
+}
+
+int
+sqlite_step_remaining(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->other.prepared[REMAINING];
+	int code = sqlite3_step(row);
+
+	if (code == SQLITE_ROW) {
+		step->remaining.ret_keeping = sqlite3_column_int64(row, 0);
+		step->remaining.ret_delayed = sqlite3_column_int64(row, 1);
+		step->remaining.ret_held = sqlite3_column_int64(row, 2);
+	}
+	return statement_end(row, code);
 }

@@ -67,8 +67,8 @@ forget_results(struct step *step)
 	}
 }
 
-static void
-step_free(struct step *step)
+void
+batch_free_step(struct step *step)
 {
 	forget_results(step);
 	switch (step->kind) {
@@ -106,7 +106,7 @@ void
 batch_done(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++)
-		step_free(batch->steps[i]);
+		batch_free_step(batch->steps[i]);
 	free(batch->steps);
 	free(batch->ended);
 	batch_init(batch);
@@ -147,6 +147,7 @@ batch_is_read_only(const struct batch *batch)
 		const struct step *step = batch->steps[i];
 
 		if (step->kind != STEP_OPEN && step->kind != STEP_LOOKUP &&
+		    step->kind != STEP_REMAINING &&
 		    !(step->kind == STEP_LIMITS && step->limits.set[0] == '\0') &&
 		    !(step->kind == STEP_PRUNE && step->prune.is_dry_run))
 			return false;

@@ -44,7 +44,7 @@ enum step_answer {
 };
 
 enum step_kind {
-	STEP_GENERATION, /* a supervisor process begins: its row */
+	STEP_GENERATION, /* a supervisor process begins or ends: its row */
 	STEP_OPEN,	 /* read the open attempts */
 	STEP_SUBMIT,
 	STEP_CLAIM,    /* the first ready jobs of a supervisor: their attempts' rows */
@@ -59,6 +59,7 @@ enum step_kind {
 	STEP_LOOKUP, /* one job's status */
 	STEP_LIMITS, /* read the supervisors' max_children, or set one */
 	STEP_PRUNE,
+	STEP_REMAINING, /* what is left to do: for a draining supervisor */
 	STEP_KIND_COUNT
 };
 
@@ -114,6 +115,7 @@ struct step {
 
 	union {
 		struct {
+			const char *end_reason; /* NULL: it begins */
 			int64_t pid;
 			const char *version;
 			int64_t ret_generation;
@@ -210,6 +212,10 @@ struct step {
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
 			size_t ret_count;
 		} prune;
+		struct {
+			int64_t ret_keeping; /* running, claimed, ready or in retry pause */
+			int64_t ret_delayed, ret_held; /* the other live ones */
+		} remaining;
 	};
 };
 
@@ -237,6 +243,9 @@ void batch_done(struct batch *batch); /* frees the steps and what they own */
 /* A new step of this kind, all else zero, in the batch; good until batch_done(). */
 struct step *batch_add(struct batch *batch, enum step_kind kind,
     void (*act)(void *arg, struct step *step), void *arg);
+
+/* Free a step that was taken out of its batch. */
+void batch_free_step(struct step *step);
 
 /* Engines: forget what an earlier try of this batch filled in. */
 void batch_forget_results(struct batch *batch);

@@ -1,0 +1,201 @@
+/*
+ * batch: many jobs. Requests of up to 1,000, each one transaction, and the next one
+ * underway while the first is being recorded; what was printed is exactly what is in.
+ */
+
+#include "cli/batch.h"
+#include "base/buf.h"
+#include "base/xalloc.h"
+#include "model/spec_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOBS_A_REQUEST 1000
+#define LARGEST_LINE (8 << 20)
+
+struct batch_jobs {
+	struct spec *specs;
+	size_t *lines; /* where each stood, from 1 */
+	size_t count, room;
+};
+
+/* The verb's own options hold for every job that does not say otherwise: merged as JSON. */
+static int
+read_json_line(const char *line, json_t *defaults, struct spec *spec, struct error *error)
+{
+	json_error_t where;
+	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &where), *merged;
+	int result;
+
+	if (object == NULL)
+		return error_set(error, STATUS_USAGE, "this is not JSON: %s", where.text);
+	merged = json_deep_copy(defaults);
+	json_object_update(merged, object);
+	result = spec_from_json(spec, merged, clock_wall(), error);
+	json_decref(merged);
+	json_decref(object);
+	return result;
+}
+
+static int
+read_shell_line(const char *line, json_t *defaults, struct spec *spec, struct error *error)
+{
+	json_t *object = json_deep_copy(defaults);
+	json_t *command = json_pack("[s, s, s]", "/bin/sh", "-c", line);
+	int result;
+
+	if (command == NULL) {
+		json_decref(object);
+		return error_set(error, STATUS_USAGE, "this line is not UTF-8");
+	}
+	json_object_set_new(object, "command", command);
+	result = spec_from_json(spec, object, clock_wall(), error);
+	json_decref(object);
+	return result;
+}
+
+static int
+add_line(struct submission *submission, struct batch_jobs *jobs, char *line, size_t number,
+    json_t *defaults, struct error *error)
+{
+	struct spec spec;
+	int result;
+
+	line += strspn(line, " \t\r");
+	if (line[0] == '\0' || line[0] == '#')
+		return 0;
+	result = line[0] == '{' ? read_json_line(line, defaults, &spec, error)
+				: read_shell_line(line, defaults, &spec, error);
+	if (result == -1)
+		return -1;
+	if (spec.stdin_path != NULL && strcmp(spec.stdin_path, "-") == 0) {
+		spec_done(&spec);
+		return error_set(
+		    error, STATUS_USAGE, "stdin: - is where the jobs themselves come from");
+	}
+	if (submission_prepare(submission, &spec, error) == -1) {
+		spec_done(&spec);
+		return -1;
+	}
+	if (jobs->count == jobs->room) {
+		jobs->room = jobs->room > 0 ? 2 * jobs->room : 256;
+		jobs->specs = xreallocarray(jobs->specs, jobs->room, sizeof(jobs->specs[0]));
+		jobs->lines = xreallocarray(jobs->lines, jobs->room, sizeof(jobs->lines[0]));
+	}
+	jobs->specs[jobs->count] = spec;
+	jobs->lines[jobs->count++] = number;
+	return 0;
+}
+
+/* What the verb's own options say, as the keys of a job. */
+static json_t *
+read_defaults(const struct submission *submission, struct error *error)
+{
+	struct spec spec = submission->invocation->spec; /* borrowed, with a command added */
+	json_t *object;
+
+	spec.command = (struct strings){ 0 };
+	object = spec_to_json(&spec, error);
+	if (object == NULL)
+		return NULL;
+	json_object_del(object, "command");
+	for (size_t i = 0; i < spec.environment_requests.count; i++) {
+		if (i == 0)
+			json_object_set_new(object, "env", json_array());
+		json_array_append_new(json_object_get(object, "env"),
+		    json_string(spec.environment_requests.items[i]));
+	}
+	for (size_t i = 0; i < spec.environment_files.count; i++) {
+		if (i == 0)
+			json_object_set_new(object, "env-file", json_array());
+		json_array_append_new(json_object_get(object, "env-file"),
+		    json_string(spec.environment_files.items[i]));
+	}
+	if (spec.wants_all_environment)
+		json_object_set_new(object, "env-all", json_true());
+	return object;
+}
+
+static int
+read_all(struct submission *submission, struct batch_jobs *jobs, struct error *error)
+{
+	json_t *defaults = read_defaults(submission, error);
+	char *line = NULL;
+	size_t room = 0, number = 0;
+	ssize_t length;
+	int result = defaults == NULL ? -1 : 0;
+
+	while (result == 0 && (length = getline(&line, &room, stdin)) != -1) {
+		struct error why;
+
+		number++;
+		if (length > 0 && line[length - 1] == '\n')
+			line[--length] = '\0';
+		if (strlen(line) != (size_t)length || length > LARGEST_LINE)
+			result = error_set(error, STATUS_USAGE, "line %zu: %s", number,
+			    length > LARGEST_LINE ? "too long" : "it has a NUL byte");
+		else if (add_line(submission, jobs, line, number, defaults, &why) == -1)
+			result = error_set(error, why.code, "line %zu: %s; nothing was submitted",
+			    number, why.text);
+	}
+	if (result == 0 && ferror(stdin))
+		result = error_set_errno(error, STATUS_USAGE, "standard input");
+	free(line);
+	json_decref(defaults);
+	return result;
+}
+
+static void
+show_progress(size_t done, size_t count)
+{
+	if (cli_is_interactive() && count > JOBS_A_REQUEST)
+		fprintf(stderr, "\r%zu of %zu submitted%s", done, count,
+		    done == count ? "\n" : "");
+}
+
+static int
+send_all(struct submission *submission, const struct batch_jobs *jobs, struct error *error)
+{
+	int64_t ids[JOBS_A_REQUEST], holder;
+	size_t bad, count;
+
+	for (size_t done = 0; done < jobs->count; done += count) {
+		struct error why;
+
+		count = jobs->count - done < JOBS_A_REQUEST ? jobs->count - done
+							    : JOBS_A_REQUEST;
+		if (submission_send(submission, jobs->specs + done, count, ids, &bad, &holder,
+			&why) == -1) {
+			size_t at = done + (bad < count ? bad : 0);
+
+			return error_set(error, why.code,
+			    "line %zu: %s; what has an id is in, go on from line %zu",
+			    jobs->lines[at], why.text, jobs->lines[done]);
+		}
+		for (size_t i = 0; i < count; i++)
+			printf("%" PRId64 "\n", ids[i]);
+		fflush(stdout);
+		show_progress(done + count, jobs->count);
+	}
+	return 0;
+}
+
+int
+batch_submit(struct submission *submission)
+{
+	struct batch_jobs jobs = { 0 };
+	struct error error;
+	int result = read_all(submission, &jobs, &error);
+
+	if (result == 0)
+		result = send_all(submission, &jobs, &error);
+	for (size_t i = 0; i < jobs.count; i++)
+		spec_done(&jobs.specs[i]);
+	free(jobs.specs);
+	free(jobs.lines);
+	return result == 0 ? STATUS_OK : cli_fail(&error);
+}

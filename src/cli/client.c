@@ -1,0 +1,163 @@
+/* client: requests to the supervisor process over its control socket. */
+
+#include "cli/client.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/socket.h"
+#include "wire/line.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LARGEST_ANSWER (256 << 20)
+
+/* Only a server that runs as us or as root is given what we have to say. */
+static bool
+is_trusted(int fd)
+{
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+	    (peer.uid == geteuid() || peer.uid == 0);
+}
+
+int
+client_open(struct client_connection *connection, const char *state_directory,
+    struct error *error)
+{
+	*connection = (struct client_connection){ .fd = socket_connect(state_directory) };
+	if (connection->fd == -1) {
+		int code = errno == EACCES ? STATUS_NOT_PERMITTED : STATUS_NOT_RUNNING;
+
+		return error_set_errno(error, code, "%s/" SOCKET_FILE, state_directory);
+	}
+	if (!is_trusted(connection->fd)) {
+		client_close(connection);
+		return error_set(error, STATUS_NOT_PERMITTED,
+		    "%s: somebody else's program listens there", state_directory);
+	}
+	return 0;
+}
+
+void
+client_close(struct client_connection *connection)
+{
+	if (connection->fd != -1)
+		close(connection->fd);
+	buf_done(&connection->in);
+	buf_done(&connection->out);
+	connection->fd = -1;
+}
+
+static int
+lost(struct error *error)
+{
+	return error_set(error, STATUS_TRY_LATER,
+	    "the supervisor process went away before it answered; what it acknowledged holds");
+}
+
+json_int_t
+client_send(struct client_connection *connection, const char *method, json_t *params,
+    struct error *error)
+{
+	json_int_t id = ++connection->next_id;
+
+	rpc_add_request(&connection->out, id, method, params);
+	while (connection->out.length > 0) {
+		ssize_t sent = send(connection->fd, buf_start(&connection->out),
+		    connection->out.length, MSG_NOSIGNAL);
+
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1)
+			return lost(error);
+		buf_consume(&connection->out, (size_t)sent);
+	}
+	return id;
+}
+
+/* A complete answer that is here already: 1; 0: none; -1: nonsense. */
+static int
+take_message(struct client_connection *connection, struct rpc_message *ret_message,
+    struct error *error)
+{
+	const char *line;
+	size_t length;
+
+	while (line_next(&connection->in, LARGEST_ANSWER, &line, &length) == LINE_COMPLETE) {
+		int code = rpc_parse(line, length, ret_message);
+
+		line_consume(&connection->in);
+		if (code != 0)
+			return error_set(
+			    error, STATUS_INTERNAL, "the supervisor's answer is not JSON-RPC");
+		if (ret_message->kind == RPC_RESULT || ret_message->kind == RPC_ERROR)
+			return 1;
+		if (ret_message->method != NULL && strcmp(ret_message->method, "changed") == 0)
+			connection->has_changed = true;
+		rpc_message_done(ret_message);
+	}
+	return 0;
+}
+
+int
+client_receive(struct client_connection *connection, int64_t timeout_ms,
+    bool stops_for_change, struct rpc_message *ret_message, struct error *error)
+{
+	struct mono begin = clock_mono();
+
+	for (;;) {
+		struct pollfd wanted = { .fd = connection->fd, .events = POLLIN };
+		int64_t left_ms = timeout_ms - (clock_mono().ms - begin.ms);
+		int result = take_message(connection, ret_message, error);
+		ssize_t got;
+
+		if (result != 0)
+			return result;
+		if (stops_for_change && connection->has_changed)
+			return 0;
+		if (timeout_ms != -1 && left_ms <= 0)
+			return 0;
+		if (left_ms > 1000000)
+			left_ms = 1000000;
+		result = poll(&wanted, 1, timeout_ms == -1 ? -1 : (int)left_ms);
+		if (result == -1 && errno == EINTR && stops_for_change)
+			return 0;
+		if (result <= 0)
+			continue;
+		got = recv(connection->fd, buf_reserve(&connection->in, 65536), 65536, 0);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return lost(error);
+		buf_grown(&connection->in, (size_t)got);
+	}
+}
+
+json_t *
+client_call(struct client_connection *connection, const char *method, json_t *params,
+    json_t **ret_data, struct error *error)
+{
+	struct rpc_message message;
+	json_t *result = NULL;
+
+	if (ret_data != NULL)
+		*ret_data = NULL;
+	if (client_send(connection, method, params, error) == -1 ||
+	    client_receive(connection, -1, false, &message, error) != 1)
+		return NULL;
+	if (message.kind == RPC_RESULT)
+		result = json_incref(message.result);
+	else {
+		error_set(error, message.code > 0 ? message.code : STATUS_USAGE, "%s",
+		    message.message);
+		if (ret_data != NULL)
+			*ret_data = json_incref(message.data);
+	}
+	rpc_message_done(&message);
+	return result;
+}

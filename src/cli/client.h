@@ -1,0 +1,45 @@
+#ifndef CLI_CLIENT_H
+#define CLI_CLIENT_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "wire/rpc.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The command line's end of the control socket. It waits; the deadline is the verb's own.
+ */
+struct client_connection {
+	int fd;
+	struct buf in, out;
+	json_int_t next_id;
+	bool has_changed; /* a `changed` notification came since it was last cleared */
+};
+
+/* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */
+int client_open(struct client_connection *connection, const char *state_directory,
+    struct error *error);
+void client_close(struct client_connection *connection);
+
+/* Queue a request and write it whole; returns its id, -1 with *error. */
+json_int_t client_send(struct client_connection *connection, const char *method,
+    json_t *params, struct error *error);
+
+/*
+ * The next answer, which the caller frees: 1; 0 when timeout_ms (-1: none) has passed or,
+ * with stops_for_change, a `changed` notification came; -1 with *error when the connection is
+ * gone or speaks nonsense. Notifications are taken note of on the way.
+ */
+int client_receive(struct client_connection *connection, int64_t timeout_ms,
+    bool stops_for_change, struct rpc_message *ret_message, struct error *error);
+
+/*
+ * A request and its answer. A new reference to the result; NULL with *error (and *ret_data,
+ * if wanted, the error's data or NULL).
+ */
+json_t *client_call(struct client_connection *connection, const char *method,
+    json_t *params, json_t **ret_data, struct error *error);
+
+#endif

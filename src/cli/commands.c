@@ -1,0 +1,127 @@
+/*
+ * commands: every verb, once. To add one: a row here, its function in a file of its
+ * family, and its section in jobberd(1), which a test compares with this table.
+ */
+
+#include "cli/cli.h"
+
+static const struct option_row supervise_options[] = {
+	{ "drain", 0, NULL, "leave when nothing is left to do" },
+	{ "max-children", 0, "N", "how many of `default` run at once, recorded" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row submit_options[] = {
+	{ "batch", 'b', NULL, "read jobs from standard input, one a line: JSON or shell" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row list_options[] = {
+	{ "live", 'l', NULL, "only jobs that wait or run" },
+	{ "all", 'a', NULL, "all jobs, not only the ten that ended last" },
+	{ "status", 0, "STATUS,…", "only jobs of these statuses" },
+	{ "failed", 0, NULL, "the same as --status failed" },
+	{ "name", 'n', "NAME", "only jobs of this name; * and ? match" },
+	{ "type", 0, "TYPE", "only jobs of this type" },
+	{ "limit", 0, "N", "at most so many" },
+	{ "no-header", 'H', NULL, "leave out the header" },
+	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row table_options[] = {
+	{ "no-header", 'H', NULL, "leave out the header" },
+	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row log_options[] = {
+	{ "follow", 'f', NULL, "go on until the job has ended" },
+	{ "attempt", 0, "N", "of this attempt instead of the last" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row events_options[] = {
+	{ "follow", 'f', NULL, "go on with what happens" },
+	{ "since", 0, "SEQ", "only those behind this number" },
+	{ "limit", 0, "N", "the last N" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row wait_options[] = {
+	{ "any", 0, NULL, "until one of them has ended" },
+	{ "all", 0, NULL, "until all of them have ended (the default)" },
+	{ "timeout", 't', "DURATION", "give up waiting after this (exit 124)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row change_options[] = {
+	{ "status", 0, "STATUS,…", "all jobs of these statuses" },
+	{ "name", 'n', "NAME", "all jobs of this name; * and ? match" },
+	{ "failed", 0, NULL, "the same as --status failed" },
+	{ "yes", 'y', NULL, "do not ask" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row shutdown_options[] = {
+	{ "leave", 0, NULL, "let running jobs run on; the next supervise adopts them" },
+	{ "now", 0, NULL, "no grace: SIGKILL at once" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row prune_options[] = {
+	{ "older-than", 0, "DURATION", "only what ended at least so long ago" },
+	{ "status", 0, "STATUS,…", "only of done, failed, cancelled (all three unless given)" },
+	{ "keep", 0, "N", "keep the last N of each name" },
+	{ "dry-run", 0, NULL, "only say how many" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row migrate_options[] = {
+	{ "check", 0, NULL, "only say whether it is needed (exit 1 if so)" },
+	{ NULL, 0, NULL, NULL },
+};
+
+const struct command commands[] = {
+	{ "supervise", "", "run jobs, in the foreground", 0, 0, 0, supervise_options,
+	    verb_supervise },
+	{ "submit", "[--] COMMAND [ARGUMENT …]", "record a job and print its id",
+	    COMMAND_TAKES_SPEC, 0, -1, submit_options, verb_submit },
+	{ "run", "[--] COMMAND [ARGUMENT …]", "submit, show the output, exit with its status",
+	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
+	{ "list", "", "the jobs there are", COMMAND_PRINTS_DATA, 0, 0, list_options, verb_list },
+	{ "show", "ID", "one job whole", COMMAND_PRINTS_DATA, 1, 1, NULL, verb_show },
+	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,
+	    verb_why },
+	{ "attempts", "ID", "the runs of a job", COMMAND_PRINTS_DATA, 1, 1, table_options,
+	    verb_attempts },
+	{ "log", "[ID]", "the output of a job, of the latest unless given", 0, 0, 1, log_options,
+	    verb_log },
+	{ "events", "[ID]", "what happened", COMMAND_PRINTS_DATA, 0, 1, events_options,
+	    verb_events },
+	{ "wait", "ID …", "wait until jobs have ended", COMMAND_PRINTS_DATA, 1, -1,
+	    wait_options, verb_wait },
+	{ "cancel", "[ID …]", "end jobs, whether they wait or run", COMMAND_PRINTS_DATA, 0, -1,
+	    change_options, verb_cancel },
+	{ "retry", "[ID …]", "let ended jobs start afresh, waiting ones at once",
+	    COMMAND_PRINTS_DATA, 0, -1, change_options, verb_retry },
+	{ "hold", "[ID …]", "keep waiting jobs from starting", COMMAND_PRINTS_DATA, 0, -1,
+	    change_options, verb_hold },
+	{ "release", "[ID …]", "let held jobs start", COMMAND_PRINTS_DATA, 0, -1,
+	    change_options, verb_release },
+	{ "status", "[NAME]", "how the supervisors are", COMMAND_PRINTS_DATA, 0, 1, NULL,
+	    verb_status },
+	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,
+	    verb_shutdown },
+	{ "prune", "", "forget ended jobs and remove their output", COMMAND_PRINTS_DATA, 0, 0,
+	    prune_options, verb_prune },
+	{ "migrate", "", "bring the database to this program's version", 0, 0, 0,
+	    migrate_options, verb_migrate },
+	{ "notify", "progress FRACTION [TEXT] | result JSON | log TEXT",
+	    "from inside a job: tell how it goes", 0, 2, 3, NULL, verb_notify },
+	{ "help", "[VERB]", "this list, or one verb in detail", 0, 0, 1, NULL, verb_help },
+	{ "version", "", "the version of this program", 0, 0, 0, NULL, verb_version },
+	{ "_supervisor", "", "", COMMAND_IS_INTERNAL, 0, 0, supervise_options,
+	    verb_supervisor_process },
+	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },
+};

@@ -1,0 +1,240 @@
+/*
+ * options: argv by way of getopt_long, usage and help, all from the table of verbs. The
+ * options of a job come from spec_options and go through its setters.
+ */
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_row common_options[] = {
+	{ "state", 'C', "DIR", "the instance: its state directory" },
+	{ "help", 'h', NULL, "this text" },
+	{ NULL, 0, NULL, NULL },
+};
+static const struct option_row json_option = { "json", 'j', NULL, "print JSON" };
+
+#define MOST_OPTIONS 64
+#define FIRST_VALUE 1000 /* what getopt_long returns for the first long option */
+
+/* All options of a verb in one list: row i is option i of getopt_long. */
+struct option_list {
+	struct option_row rows[MOST_OPTIONS];
+	const struct spec_option *specs[MOST_OPTIONS]; /* NULL: the verb's own */
+	size_t count;
+};
+
+static void
+add_row(struct option_list *list, const struct option_row *row,
+    const struct spec_option *spec)
+{
+	if (list->count == MOST_OPTIONS)
+		abort();
+	list->rows[list->count] = *row;
+	list->specs[list->count++] = spec;
+}
+
+static void
+collect(const struct command *command, struct option_list *list)
+{
+	list->count = 0;
+	for (const struct option_row *row = command->options; row != NULL && row->name != NULL;
+	     row++)
+		add_row(list, row, NULL);
+	for (const struct spec_option *spec = spec_options;
+	     (command->flags & COMMAND_TAKES_SPEC) && spec->name != NULL; spec++) {
+		const struct option_row row = { spec->name, spec->letter, spec->argument,
+			spec->help };
+
+		add_row(list, &row, spec);
+	}
+	if (command->flags & COMMAND_PRINTS_DATA)
+		add_row(list, &json_option, NULL);
+	for (const struct option_row *row = common_options; row->name != NULL; row++)
+		add_row(list, row, NULL);
+}
+
+static void
+print_option(const struct option_row *row)
+{
+	char left[64];
+
+	snprintf(left, sizeof(left), "%s%c%s --%s%s%s", row->letter != 0 ? "-" : " ",
+	    row->letter != 0 ? row->letter : ' ', row->letter != 0 ? "," : " ", row->name,
+	    row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
+	printf("  %-32s %s\n", left, row->help);
+}
+
+void
+options_print_help(const struct command *command)
+{
+	struct option_list list;
+
+	collect(command, &list);
+	printf("usage: jobberd %s [options]%s%s\n%s\n\n", command->name,
+	    command->arguments[0] != '\0' ? " " : "", command->arguments, command->summary);
+	for (size_t i = 0; i < list.count; i++)
+		print_option(&list.rows[i]);
+}
+
+void
+options_print_overview(void)
+{
+	printf("usage: jobberd [-C DIR] VERB [options] [--] [arguments]\n\n");
+	for (const struct command *command = commands; command->name != NULL; command++) {
+		if (!(command->flags & COMMAND_IS_INTERNAL))
+			printf("  %-10s %s\n", command->name, command->summary);
+	}
+	printf("\n`jobberd help VERB` tells its options; jobberd(1) tells all.\n");
+}
+
+static void
+take_option(struct invocation *invocation, const struct option_list *list, size_t index,
+    const char *value)
+{
+	const struct option_row *row = &list->rows[index];
+	const struct option_row *own;
+	struct error error;
+
+	if (list->specs[index] != NULL) {
+		if (list->specs[index]->set(&invocation->spec, value != NULL ? value : "true",
+			clock_wall(), &error) == -1)
+			exit(cli_fail(&error));
+		return;
+	}
+	if (strcmp(row->name, "help") == 0) {
+		options_print_help(invocation->command);
+		exit(STATUS_OK);
+	}
+	if (strcmp(row->name, "state") == 0) {
+		free(invocation->state);
+		invocation->state = xstrdup(value);
+		return;
+	}
+	if (strcmp(row->name, "json") == 0) {
+		invocation->wants_json = true;
+		return;
+	}
+	for (own = invocation->command->options; strcmp(own->name, row->name) != 0; own++)
+		;
+	invocation->given = xreallocarray(
+	    invocation->given, invocation->given_count + 1, sizeof(invocation->given[0]));
+	invocation->given[invocation->given_count++] = (struct given){ own, value };
+}
+
+static void
+bad_usage(const struct command *command)
+{
+	fprintf(stderr, "usage: jobberd %s [options]%s%s  (jobberd help %s)\n", command->name,
+	    command->arguments[0] != '\0' ? " " : "", command->arguments, command->name);
+	exit(STATUS_USAGE);
+}
+
+static void
+prepare(const struct option_list *list, bool stops_at_first, struct option *longs,
+    char *shorts)
+{
+	size_t used = 0;
+
+	/* '+': what follows the first argument is the job's own command line. */
+	if (stops_at_first)
+		shorts[used++] = '+';
+	for (size_t i = 0; i < list->count; i++) {
+		const struct option_row *row = &list->rows[i];
+
+		longs[i] = (struct option){ row->name,
+			row->argument != NULL ? required_argument : no_argument, NULL,
+			FIRST_VALUE + (int)i };
+		if (row->letter == 0)
+			continue;
+		shorts[used++] = row->letter;
+		if (row->argument != NULL)
+			shorts[used++] = ':';
+	}
+	longs[list->count] = (struct option){ 0 };
+	shorts[used] = '\0';
+}
+
+static size_t
+find_option(const struct option_list *list, int value)
+{
+	size_t i = 0;
+
+	if (value >= FIRST_VALUE)
+		return (size_t)(value - FIRST_VALUE);
+	while (i < list->count && list->rows[i].letter != value)
+		i++;
+	return i;
+}
+
+void
+options_parse(struct invocation *invocation, int argc, char **argv)
+{
+	const struct command *command = invocation->command;
+	struct option longs[MOST_OPTIONS + 1];
+	char shorts[3 * MOST_OPTIONS + 2];
+	struct option_list list;
+	int value;
+
+	collect(command, &list);
+	prepare(&list, (command->flags & COMMAND_TAKES_SPEC) != 0, longs, shorts);
+	spec_init(&invocation->spec);
+	optind = 0;
+	while ((value = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (value == '?')
+			bad_usage(command);
+		take_option(invocation, &list, find_option(&list, value), optarg);
+	}
+	invocation->arguments = argv + optind;
+	invocation->argument_count = argc - optind;
+	if (invocation->argument_count < command->least ||
+	    (command->most != -1 && invocation->argument_count > command->most))
+		bad_usage(command);
+}
+
+const char *
+option_value(const struct invocation *invocation, const char *name)
+{
+	for (size_t i = invocation->given_count; i-- > 0;) {
+		if (strcmp(invocation->given[i].option->name, name) == 0)
+			return invocation->given[i].value != NULL ? invocation->given[i].value
+								  : "";
+	}
+	return NULL;
+}
+
+bool
+option_is_given(const struct invocation *invocation, const char *name)
+{
+	return option_value(invocation, name) != NULL;
+}
+
+int64_t
+option_number(const struct invocation *invocation, const char *name, int64_t least,
+    int64_t most, int64_t otherwise)
+{
+	const char *text = option_value(invocation, name);
+	int64_t number = otherwise;
+
+	if (text != NULL && text_number(text, least, most, &number) == -1)
+		exit(cli_complain(STATUS_USAGE, "%s: \"%s\" is not a number from %lld to %lld",
+		    name, text, (long long)least, (long long)most));
+	return number;
+}
+
+int64_t
+option_duration(const struct invocation *invocation, const char *name, int64_t otherwise)
+{
+	const char *text = option_value(invocation, name);
+	int64_t ms = otherwise;
+
+	if (text != NULL && text_duration(text, &ms) == -1)
+		exit(cli_complain(STATUS_USAGE,
+		    "%s: \"%s\" is not a duration like 90, 1h30m or 250ms", name, text));
+	return ms;
+}

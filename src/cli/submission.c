@@ -1,0 +1,273 @@
+/* submission: jobs on their way, through the socket or straight into the database. */
+
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "cli/environment.h"
+#include "cli/submit.h"
+#include "model/spec_json.h"
+#include "store/sqlite_engine.h"
+
+#include <bsd/stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DATABASE_WAIT_MS 10000
+
+void
+submission_init(struct submission *submission, const struct invocation *invocation)
+{
+	char cwd[PATH_MAX];
+
+	*submission = (struct submission){ .invocation = invocation };
+	environment_basics(&submission->environment);
+	submission->cwd = xstrdup(getcwd(cwd, sizeof(cwd)) != NULL ? cwd : "/");
+	submission->umask = (int64_t)umask(0);
+	umask((mode_t)submission->umask);
+}
+
+void
+submission_done(struct submission *submission)
+{
+	strings_done(&submission->environment);
+	free(submission->cwd);
+}
+
+/* Standard input becomes a file of the instance, removed when the job is pruned. */
+static int
+keep_stdin(const struct submission *submission, struct spec *spec, struct error *error)
+{
+	const char *state = submission->invocation->state;
+	char *directory = xasprintf("%s/input", state), *path, bytes[65536];
+	ssize_t got = 0;
+	int fd, result = -1;
+
+	path = xasprintf("%s/%08x%08x", directory, arc4random(), arc4random());
+	if (file_make_directories(directory) == -1 ||
+	    (fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) == -1) {
+		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
+		goto out;
+	}
+	while ((got = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0) {
+		if (file_write_all(fd, bytes, (size_t)got) == -1)
+			break;
+	}
+	/* What was acknowledged must be there after a power cut, its input too. */
+	if (got == 0 && fsync(fd) == 0)
+		result = 0;
+	else {
+		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
+		unlink(path);
+	}
+	close(fd);
+out:
+	if (result == 0) {
+		free(spec->stdin_path);
+		spec->stdin_path = path;
+		path = NULL;
+	}
+	free(directory);
+	free(path);
+	return result;
+}
+
+static void
+make_absolute(char **path, const char *cwd)
+{
+	char *absolute;
+
+	if (*path == NULL || (*path)[0] == '/')
+		return;
+	absolute = xasprintf("%s/%s", cwd, *path);
+	free(*path);
+	*path = absolute;
+}
+
+int
+submission_prepare(struct submission *submission, struct spec *spec, struct error *error)
+{
+	if (environment_resolve(spec, error) == -1 || spec_check(spec, error) == -1)
+		return -1;
+	if (spec->stdin_path != NULL && strcmp(spec->stdin_path, "-") == 0)
+		return keep_stdin(submission, spec, error);
+	make_absolute(&spec->stdin_path, submission->cwd);
+	return 0;
+}
+
+void
+submission_warn_if_missing(const struct submission *submission, const struct spec *spec)
+{
+	const struct strings *environment =
+	    environment_get(&spec->environment, "PATH") != NULL ? &spec->environment
+								: &submission->environment;
+	const char *program = spec->command.items[0];
+
+	if (environment_finds(
+		environment, spec->cwd != NULL ? spec->cwd : submission->cwd, program))
+		return;
+	if (strchr(program, ' ') != NULL && spec->command.count == 1)
+		fprintf(stderr, "jobberd: no program \"%s\" is found; did you mean: sh -c '%s'?\n",
+		    program, program);
+	else
+		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n", program);
+}
+
+static json_t *
+request_params(struct submission *submission, const struct spec *specs, size_t count,
+    size_t *ret_bad, struct error *error)
+{
+	json_t *jobs = json_array(), *environment, *params;
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *job = spec_to_json(&specs[i], error);
+
+		if (job == NULL) {
+			*ret_bad = i;
+			json_decref(jobs);
+			return NULL;
+		}
+		json_array_append_new(jobs, job);
+	}
+	environment = environment_to_json(&submission->environment);
+	params = json_pack("{s:o, s:o*, s:I}", "jobs", jobs, "environment", environment, "umask",
+	    (json_int_t)submission->umask);
+	if (json_object_set_new(params, "cwd", json_string(submission->cwd)) == -1) {
+		json_decref(params);
+		error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
+		return NULL;
+	}
+	return params;
+}
+
+static int
+send_to_supervisor(struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+{
+	json_t *params = request_params(submission, specs, count, ret_bad, error);
+	json_t *result, *data, *ids;
+
+	if (params == NULL)
+		return -1;
+	result = client_call(submission->connection, "submit", params, &data, error);
+	if (result == NULL) {
+		if (data != NULL) {
+			*ret_bad = (size_t)json_integer_value(json_object_get(data, "index"));
+			*ret_holder = json_integer_value(json_object_get(data, "holder"));
+		}
+		json_decref(data);
+		return -1;
+	}
+	ids = json_object_get(result, "ids");
+	for (size_t i = 0; i < count; i++)
+		ret_ids[i] = json_integer_value(json_array_get(ids, i));
+	json_decref(result);
+	return 0;
+}
+
+/* ---- with nothing running ---- */
+
+struct written {
+	enum store_answer answer;
+};
+
+static void
+turned(void *arg, enum store_answer answer)
+{
+	((struct written *)arg)->answer = answer;
+}
+
+/* A copy, since a step takes its specs over; what only the client resolves stays behind. */
+static int
+copy_specs(const struct submission *submission, const struct spec *specs, size_t count,
+    struct spec *copies, struct error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_t *object = spec_to_json(&specs[i], error);
+		int result = object == NULL
+		    ? -1
+		    : spec_from_json(&copies[i], object, clock_wall(), error);
+
+		json_decref(object);
+		if (result == -1) {
+			while (i > 0)
+				spec_done(&copies[--i]);
+			return -1;
+		}
+		if (copies[i].cwd == NULL)
+			copies[i].cwd = xstrdup(submission->cwd);
+		if (copies[i].umask == SPEC_UNSET)
+			copies[i].umask = submission->umask;
+	}
+	return 0;
+}
+
+static int
+write_batch(struct store *store, struct batch *batch, struct error *error)
+{
+	struct written written;
+
+	store_turn(store, batch, turned, &written);
+	if (written.answer == STORE_OK)
+		written.answer = store_sync(store);
+	if (written.answer == STORE_OK)
+		return 0;
+	return error_set(error, STATUS_TRY_LATER, "%s", store_answer_words(written.answer));
+}
+
+static int
+write_to_database(struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+{
+	struct store *store;
+	struct batch batch;
+	struct step *step;
+	int result = -1;
+
+	if (file_make_directories(submission->invocation->state) == -1)
+		return error_set_errno(
+		    error, STATUS_CONFIG, "%s", submission->invocation->state);
+	store = sqlite_store_open(
+	    submission->invocation->state, DATABASE_WAIT_MS, false, error);
+	if (store == NULL)
+		return -1;
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_SUBMIT, NULL, NULL);
+	step->submit.specs = xcalloc(count, sizeof(*specs));
+	if (copy_specs(submission, specs, count, step->submit.specs, error) == -1)
+		goto out;
+	step->submit.count = count;
+	for (size_t i = 0; i < submission->environment.count; i++)
+		strings_add(&step->submit.environment, submission->environment.items[i]);
+	if (write_batch(store, &batch, error) == -1)
+		goto out;
+	if (step->answer != STEP_OK) {
+		*error = step->error;
+		*ret_bad = step->submit.ret_bad;
+		*ret_holder = step->submit.ret_holder;
+		goto out;
+	}
+	memcpy(ret_ids, step->submit.ret_ids, count * sizeof(ret_ids[0]));
+	result = 0;
+out:
+	batch_done(&batch);
+	store_close(store);
+	return result;
+}
+
+int
+submission_send(struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+{
+	*ret_bad = count;
+	*ret_holder = 0;
+	if (submission->connection != NULL)
+		return send_to_supervisor(
+		    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
+	return write_to_database(
+	    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
+}

@@ -1,0 +1,76 @@
+/* submit: one job from the command line, or many from standard input. */
+
+#include "cli/submit.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/batch.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+explain(const struct spec *spec, int64_t id)
+{
+	char text[256];
+
+	if (cli_is_interactive())
+		fprintf(stderr, "job %" PRId64 ": %s\n", id,
+		    spec_describe(spec, text, sizeof(text)));
+}
+
+static int
+submit_one(struct submission *submission, struct invocation *invocation)
+{
+	struct spec *spec = &invocation->spec;
+	struct error error;
+	int64_t id, holder;
+	size_t bad;
+
+	for (int i = 0; i < invocation->argument_count; i++)
+		strings_add(&spec->command, invocation->arguments[i]);
+	if (submission_prepare(submission, spec, &error) == -1)
+		return cli_fail(&error);
+	submission_warn_if_missing(submission, spec);
+	if (submission_send(submission, spec, 1, &id, &bad, &holder, &error) == -1) {
+		if (holder != 0)
+			printf("%" PRId64 "\n", holder);
+		return cli_fail(&error);
+	}
+	printf("%" PRId64 "\n", id);
+	fflush(stdout);
+	explain(spec, id);
+	return STATUS_OK;
+}
+
+int
+verb_submit(struct invocation *invocation)
+{
+	bool is_batch = option_is_given(invocation, "batch");
+	struct client_connection connection;
+	struct submission submission;
+	struct error error;
+	int status;
+
+	if (is_batch != (invocation->argument_count == 0))
+		return cli_complain(STATUS_USAGE,
+		    is_batch ? "batch: the jobs come from standard input, not as arguments"
+			     : "there is no command to run");
+	submission_init(&submission, invocation);
+	if (client_open(&connection, invocation->state, &error) == 0)
+		submission.connection = &connection;
+	else if (error.code != STATUS_NOT_RUNNING) {
+		submission_done(&submission);
+		return cli_fail(&error);
+	}
+	status = is_batch ? batch_submit(&submission) : submit_one(&submission, invocation);
+	if (submission.connection == NULL && status == STATUS_OK)
+		fprintf(stderr, "jobberd: recorded; nothing runs it yet: start %s supervise\n",
+		    cli_how_to_call(invocation));
+	if (submission.connection != NULL)
+		client_close(&connection);
+	submission_done(&submission);
+	return status;
+}

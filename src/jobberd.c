@@ -1,0 +1,9 @@
+/* jobberd: wiring only. */
+
+#include "cli/cli.h"
+
+int
+main(int argc, char **argv)
+{
+	return cli_main(argc, argv);
+}

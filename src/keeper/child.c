@@ -1,0 +1,123 @@
+/* child: the keeper's table of attempts, by key and by pid. */
+
+#include "keeper/child.h"
+#include "base/xalloc.h"
+
+#include <string.h>
+
+static int
+compare(int64_t a, int64_t b)
+{
+	return a < b ? -1 : a > b;
+}
+
+static int
+compare_keys(const struct child *a, const struct child *b)
+{
+	int order = compare(a->key.job, b->key.job);
+
+	return order != 0 ? order : compare(a->key.attempt, b->key.attempt);
+}
+
+static int
+compare_pids(const struct child *a, const struct child *b)
+{
+	return compare(a->pid, b->pid);
+}
+
+#define UNUSED_STATIC __attribute__((unused)) static
+RB_GENERATE_INTERNAL(children_by_key, child, by_key, compare_keys, UNUSED_STATIC)
+RB_GENERATE_INTERNAL(children_by_pid, child, by_pid, compare_pids, UNUSED_STATIC)
+
+void
+children_init(struct children *children)
+{
+	RB_INIT(&children->keys);
+	RB_INIT(&children->pids);
+	TAILQ_INIT(&children->closing);
+	children->count = 0;
+}
+
+struct child *
+children_add(struct children *children, const struct order_key *key)
+{
+	struct child *child = xcalloc(1, sizeof(*child));
+
+	child->key = *key;
+	child->socket_fd = child->pidfd = -1;
+	RB_INSERT(children_by_key, &children->keys, child);
+	children->count++;
+	return child;
+}
+
+void
+children_remove(struct children *children, struct child *child)
+{
+	children_forget_pid(children, child);
+	if (child->state == CHILD_CLOSING)
+		TAILQ_REMOVE(&children->closing, child, in_closing);
+	RB_REMOVE(children_by_key, &children->keys, child);
+	children->count--;
+}
+
+void
+children_set_pid(struct children *children, struct child *child, pid_t pid)
+{
+	child->pid = pid;
+	child->is_known_by_pid = RB_INSERT(children_by_pid, &children->pids, child) == NULL;
+}
+
+void
+children_forget_pid(struct children *children, struct child *child)
+{
+	if (child->is_known_by_pid)
+		RB_REMOVE(children_by_pid, &children->pids, child);
+	child->is_known_by_pid = false;
+}
+
+void
+children_set_state(struct children *children, struct child *child, enum child_state state)
+{
+	if (child->state == CHILD_CLOSING)
+		TAILQ_REMOVE(&children->closing, child, in_closing);
+	child->state = state;
+	if (child->state == CHILD_CLOSING)
+		TAILQ_INSERT_TAIL(&children->closing, child, in_closing);
+}
+
+struct child *
+children_find(struct children *children, const struct order_key *key)
+{
+	struct child wanted = { .key = *key };
+
+	return RB_FIND(children_by_key, &children->keys, &wanted);
+}
+
+struct child *
+children_find_pid(struct children *children, pid_t pid)
+{
+	struct child wanted = { .pid = pid };
+
+	return RB_FIND(children_by_pid, &children->pids, &wanted);
+}
+
+struct child *
+children_find_job(struct children *children, int64_t job)
+{
+	struct child wanted = { .key = { .job = job } }, *child;
+
+	child = RB_NFIND(children_by_key, &children->keys, &wanted);
+	return child != NULL && child->key.job == job ? child : NULL;
+}
+
+struct child *
+children_first(struct children *children)
+{
+	return RB_MIN(children_by_key, &children->keys);
+}
+
+struct child *
+children_next(struct child *child)
+{
+	return RB_NEXT(children_by_key, NULL, child);
+}

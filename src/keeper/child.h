@@ -1,0 +1,76 @@
+#ifndef KEEPER_CHILD_H
+#define KEEPER_CHILD_H
+
+#include "base/clock.h"
+#include "base/loop.h"
+#include "keeper/orders.h"
+
+#include <sys/types.h>
+
+#include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
+#include <stdbool.h>
+
+/* What the keeper knows of one attempt, from its order until its end is acknowledged. */
+
+enum child_state {
+	CHILD_RUNNING,
+	CHILD_CLOSING, /* its main process is dead, what it left is being ended */
+	CHILD_ENDED,   /* reported, not acknowledged yet */
+};
+
+struct child {
+	RB_ENTRY(child) by_key, by_pid;
+	TAILQ_ENTRY(child) in_closing;
+	struct keeper *keeper;
+	struct order_key key;
+	enum child_state state; /* changed by children_set_state() */
+	bool is_known_by_pid;	/* until the pid may be somebody else's */
+	bool is_adopted;      /* not our child: seen through its pidfd */
+	bool leaves_children;
+	pid_t pid;	      /* also its process group and session; 0: never had one */
+	int64_t pid_start;
+	int socket_fd;	      /* our copy of the supervisor process's end; -1: none */
+	int pidfd;	      /* adopted only, else -1 */
+	struct loop_watch *pidfd_watch;
+	size_t journal_slot;
+	struct mono started;
+	int64_t grace_ms;
+	struct timer timer;   /* time-out, then the end of the grace */
+	enum stop_cause cause;
+	bool has_orphans;     /* CHILD_CLOSING: some were there a moment ago */
+	struct report report; /* CHILD_CLOSING, CHILD_ENDED: how it ended */
+};
+
+RB_HEAD(children_by_key, child);
+RB_HEAD(children_by_pid, child);
+
+struct children {
+	struct children_by_key keys;
+	struct children_by_pid pids;
+	TAILQ_HEAD(, child) closing;
+	size_t count;
+};
+
+void children_init(struct children *children);
+
+/* A new one with nothing in it but the key. */
+struct child *children_add(struct children *children, const struct order_key *key);
+void children_remove(struct children *children, struct child *child); /* does not free */
+
+/* Once its pid is known, and before it changes hands. */
+void children_set_pid(struct children *children, struct child *child, pid_t pid);
+void children_forget_pid(struct children *children, struct child *child);
+
+void children_set_state(struct children *children, struct child *child,
+    enum child_state state);
+
+struct child *children_find(struct children *children, const struct order_key *key);
+struct child *children_find_pid(struct children *children, pid_t pid);
+/* The attempt of this job that is in the table, whatever its number. */
+struct child *children_find_job(struct children *children, int64_t job);
+
+struct child *children_first(struct children *children);
+struct child *children_next(struct child *child);
+
+#endif

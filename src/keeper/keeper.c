@@ -1,0 +1,311 @@
+/*
+ * keeper: its start, its signals, and the lives of the supervisor process. It promises
+ * that as long as it lives no exit status and no socket of a job is lost, whatever
+ * happens to the supervisor process.
+ */
+
+#include "keeper/keeper.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/socket.h"
+#include "base/xalloc.h"
+#include "keeper/lock.h"
+#include "keeper/notify.h"
+#include "keeper/spawn.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define HEALTHY_MS 10000 /* a life this long is no crash loop */
+#define FIRST_DELAY_MS 100
+#define HANG_MS 5000
+#define LONGEST_DELAY_MS 10000
+
+static void start_supervisor(void *arg);
+
+/* ---- the supervisor process ---- */
+
+static void
+link_packet(void *arg, const void *packet, size_t length, int descriptor)
+{
+	keeper_receive_order(arg, packet, length, descriptor);
+}
+
+static void
+still_there(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (keeper->supervisor_pid != 0)
+		kill(keeper->supervisor_pid, SIGKILL);
+}
+
+/* It is leaving, which is seen by waiting for it; if it hangs there, it is killed. */
+static void
+link_gone(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	link_free(keeper->link);
+	keeper->link = NULL;
+	loop_timer_set(keeper->loop, &keeper->hang_timer, HANG_MS);
+}
+
+static void
+send_wish(struct keeper *keeper, enum wish wish)
+{
+	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_WISH,
+		.wish.wish = wish };
+
+	keeper->pending_wish = wish;
+	keeper_report(keeper, &report, -1);
+}
+
+static void
+schedule_restart(struct keeper *keeper)
+{
+	int64_t lived_ms = clock_mono().ms - keeper->supervisor_started.ms;
+
+	if (lived_ms >= HEALTHY_MS)
+		keeper->restart_delay_ms = 0;
+	loop_timer_set(keeper->loop, &keeper->restart_timer, keeper->restart_delay_ms);
+	keeper->restart_delay_ms = keeper->restart_delay_ms == 0
+	    ? FIRST_DELAY_MS
+	    : 2 * keeper->restart_delay_ms;
+	if (keeper->restart_delay_ms > LONGEST_DELAY_MS)
+		keeper->restart_delay_ms = LONGEST_DELAY_MS;
+}
+
+static void
+leave(struct keeper *keeper, int status)
+{
+	if (!keeper->leaves)
+		keeper_kill_all(keeper);
+	keeper->status = status;
+	loop_stop(keeper->loop);
+}
+
+static void
+supervisor_died(struct keeper *keeper, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+
+	keeper->supervisor_pid = 0;
+	loop_timer_remove(keeper->loop, &keeper->hang_timer);
+	/* What it said before it left still counts: its last orders are in the socket. */
+	if (keeper->link != NULL && code == 0)
+		link_read(keeper->link);
+	link_free(keeper->link);
+	keeper->link = NULL;
+	if (keeper->is_quitting) {
+		leave(keeper, keeper->status);
+		return;
+	}
+	/* Refused at the very first start: it has said why on standard error. */
+	if (!keeper->was_ready && keeper->restarts == 0 &&
+	    (code == STATUS_CONFIG || code == STATUS_NOT_PERMITTED || code == 127)) {
+		leave(keeper, code);
+		return;
+	}
+	log_warn("supervisor process ended %s=%d, it is started again in %lld ms",
+	    code == -1 ? "signal" : "exit", code == -1 ? WTERMSIG(status) : code,
+	    (long long)keeper->restart_delay_ms);
+	keeper->restarts++;
+	schedule_restart(keeper);
+}
+
+static void
+start_supervisor(void *arg)
+{
+	struct keeper *keeper = arg;
+	int pair[2], descriptors[KEEPER_FD_COUNT];
+
+	keeper->supervisor_started = clock_mono();
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1) {
+		log_error("cannot make a socket pair: %s", strerror(errno));
+		schedule_restart(keeper);
+		return;
+	}
+	descriptors[KEEPER_LINK_FD - 3] = pair[1];
+	descriptors[KEEPER_LISTEN_FD - 3] = keeper->listen_fd;
+	descriptors[KEEPER_LOCK_FD - 3] = keeper->lock_fd;
+	if (spawn_helper(keeper->setup->program, keeper->setup->arguments, descriptors,
+		KEEPER_FD_COUNT, &keeper->supervisor_pid) == -1) {
+		log_error("cannot start the supervisor process: %s", strerror(errno));
+		close(pair[0]);
+		close(pair[1]);
+		keeper->supervisor_pid = 0;
+		schedule_restart(keeper);
+		return;
+	}
+	close(pair[1]);
+	keeper->link = link_new(keeper->loop, pair[0], link_packet, link_gone, keeper);
+	keeper_send_table(keeper);
+	if (keeper->pending_wish != -1)
+		send_wish(keeper, (enum wish)keeper->pending_wish);
+}
+
+/* ---- signals ---- */
+
+static void
+signalled(void *arg, int number)
+{
+	struct keeper *keeper = arg;
+
+	switch (number) {
+	case SIGCHLD:
+		keeper_reap(keeper, supervisor_died);
+		break;
+	case SIGTERM:
+	case SIGINT:
+		if (++keeper->stop_signals > 2) {
+			log_warn("leaving at once: ends of jobs may be recorded as lost");
+			leave(keeper, STATUS_NO);
+			break;
+		}
+		if (keeper->stop_signals == 2)
+			keeper_kill_all(keeper);
+		send_wish(keeper, keeper->stop_signals == 2 ? WISH_STOP_NOW : WISH_STOP);
+		break;
+	case SIGQUIT:
+		if (getpid() == 1)
+			log_warn("leaving is not possible as process 1");
+		else
+			send_wish(keeper, WISH_LEAVE);
+		break;
+	default: /* SIGHUP, SIGPIPE: nothing */
+		break;
+	}
+}
+
+/* ---- start and end ---- */
+
+static void
+raise_file_limit(struct keeper *keeper)
+{
+	struct rlimit raised;
+
+	if (getrlimit(RLIMIT_NOFILE, &keeper->files) == -1)
+		return;
+	raised = keeper->files;
+	raised.rlim_cur = raised.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &raised);
+}
+
+static int
+open_state(struct keeper *keeper, struct error *error)
+{
+	const char *path = keeper->setup->state_directory;
+
+	keeper->state_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (keeper->state_fd == -1)
+		return error_set_errno(error, STATUS_CONFIG, "%s", path);
+	if (lock_take(keeper->state_fd, &keeper->lock_fd, error) == -1)
+		return -1;
+	if (mkdirat(keeper->state_fd, "output", 0700) == -1 && errno != EEXIST)
+		return error_set_errno(error, STATUS_CONFIG, "%s/output", path);
+	keeper->output_fd =
+	    openat(keeper->state_fd, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	keeper->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (keeper->output_fd == -1 || keeper->null_fd == -1)
+		return error_set_errno(error, STATUS_CONFIG, "%s/output", path);
+	if (journal_open(&keeper->journal, keeper->state_fd, &keeper->old_records,
+		&keeper->old_record_count) == -1)
+		return error_set_errno(error, STATUS_CONFIG, "%s/" JOURNAL_FILE, path);
+	keeper->listen_fd = socket_listen(keeper->state_fd);
+	if (keeper->listen_fd == -1)
+		return error_set_errno(error, STATUS_CONFIG, "%s/" SOCKET_FILE, path);
+	return 0;
+}
+
+static int
+set_up(struct keeper *keeper, struct error *error)
+{
+	sigset_t signals;
+
+	/* Descriptor 3 stays taken, so that a child's socket never is it already. */
+	if (fcntl(3, F_GETFD) == -1 && open("/dev/null", O_RDWR | O_CLOEXEC) == -1)
+		return error_set_errno(error, STATUS_CONFIG, "/dev/null");
+	raise_file_limit(keeper);
+	if (open_state(keeper, error) == -1)
+		return -1;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	spawn_reset_signals();
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGQUIT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGPIPE); /* standard error may be a closed pipe */
+	keeper->loop = loop_new(LOOP_MONOTONIC);
+	if (keeper->loop == NULL ||
+	    loop_signals(keeper->loop, &signals, signalled, keeper) == -1)
+		return error_set_errno(error, STATUS_CONFIG, "event loop");
+	tree_self_init(&keeper->self);
+	return 0;
+}
+
+static void
+tear_down(struct keeper *keeper)
+{
+	struct child *child;
+
+	while ((child = children_first(&keeper->children)) != NULL)
+		keeper_free_child(keeper, child);
+	link_free(keeper->link);
+	if (keeper->state_fd != -1 && keeper->listen_fd != -1)
+		unlinkat(keeper->state_fd, SOCKET_FILE, 0);
+	tree_self_done(&keeper->self);
+	journal_close(&keeper->journal);
+	free(keeper->old_records);
+	loop_free(keeper->loop);
+	close(keeper->state_fd);
+	close(keeper->output_fd);
+	close(keeper->null_fd);
+	close(keeper->listen_fd);
+	close(keeper->lock_fd);
+}
+
+int
+keeper_run(const struct keeper_setup *setup, struct error *error)
+{
+	struct keeper keeper = {
+		.setup = setup,
+		.journal.fd = -1,
+		.self.fd = -1,
+		.state_fd = -1,
+		.output_fd = -1,
+		.lock_fd = -1,
+		.listen_fd = -1,
+		.null_fd = -1,
+		.pending_wish = -1,
+		.restart_timer.fire = start_supervisor,
+		.hang_timer.fire = still_there,
+	};
+	int status = error != NULL ? STATUS_CONFIG : STATUS_INTERNAL;
+
+	keeper.restart_timer.arg = keeper.hang_timer.arg = &keeper;
+	children_init(&keeper.children);
+	if (set_up(&keeper, error) == -1) {
+		status = error->code;
+		tear_down(&keeper);
+		return status;
+	}
+	start_supervisor(&keeper);
+	if (loop_run(keeper.loop) == -1)
+		status = error_set_errno(error, STATUS_INTERNAL, "event loop");
+	else
+		status = keeper.status;
+	tear_down(&keeper);
+	return status;
+}

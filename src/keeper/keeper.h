@@ -1,0 +1,89 @@
+#ifndef KEEPER_KEEPER_H
+#define KEEPER_KEEPER_H
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "keeper/child.h"
+#include "keeper/journal.h"
+#include "keeper/orders.h"
+#include "keeper/tree.h"
+
+#include <sys/resource.h>
+
+#include <stdbool.h>
+
+/*
+ * The keeper: parent of the supervisor process and of every job. It spawns what it is
+ * told, ends what runs too long, reaps, and keeps every end in memory until it is
+ * acknowledged as recorded. It knows no database, no JSON and no rules.
+ */
+
+struct keeper_setup {
+	const char *state_directory; /* exists */
+	const char *program;	     /* what to exec for the supervisor process */
+	char *const *arguments;	     /* its argument list; descriptors: see below */
+	void (*ready)(const char *text); /* the supervisor process answers clients */
+};
+
+/* The descriptors that the supervisor process is started with. */
+enum {
+	KEEPER_LINK_FD = 3,   /* its end of the link */
+	KEEPER_LISTEN_FD = 4, /* the listening control socket */
+	KEEPER_LOCK_FD = 5,   /* holds the lock for as long as it lives */
+	KEEPER_FD_COUNT = 3,
+};
+
+/*
+ * Be the keeper of this state directory until told to leave. Returns the exit status for
+ * the process, with *error filled in when it is not 0.
+ */
+int keeper_run(const struct keeper_setup *setup, struct error *error);
+
+/* ---- between the files of the keeper ---- */
+
+struct keeper {
+	const struct keeper_setup *setup;
+	struct loop *loop;
+	struct children children;
+	struct journal journal;
+	struct journal_record *old_records; /* what a keeper before us left */
+	size_t old_record_count;
+	struct tree_self self;
+	int state_fd, output_fd, lock_fd, listen_fd, null_fd;
+	struct rlimit files; /* RLIMIT_NOFILE as it was before it was raised */
+
+	pid_t supervisor_pid; /* 0: between two lives */
+	struct link *link;    /* NULL likewise */
+	struct mono supervisor_started;
+	struct timer restart_timer;
+	struct timer hang_timer; /* it has closed its link and does not die */
+	int64_t restart_delay_ms;
+	uint32_t restarts;
+	bool was_ready; /* a supervisor process has once answered clients */
+
+	int pending_wish; /* enum wish that no supervisor process has heard yet, -1: none */
+	int stop_signals; /* how often we were asked to stop */
+	bool is_quitting; /* ORDER_QUIT: status and leaves hold */
+	int status;
+	bool leaves;
+};
+
+/* orders from the supervisor process (keeper_orders.c) */
+void keeper_receive_order(struct keeper *keeper, const void *packet, size_t length,
+    int descriptor);
+void keeper_report(struct keeper *keeper, const struct report *report, int descriptor);
+void keeper_send_table(struct keeper *keeper);
+
+/* processes (keeper_children.c) */
+void keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
+    int descriptor);
+void keeper_adopt_child(struct keeper *keeper, const struct order *order);
+void keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause cause,
+    int64_t grace_ms);
+void keeper_kill_all(struct keeper *keeper);
+void keeper_free_child(struct keeper *keeper, struct child *child);
+/* Reap whatever has died; what is not a job's is handed to `supervisor_died`. */
+void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status));
+void keeper_report_started(struct keeper *keeper, struct child *child);
+
+#endif

@@ -1,0 +1,160 @@
+/* keeper_orders: what the supervisor process says and hears. Dispatch by table. */
+
+#include "base/log.h"
+#include "keeper/keeper.h"
+#include "keeper/notify.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct received {
+	struct keeper *keeper;
+	const struct order *order;
+	size_t length;
+	int descriptor;
+};
+
+static void
+order_start(const struct received *received)
+{
+	keeper_start_child(
+	    received->keeper, received->order, received->length, received->descriptor);
+}
+
+static void
+order_stop(const struct received *received)
+{
+	const struct order *order = received->order;
+	struct child *child = children_find(&received->keeper->children, &order->key);
+
+	/* It may have ended meanwhile: its report is on the way. */
+	if (child != NULL && order->stop.cause < STOP_CAUSE_COUNT)
+		keeper_stop_child(received->keeper, child, order->stop.cause,
+		    order->stop.grace_ms == STOP_OWN_GRACE ? child->grace_ms
+							   : order->stop.grace_ms);
+}
+
+static void
+order_acknowledge(const struct received *received)
+{
+	struct child *child =
+	    children_find(&received->keeper->children, &received->order->key);
+
+	if (child != NULL && child->state == CHILD_ENDED)
+		keeper_free_child(received->keeper, child);
+}
+
+static void
+order_adopt(const struct received *received)
+{
+	if (children_find_job(&received->keeper->children, received->order->key.job) == NULL)
+		keeper_adopt_child(received->keeper, received->order);
+}
+
+static void
+order_ready(const struct received *received)
+{
+	struct keeper *keeper = received->keeper;
+	size_t length = received->length - sizeof(*received->order);
+	char text[8192];
+
+	if (keeper->was_ready)
+		return;
+	keeper->was_ready = true;
+	if (length >= sizeof(text))
+		length = sizeof(text) - 1;
+	memcpy(text, received->order + 1, length);
+	text[length] = '\0';
+	keeper->setup->ready(text);
+	notify_manager("READY=1");
+}
+
+static void
+order_stopping(const struct received *received)
+{
+	(void)received;
+	notify_manager("STOPPING=1");
+}
+
+static void
+order_quit(const struct received *received)
+{
+	struct keeper *keeper = received->keeper;
+
+	keeper->is_quitting = true;
+	keeper->status = (int)received->order->quit.status;
+	keeper->leaves = received->order->quit.leaves != 0;
+}
+
+static void (*const handlers[])(const struct received *) = {
+	[ORDER_START] = order_start,
+	[ORDER_STOP] = order_stop,
+	[ORDER_ACKNOWLEDGE] = order_acknowledge,
+	[ORDER_ADOPT] = order_adopt,
+	[ORDER_READY] = order_ready,
+	[ORDER_STOPPING] = order_stopping,
+	[ORDER_QUIT] = order_quit,
+};
+_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == ORDER_KIND_COUNT,
+    "a handler for every order");
+
+void
+keeper_receive_order(
+    struct keeper *keeper, const void *packet, size_t length, int descriptor)
+{
+	struct received received = {
+		.keeper = keeper,
+		.order = orders_check_order(packet, length),
+		.length = length,
+		.descriptor = descriptor,
+	};
+
+	if (received.order != NULL)
+		handlers[received.order->kind](&received);
+	else
+		log_warn("keeper ignores an order of %zu bytes that it does not know", length);
+	if (descriptor != -1)
+		close(descriptor);
+}
+
+void
+keeper_report(struct keeper *keeper, const struct report *report, int descriptor)
+{
+	/* Between two lives of the supervisor process the table is the report. */
+	if (keeper->link != NULL)
+		link_send(keeper->link, report, sizeof(*report), descriptor);
+}
+
+static void
+send_journal(struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->old_record_count; i++) {
+		const struct journal_record *record = &keeper->old_records[i];
+		struct report report = { .version = ORDERS_VERSION, .kind = REPORT_JOURNAL,
+			.key = record->key,
+			.journal = { record->pid, record->pid_start } };
+
+		keeper_report(keeper, &report, -1);
+	}
+}
+
+void
+keeper_send_table(struct keeper *keeper)
+{
+	struct report end = { .version = ORDERS_VERSION, .kind = REPORT_TABLE_END,
+		.table_end.restarts = keeper->restarts };
+	struct child *child;
+
+	for (child = children_first(&keeper->children); child != NULL;
+	     child = children_next(child)) {
+		if (child->pid != 0)
+			keeper_report_started(keeper, child);
+		if (child->state == CHILD_ENDED)
+			keeper_report(keeper, &child->report, -1);
+	}
+	send_journal(keeper);
+	keeper_report(keeper, &end, -1);
+}

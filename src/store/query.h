@@ -1,0 +1,70 @@
+#ifndef STORE_QUERY_H
+#define STORE_QUERY_H
+
+#include "base/error.h"
+#include "base/text.h"
+#include "model/lifecycle.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Reading the state database, for the command line: a connection that never writes and is
+ * never in anybody's way. Rows come with the names of their columns, which are what
+ * --json and -o show.
+ */
+struct query;
+struct rows;
+
+/* NULL with *error; STATUS_NOT_FOUND when there is no database yet. */
+struct query *query_open(const char *state_directory, struct error *error);
+void query_close(struct query *query); /* NULL is allowed */
+
+/* Which jobs. All zero: the live ones and the ten that ended last. */
+struct job_filter {
+	int64_t id;	       /* this one; 0: any */
+	bool has_statuses;
+	bool statuses[JOB_STATUS_COUNT];
+	const char *name;      /* a glob pattern; NULL: any */
+	const char *type;      /* NULL: any */
+	bool wants_all, wants_live;
+	int64_t limit;	       /* 0: none */
+};
+
+/* Each NULL with *error. Every reader holds its own short transaction until rows_close(). */
+struct rows *query_jobs(struct query *query, const struct job_filter *filter,
+    struct error *error);
+struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
+/* Events behind `since`, of one job or of all (job 0); the last `limit` of them if not 0. */
+struct rows *query_events(struct query *query, int64_t job, int64_t since, int64_t limit,
+    struct error *error);
+struct rows *query_supervisors(struct query *query, struct error *error);
+/* The variables of a job's environment, one row each: name, value. */
+struct rows *query_environment(struct query *query, int64_t job, struct error *error);
+
+/* The next row: 1, 0 at the end, -1 with *error. */
+int rows_next(struct rows *rows, struct error *error);
+void rows_close(struct rows *rows); /* NULL is allowed */
+
+int rows_columns(const struct rows *rows);
+const char *rows_name(const struct rows *rows, int column);
+int rows_find(const struct rows *rows, const char *name); /* -1 if there is none */
+enum row_type { ROW_NULL, ROW_INTEGER, ROW_REAL, ROW_TEXT } rows_type(
+    const struct rows *rows, int column);
+/* By name, for code that knows what it asked for; NULL, 0 and `otherwise` for NULL. */
+const char *rows_text(const struct rows *rows, const char *name);
+int64_t rows_number(const struct rows *rows, const char *name, int64_t otherwise);
+double rows_real(const struct rows *rows, const char *name, double otherwise);
+
+/*
+ * The job meant by an id or a name (its live job, else the one that ended last). 0, or -1
+ * with *error (STATUS_NOT_FOUND).
+ */
+int query_find_job(struct query *query, const char *word, int64_t *ret_job,
+    struct error *error);
+
+/* Highest numbers so far: what a follower begins behind. 0 or -1 with *error. */
+int query_newest(struct query *query, int64_t *ret_job, int64_t *ret_event,
+    struct error *error);
+
+#endif

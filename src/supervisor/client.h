@@ -1,0 +1,51 @@
+#ifndef SUPERVISOR_CLIENT_H
+#define SUPERVISOR_CLIENT_H
+
+#include "supervisor/supervisor.h"
+#include "wire/channel.h"
+#include "wire/rpc.h"
+
+/* A connection to the control socket. */
+struct client {
+	TAILQ_ENTRY(client) entry;
+	struct supervisor *supervisor;
+	struct channel channel;
+	bool is_gone;	    /* freed when nothing refers to it any more */
+	bool has_submitted; /* it keeps a draining supervisor */
+	bool follows;	    /* wants to hear of commits */
+	bool was_told;	    /* of the commits since the last pause */
+	int open_requests;  /* answers that are still to come */
+};
+
+/*
+ * A request on its way through a turn: who asked, and with what id. Ends with
+ * request_reply() or request_fail(), which free it.
+ */
+struct request {
+	struct client *client;
+	json_t *id;
+	void *own; /* of whoever handles it */
+};
+
+struct request *request_new(struct client *client, json_t *id);
+void request_reply(struct request *request, json_t *result); /* takes over result */
+void request_fail(struct request *request, const struct error *error, json_t *data);
+
+/* requests.c: the methods of the control socket */
+struct method {
+	const char *name;
+	void (*handle)(struct client *client, json_t *id, json_t *params);
+};
+extern const struct method methods[]; /* ends with a NULL name */
+
+/* wait.c: who waits for the end of which jobs */
+void wait_request(struct client *client, json_t *id, json_t *params);
+void wait_jobs_ended(struct supervisor *supervisor, const struct ended_job *ended,
+    size_t count);
+void wait_client_gone(struct client *client);
+void wait_done(struct supervisor *supervisor);
+
+/* status.c: the state of the supervisor process, for the verb `status` */
+json_t *status_json(struct supervisor *supervisor);
+
+#endif

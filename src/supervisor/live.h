@@ -1,0 +1,78 @@
+#ifndef SUPERVISOR_LIVE_H
+#define SUPERVISOR_LIVE_H
+
+#include "base/clock.h"
+#include "keeper/orders.h"
+#include "store/store.h"
+#include "supervisor/supervisor.h"
+#include "wire/channel.h"
+
+#include <bsd/sys/tree.h>
+
+/*
+ * A live attempt, from its claim until its end is recorded. What the database holds is not
+ * held here again, except what every packet about it needs.
+ */
+struct live {
+	RB_ENTRY(live) entry; /* by job: at most one each */
+	struct supervisor *supervisor;
+	struct attempt_key key;
+	struct place_count *place;
+	bool is_ordered;  /* the keeper has the order, or the process */
+	bool is_started;  /* its process is known, if not recorded yet */
+	bool has_ended;	  /* the keeper has reported its end */
+	bool was_attached; /* we came to it in the middle of its life */
+	bool is_in_store; /* settling: it has an open row */
+	bool must_note_start; /* settling: the row does not say started yet */
+	bool is_orphan;	  /* its row is gone: to be stopped and forgotten */
+	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
+	struct loop_watch *watch; /* of socket_fd, until the channel is there */
+	struct channel *channel;  /* made when it says something */
+	int64_t pid, pid_start;
+	struct mono ordered, started; /* ordered: 0 if we did not order it */
+	int64_t max_output, left_out; /* of its output file */
+	int output_watch; /* its inotify watch, -1: none */
+	char *last_lines;
+	struct report *end; /* has_ended: the report, until recorded */
+	int64_t log_lines; /* it has sent so many */
+	bool has_babbled;  /* it said something we do not know; noted once */
+};
+
+RB_HEAD(live_tree, live);
+
+struct live_table {
+	struct live_tree tree;
+	size_t count;
+	int inotify_fd;
+	struct loop_watch *inotify_watch;
+};
+
+struct live *live_find(struct supervisor *supervisor, int64_t job);
+struct live *live_first(struct supervisor *supervisor);
+struct live *live_next(struct live *live);
+struct live *live_add(struct supervisor *supervisor, const struct attempt_key *key,
+    const char *place);
+void live_remove(struct live *live);
+struct place_count *live_place(struct supervisor *supervisor, const char *name);
+
+/* Steps for what the keeper has reported of it. */
+void live_record_start(struct live *live);
+void live_record_end(struct live *live);
+/* Tell the keeper to forget it. */
+void live_acknowledge(struct supervisor *supervisor, const struct attempt_key *key);
+/* Forget a claim that was not started. */
+void live_withdraw(struct live *live);
+
+/* output.c: the cap on an output file and its last lines */
+void output_cut(struct live *live); /* punch out the middle if it is too long */
+char *output_last_lines(struct live *live, int64_t bytes); /* to be freed; NULL: none */
+void output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt);
+void output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_path);
+void output_watch(struct live *live);
+
+/* talk.c: what a job says on its fd 3 */
+void talk_listen(struct live *live); /* socket_fd is there */
+void talk_drain(struct live *live);  /* its process is dead: the last words */
+void talk_done(struct live *live);
+
+#endif

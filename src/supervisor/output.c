@@ -1,0 +1,221 @@
+/*
+ * output: files that the jobs write themselves. Ours are the cap (the middle of a long
+ * file is punched out, so that head and tail stay), the last lines, and removal.
+ *
+ * A file is looked at when an inotify watch says that it was written to; the watch is
+ * one-shot and armed again 50 ms later at the earliest, so a flood costs 20 looks a
+ * second. A job shorter than that costs none.
+ */
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "supervisor/live.h"
+
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#define LOOK_AGAIN_MS 50
+#define BLOCK 4096
+#define LAST_BYTES 2048
+#define LAST_LINES 10
+
+static void
+file_name(char buffer[64], int64_t job, int64_t attempt)
+{
+	snprintf(buffer, 64, "%" PRId64 ".%" PRId64, job, attempt);
+}
+
+/* Keep half of the cap at each end; round so that whole blocks go. */
+void
+output_cut(struct live *live)
+{
+	int64_t head = (live->max_output / 2 + BLOCK - 1) / BLOCK * BLOCK, end;
+	struct stat info;
+	char name[64];
+	int fd;
+
+	file_name(name, live->key.job, live->key.attempt);
+	if (fstatat(live->supervisor->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    info.st_size <= live->max_output)
+		return;
+	end = (info.st_size - live->max_output / 2) / BLOCK * BLOCK;
+	if (end <= head + live->left_out)
+		return;
+	fd = openat(live->supervisor->output_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return;
+	if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head, end - head) == 0)
+		live->left_out = end - head;
+	else
+		log_debug("job=%" PRId64 " output cannot be cut: %s", live->key.job,
+		    strerror(errno));
+	close(fd);
+}
+
+/* Text for the database and for people: UTF-8 without control bytes but newline and tab. */
+static char *
+clean(const char *bytes, size_t length)
+{
+	char *text = xmalloc(length + 1);
+	size_t used = 0, step;
+
+	for (size_t i = 0; i < length; i += step) {
+		unsigned char byte = (unsigned char)bytes[i];
+
+		step = text_utf8_length(bytes + i, length - i);
+		if (step == 0 || (byte < 0x20 && byte != '\n' && byte != '\t') ||
+		    byte == 0x7f) {
+			step = 1;
+			text[used++] = '?';
+			continue;
+		}
+		memcpy(text + used, bytes + i, step);
+		used += step;
+	}
+	text[used] = '\0';
+	return text;
+}
+
+char *
+output_last_lines(struct live *live, int64_t bytes)
+{
+	char name[64], tail[LAST_BYTES], *start;
+	ssize_t got;
+	int fd, newlines = 0;
+
+	if (bytes == 0)
+		return NULL;
+	file_name(name, live->key.job, live->key.attempt);
+	fd = openat(live->supervisor->output_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return NULL;
+	got = pread(fd, tail, sizeof(tail),
+	    bytes > (int64_t)sizeof(tail) ? bytes - (int64_t)sizeof(tail) : 0);
+	close(fd);
+	if (got <= 0)
+		return NULL;
+	for (start = tail + got - 1; start > tail; start--) {
+		if (start[-1] == '\n' && ++newlines == LAST_LINES)
+			break;
+	}
+	/* The first line is a torn one when the tail does not begin at the file's start. */
+	if (start == tail && bytes > (int64_t)sizeof(tail)) {
+		char *newline = memchr(tail, '\n', (size_t)got - 1);
+
+		if (newline != NULL)
+			start = newline + 1;
+	}
+	return clean(start, (size_t)(tail + got - start));
+}
+
+void
+output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt)
+{
+	char name[64];
+
+	file_name(name, job, attempt);
+	unlinkat(supervisor->output_fd, name, 0);
+}
+
+void
+output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_path)
+{
+	const char *state = supervisor->setup->state_directory;
+	size_t length = strlen(state);
+
+	/* Attempts are numbered without gaps, but an empty file is gone already. */
+	for (int64_t attempt = 1, missing = 0; missing < 100; attempt++) {
+		char name[64];
+
+		file_name(name, job, attempt);
+		missing = unlinkat(supervisor->output_fd, name, 0) == -1 ? missing + 1 : 0;
+	}
+	if (stdin_path != NULL && strncmp(stdin_path, state, length) == 0 &&
+	    strncmp(stdin_path + length, "/input/", 7) == 0)
+		unlink(stdin_path);
+}
+
+/* ---- looking while it is written ---- */
+
+static void
+watch_file(struct live *live)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%" PRId64 ".%" PRId64,
+	    live->supervisor->output_fd, live->key.job, live->key.attempt);
+	live->output_watch = inotify_add_watch(
+	    live->supervisor->live->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
+	/* Watched first, looked at second: nothing is missed in between. */
+	output_cut(live);
+}
+
+static void
+look(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (live->is_started && !live->has_ended && live->output_watch == -1)
+			watch_file(live);
+	}
+}
+
+static void
+inotify_ready(void *arg, uint32_t events)
+{
+	struct supervisor *supervisor = arg;
+	union {
+		char bytes[4096];
+		struct inotify_event align;
+	} buffer;
+	ssize_t got = read(supervisor->live->inotify_fd, buffer.bytes, sizeof(buffer.bytes));
+
+	(void)events;
+	for (ssize_t at = 0; at < got;) {
+		const struct inotify_event *event =
+		    (const struct inotify_event *)(buffer.bytes + at);
+
+		at += (ssize_t)sizeof(*event) + event->len;
+		if (!(event->mask & (IN_MODIFY | IN_Q_OVERFLOW)))
+			continue;
+		for (struct live *live = live_first(supervisor); live != NULL;
+		     live = live_next(live)) {
+			if (live->output_watch == event->wd || (event->mask & IN_Q_OVERFLOW))
+				live->output_watch = -1;
+		}
+		if (!timer_is_set(&supervisor->output_timer))
+			loop_timer_set(
+			    supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+	}
+}
+
+void
+output_watch(struct live *live)
+{
+	struct supervisor *supervisor = live->supervisor;
+	struct live_table *table = supervisor->live;
+
+	if (table->inotify_fd == -1) {
+		table->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+		if (table->inotify_fd == -1)
+			return; /* the cap is then kept at the end only */
+		table->inotify_watch = loop_add(
+		    supervisor->loop, table->inotify_fd, EPOLLIN, inotify_ready, supervisor);
+		supervisor->output_timer = (struct timer){ .fire = look, .arg = supervisor };
+	}
+	if (!timer_is_set(&supervisor->output_timer))
+		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+}

@@ -1,0 +1,368 @@
+/*
+ * requests: the methods of the control socket, one row each. To add one: a handler here
+ * and a row in `methods`; jobberd-protocol(7) has them all.
+ */
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "model/spec_json.h"
+#include "supervisor/client.h"
+#include "supervisor/live.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_JOBS 1000 /* a request */
+#define PRUNE_AT_ONCE 500
+
+static void
+fail_params(struct client *client, json_t *id, const char *text)
+{
+	struct error error;
+
+	error_set(&error, RPC_INVALID_PARAMS, "%s", text);
+	request_fail(request_new(client, id), &error, NULL);
+}
+
+/* ---- submit ---- */
+
+static bool
+has_delay(const struct step *step)
+{
+	for (size_t i = 0; i < step->submit.count; i++) {
+		if (step->submit.specs[i].start_in_ms != SPEC_UNSET ||
+		    step->submit.specs[i].start_at.ms != SPEC_UNSET)
+			return true;
+	}
+	return false;
+}
+
+static void
+submitted(void *arg, struct step *step)
+{
+	struct request *request = arg;
+	struct supervisor *supervisor = request->client->supervisor;
+	json_t *ids, *existed, *data;
+
+	if (step->answer != STEP_OK) {
+		data = json_pack("{s:I}", "index", (json_int_t)step->submit.ret_bad);
+		if (step->submit.ret_holder != 0)
+			json_object_set_new(
+			    data, "holder", json_integer(step->submit.ret_holder));
+		request_fail(request, &step->error, data);
+		return;
+	}
+	ids = json_array();
+	existed = json_array();
+	for (size_t i = 0; i < step->submit.count; i++) {
+		json_array_append_new(ids, json_integer(step->submit.ret_ids[i]));
+		if (step->submit.ret_existed[i])
+			json_array_append_new(existed, json_integer((json_int_t)i));
+	}
+	live_anything_ready(supervisor);
+	if (has_delay(step))
+		supervisor->must_look_at_timers = true;
+	request_reply(request, json_pack("{s:o, s:o}", "ids", ids, "existed", existed));
+}
+
+/* All of them, or -1 with the number of the bad one in *error's data. */
+static int
+read_specs(json_t *jobs, struct spec *specs, size_t *ret_bad, struct error *error)
+{
+	struct wall now = clock_wall();
+	size_t index;
+	json_t *job;
+
+	json_array_foreach(jobs, index, job) {
+		if (spec_from_json(&specs[index], job, now, error) == -1) {
+			*ret_bad = index;
+			while (index > 0)
+				spec_done(&specs[--index]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* What a request says once for all its jobs. */
+static void
+apply_defaults(struct spec *specs, size_t count, const json_t *params)
+{
+	const char *cwd = json_string_value(json_object_get(params, "cwd"));
+	const json_t *umask = json_object_get(params, "umask");
+
+	for (size_t i = 0; i < count; i++) {
+		if (specs[i].cwd == NULL && cwd != NULL && cwd[0] == '/')
+			specs[i].cwd = xstrdup(cwd);
+		if (specs[i].umask == SPEC_UNSET && json_is_integer(umask))
+			specs[i].umask = json_integer_value(umask) & 0777;
+	}
+}
+
+static void
+handle_submit(struct client *client, json_t *id, json_t *params)
+{
+	struct supervisor *supervisor = client->supervisor;
+	json_t *jobs = json_object_get(params, "jobs");
+	json_t *environment = json_object_get(params, "environment");
+	size_t count = json_array_size(jobs), bad = 0;
+	struct strings variables = { 0 };
+	struct spec *specs;
+	struct error error;
+	struct step *step;
+
+	if (count == 0 || count > MOST_JOBS) {
+		fail_params(client, id, "submit: wants jobs, an array of 1 to 1000");
+		return;
+	}
+	if (environment != NULL && environment_from_json(&variables, environment) == -1) {
+		strings_done(&variables);
+		fail_params(client, id, "submit: environment is not an object of strings");
+		return;
+	}
+	if (supervisor->phase != PHASE_RUNNING && supervisor->phase != PHASE_SETTLING) {
+		strings_done(&variables);
+		error_set(&error, STATUS_TRY_LATER, "the supervisor is leaving");
+		request_fail(request_new(client, id), &error, NULL);
+		return;
+	}
+	specs = xcalloc(count, sizeof(*specs));
+	if (read_specs(jobs, specs, &bad, &error) == -1) {
+		free(specs);
+		strings_done(&variables);
+		request_fail(request_new(client, id), &error,
+		    json_pack("{s:I}", "index", (json_int_t)bad));
+		return;
+	}
+	apply_defaults(specs, count, params);
+	step = turn_add(supervisor, STEP_SUBMIT, submitted, request_new(client, id));
+	step->submit.specs = specs;
+	step->submit.count = count;
+	step->submit.environment = variables;
+	turn_tells(supervisor);
+	if (!client->has_submitted)
+		supervisor->drain_clients++;
+	client->has_submitted = true;
+}
+
+/* ---- cancel, retry, hold, release ---- */
+
+/* One request may change many jobs: it is answered when the last is done. */
+struct change {
+	struct request *request;
+	json_t *results;
+	size_t left;
+};
+
+static void
+changed(void *arg, struct step *step)
+{
+	struct change *change = arg;
+	struct supervisor *supervisor = change->request->client->supervisor;
+	json_t *result = json_pack("{s:I}", "id", (json_int_t)step->change.job);
+
+	if (step->answer != STEP_OK) {
+		json_object_set_new(result, "code", json_integer(step->error.code));
+		json_object_set_new(result, "error", json_string(step->error.text));
+	} else {
+		json_object_set_new(
+		    result, "status", json_string(job_status_name(step->change.ret_status)));
+		log_info("job=%" PRId64 " %s by request", step->change.job,
+		    job_event_name(step->change.event));
+		live_anything_ready(supervisor);
+	}
+	if (step->answer == STEP_OK && step->change.ret_must_stop) {
+		json_object_set_new(result, "stopping", json_true());
+		live_stop(supervisor, &step->change.ret_attempt, STOP_CANCELLED,
+		    STOP_OWN_GRACE);
+	}
+	json_array_append_new(change->results, result);
+	if (--change->left > 0)
+		return;
+	request_reply(change->request, json_pack("{s:o}", "results", change->results));
+	free(change);
+}
+
+static void
+change_jobs(struct client *client, json_t *id, json_t *params, enum job_event event)
+{
+	json_t *ids = json_object_get(params, "ids"), *job;
+	struct change *change;
+	size_t index;
+
+	json_array_foreach(ids, index, job) {
+		if (!json_is_integer(job))
+			break;
+	}
+	if (json_array_size(ids) == 0 || index < json_array_size(ids)) {
+		fail_params(client, id, "wants ids, an array of numbers");
+		return;
+	}
+	change = xcalloc(1, sizeof(*change));
+	change->request = request_new(client, id);
+	change->results = json_array();
+	change->left = json_array_size(ids);
+	json_array_foreach(ids, index, job) {
+		struct step *step =
+		    turn_add(client->supervisor, STEP_CHANGE, changed, change);
+
+		step->change.job = json_integer_value(job);
+		step->change.event = event;
+	}
+	turn_tells(client->supervisor);
+}
+
+static void
+handle_cancel(struct client *client, json_t *id, json_t *params)
+{
+	change_jobs(client, id, params, JOB_CANCEL);
+}
+
+static void
+handle_retry(struct client *client, json_t *id, json_t *params)
+{
+	change_jobs(client, id, params, JOB_RETRY);
+}
+
+static void
+handle_hold(struct client *client, json_t *id, json_t *params)
+{
+	change_jobs(client, id, params, JOB_HOLD);
+}
+
+static void
+handle_release(struct client *client, json_t *id, json_t *params)
+{
+	change_jobs(client, id, params, JOB_RELEASE);
+}
+
+/* ---- prune ---- */
+
+struct prune {
+	struct request *request;
+	struct client *client;
+	struct step criteria; /* of the next portion */
+	json_int_t count;
+};
+
+static void prune_portion(struct prune *prune);
+
+static void
+pruned(void *arg, struct step *step)
+{
+	struct prune *prune = arg;
+	struct supervisor *supervisor = prune->client->supervisor;
+
+	if (step->answer != STEP_OK) {
+		request_fail(prune->request, &step->error,
+		    json_pack("{s:I}", "pruned", prune->count));
+		free(prune);
+		return;
+	}
+	prune->count += (json_int_t)step->prune.ret_count;
+	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++)
+		output_remove_job(
+		    supervisor, step->prune.ret_jobs[i], step->prune.ret_stdin[i]);
+	if (step->prune.ret_count == (size_t)step->prune.limit && !step->prune.is_dry_run) {
+		prune_portion(prune);
+		return;
+	}
+	request_reply(prune->request, json_pack("{s:I}", "pruned", prune->count));
+	free(prune);
+}
+
+/* In portions, each a transaction of its own, so that others are not kept waiting. */
+static void
+prune_portion(struct prune *prune)
+{
+	struct supervisor *supervisor = prune->client->supervisor;
+	struct step *step = turn_add(supervisor, STEP_PRUNE, pruned, prune);
+
+	step->prune = prune->criteria.prune;
+	turn_tells(supervisor);
+}
+
+static void
+handle_prune(struct client *client, json_t *id, json_t *params)
+{
+	json_t *statuses = json_object_get(params, "statuses"), *status;
+	struct prune *prune = xcalloc(1, sizeof(*prune));
+	size_t index;
+
+	prune->client = client;
+	prune->criteria.prune.older_than_ms =
+	    json_integer_value(json_object_get(params, "older_than_ms"));
+	prune->criteria.prune.keep = json_integer_value(json_object_get(params, "keep"));
+	prune->criteria.prune.is_dry_run = json_is_true(json_object_get(params, "dry_run"));
+	prune->criteria.prune.limit =
+	    prune->criteria.prune.is_dry_run ? INT64_MAX : PRUNE_AT_ONCE;
+	json_array_foreach(statuses, index, status) {
+		enum job_status parsed;
+
+		if (!json_is_string(status) ||
+		    job_status_parse(json_string_value(status), &parsed) == -1 ||
+		    job_status_is_live(parsed)) {
+			free(prune);
+			fail_params(client, id, "prune: statuses are done, failed, cancelled");
+			return;
+		}
+		prune->criteria.prune.statuses[parsed] = true;
+	}
+	prune->request = request_new(client, id);
+	prune_portion(prune);
+}
+
+/* ---- the rest ---- */
+
+static void
+handle_status(struct client *client, json_t *id, json_t *params)
+{
+	(void)params;
+	request_reply(request_new(client, id), status_json(client->supervisor));
+}
+
+static void
+handle_follow(struct client *client, json_t *id, json_t *params)
+{
+	(void)params;
+	if (!client->follows)
+		client->supervisor->follower_count++;
+	client->follows = true;
+	request_reply(request_new(client, id), json_true());
+}
+
+static void
+handle_shutdown(struct client *client, json_t *id, json_t *params)
+{
+	struct supervisor *supervisor = client->supervisor;
+	bool leaves = json_is_true(json_object_get(params, "leave"));
+	struct error error;
+
+	if (leaves && getppid() == 1) {
+		error_set(&error, STATUS_STATE, "leaving is not possible as process 1");
+		request_fail(request_new(client, id), &error, NULL);
+		return;
+	}
+	request_reply(request_new(client, id),
+	    json_pack("{s:I}", "running", (json_int_t)live_count(supervisor)));
+	if (leaves)
+		supervisor_leave(supervisor);
+	else
+		supervisor_stop(supervisor, json_is_true(json_object_get(params, "now")));
+}
+
+const struct method methods[] = {
+	{ "submit", handle_submit },
+	{ "cancel", handle_cancel },
+	{ "retry", handle_retry },
+	{ "hold", handle_hold },
+	{ "release", handle_release },
+	{ "wait", wait_request },
+	{ "follow", handle_follow },
+	{ "prune", handle_prune },
+	{ "status", handle_status },
+	{ "shutdown", handle_shutdown },
+	{ NULL, NULL },
+};

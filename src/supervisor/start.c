@@ -1,0 +1,125 @@
+/* start: a claimed job as an order. */
+
+#include "supervisor/start.h"
+#include "base/buf.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+static void
+add_string(struct buf *text, const char *string)
+{
+	buf_add(text, string, strlen(string) + 1);
+}
+
+static void
+add_variable(struct buf *text, uint32_t *count, const char *name, const char *value)
+{
+	buf_addf(text, "%s=%s", name, value);
+	buf_add(text, "", 1);
+	++*count;
+}
+
+static void
+add_number(struct buf *text, uint32_t *count, const char *name, int64_t value)
+{
+	buf_addf(text, "%s=%" PRId64, name, value);
+	buf_add(text, "", 1);
+	++*count;
+}
+
+/* A job that came with no environment, by INSERT, gets our own basics. */
+static void
+add_basics(struct buf *text, uint32_t *count, bool *ret_has_path)
+{
+	static const char *const names[] = { "PATH", "HOME", "USER", "LOGNAME", "SHELL",
+		"LANG", "TZ", "TMPDIR" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value == NULL)
+			continue;
+		if (strcmp(names[i], "PATH") == 0) {
+			buf_addf(text, "PATH=%s:" JOBBERD_LIBEXEC, value);
+			buf_add(text, "", 1);
+			++*count;
+			*ret_has_path = true;
+		} else
+			add_variable(text, count, names[i], value);
+	}
+}
+
+static void
+add_recorded(struct buf *text, uint32_t *count, const struct strings *environment,
+    bool *ret_has_path)
+{
+	for (size_t i = 0; i < environment->count; i++) {
+		const char *item = environment->items[i];
+
+		if (strncmp(item, "JOBBERD_", 8) == 0)
+			continue;
+		if (strncmp(item, "PATH=", 5) == 0) {
+			buf_addf(text, "%s:" JOBBERD_LIBEXEC, item);
+			buf_add(text, "", 1);
+			*ret_has_path = true;
+		} else
+			add_string(text, item);
+		++*count;
+	}
+}
+
+static uint32_t
+add_environment(struct supervisor *supervisor, struct buf *text,
+    const struct claimed_job *claimed)
+{
+	uint32_t count = 0;
+	bool has_path = false;
+
+	if (claimed->environment != NULL)
+		add_recorded(text, &count, claimed->environment, &has_path);
+	else
+		add_basics(text, &count, &has_path);
+	if (!has_path)
+		add_variable(text, &count, "PATH", DEFAULT_PATH ":" JOBBERD_LIBEXEC);
+	add_number(text, &count, "JOBBERD_ID", claimed->key.job);
+	add_number(text, &count, "JOBBERD_ATTEMPT", claimed->key.attempt);
+	add_number(text, &count, "JOBBERD_FD", 3);
+	if (claimed->spec.name != NULL)
+		add_variable(text, &count, "JOBBERD_NAME", claimed->spec.name);
+	/* Which instance these ids are of; also lets a job submit to its own. */
+	add_variable(text, &count, "JOBBERD_STATE", supervisor->setup->state_directory);
+	return count;
+}
+
+void
+start_order(struct supervisor *supervisor, const struct claimed_job *claimed)
+{
+	const struct spec *spec = &claimed->spec;
+	struct buf text = { 0 };
+	struct order order = {
+		.version = ORDERS_VERSION,
+		.kind = ORDER_START,
+		.key = { claimed->key.job, claimed->key.attempt, claimed->key.generation },
+	};
+
+	for (size_t i = 0; i < spec->command.count; i++)
+		add_string(&text, spec->command.items[i]);
+	order.start.argument_count = (uint32_t)spec->command.count;
+	order.start.variable_count = add_environment(supervisor, &text, claimed);
+	add_string(&text, spec->cwd != NULL ? spec->cwd : "/");
+	add_string(&text, spec->stdin_path != NULL ? spec->stdin_path : "");
+	order.start.timeout_ms = spec->timeout_ms != SPEC_UNSET ? spec->timeout_ms : -1;
+	order.start.grace_ms =
+	    spec->grace_ms != SPEC_UNSET ? spec->grace_ms : SPEC_DEFAULT_GRACE_MS;
+	order.start.umask = spec->umask != SPEC_UNSET ? (uint32_t)spec->umask : 022;
+	order.start.leaves_children = spec->leaves_children;
+	order.start.text_length = (uint32_t)text.length;
+	orders_send_start(supervisor->link, &order, buf_start(&text));
+	buf_done(&text);
+}

@@ -1,0 +1,312 @@
+/*
+ * supervisor: the life of a supervisor process. It takes over the keeper's table, settles
+ * it, answers clients, and leaves when it is told to or, draining, when all is done.
+ */
+
+#include "supervisor/supervisor.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "keeper/lock.h"
+#include "store/sqlite_engine.h"
+#include "supervisor/live.h"
+
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+send_order(struct supervisor *supervisor, enum order_kind kind, const char *text)
+{
+	struct order order = { .version = ORDERS_VERSION, .kind = kind };
+
+	if (text != NULL)
+		orders_send_text(supervisor->link, &order, text);
+	else
+		link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+/* ---- leaving ---- */
+
+static void
+generation_ended(void *arg, struct step *step)
+{
+	struct supervisor *supervisor = arg;
+	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_QUIT };
+
+	(void)step;
+	order.quit.status = STATUS_OK;
+	order.quit.leaves = supervisor->is_leaving_jobs;
+	link_send(supervisor->link, &order, sizeof(order), -1);
+	loop_stop(supervisor->loop);
+}
+
+static void
+quit(struct supervisor *supervisor)
+{
+	struct step *step;
+
+	supervisor->phase = PHASE_QUITTING;
+	step = turn_add(supervisor, STEP_GENERATION, generation_ended, supervisor);
+	step->generation.end_reason = supervisor->leaving_because;
+	turn_tells(supervisor);
+	loop_again(supervisor->loop);
+}
+
+void
+supervisor_stop(struct supervisor *supervisor, bool now)
+{
+	bool is_first = supervisor->phase < PHASE_STOPPING;
+
+	if (supervisor->phase == PHASE_QUITTING || (!is_first && !now))
+		return;
+	if (is_first) {
+		log_info("stopping: %zu running jobs are ended", live_count(supervisor));
+		send_order(supervisor, ORDER_STOPPING, NULL);
+	}
+	supervisor->leaving_because = "stop";
+	supervisor->is_leaving_jobs = false;
+	supervisor->phase = PHASE_STOPPING;
+	live_stop_all(supervisor, now ? 0 : STOP_OWN_GRACE);
+	loop_again(supervisor->loop);
+}
+
+void
+supervisor_leave(struct supervisor *supervisor)
+{
+	if (supervisor->phase >= PHASE_STOPPING)
+		return;
+	log_info("leaving: %zu running jobs run on", live_count(supervisor));
+	send_order(supervisor, ORDER_STOPPING, NULL);
+	supervisor->leaving_because = "leave";
+	supervisor->is_leaving_jobs = true;
+	supervisor->phase = PHASE_LEAVING;
+	loop_again(supervisor->loop);
+}
+
+static void
+counted(void *arg, struct step *step)
+{
+	struct supervisor *supervisor = arg;
+	int64_t delayed = step->remaining.ret_delayed, held = step->remaining.ret_held;
+
+	supervisor->must_count = false;
+	if (step->remaining.ret_keeping > 0 || live_count(supervisor) > 0 ||
+	    supervisor->drain_clients > 0 || supervisor->phase != PHASE_RUNNING)
+		return;
+	if (delayed + held > 0)
+		log_info("drained: nothing is left to do now; %" PRId64
+			 " delayed and %" PRId64 " held jobs stay",
+		    delayed, held);
+	else
+		log_info("drained: nothing is left to do");
+	send_order(supervisor, ORDER_STOPPING, NULL);
+	supervisor->leaving_because = "drain";
+	quit(supervisor);
+}
+
+static bool
+has_unstarted(struct supervisor *supervisor)
+{
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (!live->is_started || live->has_ended)
+			return true;
+	}
+	return false;
+}
+
+/* Nothing is to be recorded: may it leave now? */
+void
+supervisor_turned(struct supervisor *supervisor)
+{
+	switch (supervisor->phase) {
+	case PHASE_RUNNING:
+		if (supervisor->setup->drains && supervisor->must_count &&
+		    live_count(supervisor) == 0 && supervisor->drain_clients == 0) {
+			turn_add(supervisor, STEP_REMAINING, counted, supervisor);
+			loop_again(supervisor->loop);
+		}
+		break;
+	case PHASE_STOPPING:
+		if (live_count(supervisor) == 0)
+			quit(supervisor);
+		break;
+	case PHASE_LEAVING:
+		if (!has_unstarted(supervisor))
+			quit(supervisor);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- beginning ---- */
+
+void
+supervisor_ready(struct supervisor *supervisor)
+{
+	const struct place_count *place = live_place(supervisor, "default");
+	char *text, limit[32] = "any number";
+
+	supervisor->phase = PHASE_RUNNING;
+	supervisor->must_look_at_timers = true;
+	live_anything_ready(supervisor);
+	if (control_init(supervisor) == -1 || watch_init(supervisor) == -1) {
+		log_error("cannot watch for clients and commits: %s", strerror(errno));
+		loop_stop(supervisor->loop);
+		supervisor->status = STATUS_INTERNAL;
+		return;
+	}
+	if (place != NULL && place->max_children != -1)
+		snprintf(limit, sizeof(limit), "%" PRId64, place->max_children);
+	text = xasprintf("ready: default %s at a time, %s", limit,
+	    supervisor->setup->state_directory);
+	send_order(supervisor, ORDER_READY, text);
+	free(text);
+	loop_again(supervisor->loop);
+	if (supervisor->wish != -1)
+		supervisor_heed(supervisor, supervisor->wish);
+}
+
+void
+supervisor_heed(struct supervisor *supervisor, int wish)
+{
+	supervisor->wish = wish;
+	if (supervisor->phase < PHASE_RUNNING)
+		return; /* when all is settled */
+	if (wish == WISH_LEAVE)
+		supervisor_leave(supervisor);
+	else
+		supervisor_stop(supervisor, wish == WISH_STOP_NOW);
+}
+
+/* The keeper's table is complete: now the database. */
+static void
+attached(struct supervisor *supervisor, uint32_t restarts)
+{
+	supervisor->restarts = restarts;
+	supervisor->store = sqlite_store_open(supervisor->setup->state_directory, 0,
+	    restarts == 0, &supervisor->error);
+	if (supervisor->store == NULL) {
+		supervisor->status = supervisor->error.code;
+		loop_stop(supervisor->loop);
+		return;
+	}
+	settle_begin(supervisor);
+	loop_again(supervisor->loop);
+}
+
+static void
+link_packet(void *arg, const void *packet, size_t length, int descriptor)
+{
+	struct supervisor *supervisor = arg;
+	const struct report *report = orders_check_report(packet, length);
+
+	if (report == NULL) {
+		log_warn("a report of %zu bytes is not known", length);
+		if (descriptor != -1)
+			close(descriptor);
+		return;
+	}
+	switch (report->kind) {
+	case REPORT_JOURNAL:
+		settle_add_journal(supervisor, report);
+		break;
+	case REPORT_TABLE_END:
+		attached(supervisor, report->table_end.restarts);
+		break;
+	case REPORT_WISH:
+		supervisor_heed(supervisor, (int)report->wish.wish);
+		break;
+	default:
+		live_report(supervisor, report, descriptor);
+		break;
+	}
+}
+
+static void
+keeper_gone(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	/* Without it nothing can be started or reaped; the kernel is killing us anyway. */
+	supervisor->status = STATUS_INTERNAL;
+	loop_stop(supervisor->loop);
+}
+
+static void
+signalled(void *arg, int number)
+{
+	(void)arg;
+	(void)number; /* SIGPIPE: standard error may be a closed pipe */
+}
+
+static int
+set_up(struct supervisor *supervisor)
+{
+	const char *state = supervisor->setup->state_directory;
+	sigset_t signals;
+	char *path;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGPIPE);
+	/* A terminal's keys are the keeper's. */
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	sigaddset(&signals, SIGHUP);
+	supervisor->loop = loop_new(LOOP_BOOTTIME);
+	if (supervisor->loop == NULL ||
+	    loop_signals(supervisor->loop, &signals, signalled, supervisor) == -1)
+		return error_set_errno(&supervisor->error, STATUS_INTERNAL, "event loop");
+	path = xasprintf("%s/output", state);
+	supervisor->output_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(path);
+	if (supervisor->output_fd == -1)
+		return error_set_errno(&supervisor->error, STATUS_CONFIG, "%s/output", state);
+	live_init(supervisor);
+	turn_init(supervisor);
+	supervisor->link = link_new(supervisor->loop, supervisor->setup->link_fd, link_packet,
+	    keeper_gone, supervisor);
+	return supervisor->link != NULL ? 0 : -1;
+}
+
+int
+supervisor_run(const struct supervisor_setup *setup, struct error *error)
+{
+	struct supervisor supervisor = {
+		.setup = setup,
+		.wish = -1,
+		.started_at = clock_wall(),
+		.leaving_because = "stop",
+	};
+
+	if (set_up(&supervisor) == -1) {
+		*error = supervisor.error;
+		return supervisor.error.code;
+	}
+	if (loop_run(supervisor.loop) == -1) {
+		error_set_errno(&supervisor.error, STATUS_INTERNAL, "event loop");
+		supervisor.status = STATUS_INTERNAL;
+	}
+	if (supervisor.phase >= PHASE_RUNNING) {
+		control_done(&supervisor);
+		watch_done(&supervisor);
+	}
+	live_done(&supervisor);
+	turn_done(&supervisor);
+	store_close(supervisor.store);
+	link_free(supervisor.link);
+	loop_free(supervisor.loop);
+	close(supervisor.output_fd);
+	free(supervisor.journal);
+	*error = supervisor.error;
+	return supervisor.status;
+}

@@ -1,0 +1,173 @@
+#ifndef SUPERVISOR_SUPERVISOR_H
+#define SUPERVISOR_SUPERVISOR_H
+
+#include "base/error.h"
+#include "base/loop.h"
+#include "keeper/orders.h"
+#include "store/store.h"
+
+#include <bsd/sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The supervisor process: decides and records. Everything that became ready in a turn of
+ * its loop becomes steps of one batch; at the turn's end the batch is one transaction;
+ * what follows from it (start, kill, reply, arm) happens after the commit.
+ */
+
+struct supervisor_setup {
+	const char *state_directory;
+	const char *program;	/* for what a person is told to type */
+	bool drains;		/* leave when nothing is left to do */
+	int64_t max_children;	/* of `default`, recorded; -1: as it is */
+	int link_fd, listen_fd; /* from the keeper */
+};
+
+/* Until told to leave. The exit status; 77 and 78 at the first start end the keeper too. */
+int supervisor_run(const struct supervisor_setup *setup, struct error *error);
+
+/* ---- between the files of the supervisor process ---- */
+
+struct live;
+struct live_table;
+struct client;
+struct waiter;
+struct watch;
+
+/* What a supervisor (the record) may run, and runs. */
+struct place_count {
+	char name[NAME_SIZE];
+	int64_t max_children; /* -1: no limit */
+	int64_t taken;	      /* attempts from their claim to their recorded end */
+	bool may_have_ready;  /* something may be ready: ask */
+};
+
+enum supervisor_phase {
+	PHASE_ATTACHING, /* the keeper's table is coming in */
+	PHASE_SETTLING,	 /* it is being compared and recorded */
+	PHASE_RUNNING,
+	PHASE_STOPPING, /* nothing starts; every process is being ended */
+	PHASE_LEAVING,	/* nothing starts; what was claimed is being recorded */
+	PHASE_QUITTING,
+};
+
+struct supervisor {
+	const struct supervisor_setup *setup;
+	struct loop *loop;
+	struct store *store;
+	struct link *link;
+	enum supervisor_phase phase;
+	int64_t generation;
+	uint32_t restarts; /* supervisor processes before this one */
+	int output_fd;
+	struct wall started_at;
+
+	/* turn.c */
+	struct batch *batch;	/* being filled */
+	struct batch *under_way; /* handed to the store, not acted on yet; or NULL */
+	enum store_answer answer; /* the last one that was not STORE_OK */
+	bool under_way_is_committed; /* … but not synced */
+	bool must_reopen;
+	bool tells;		     /* the batch being filled answers somebody */
+	bool under_way_tells;
+	struct timer retry_timer;
+	int64_t retry_ms;
+	struct timer sync_timer;
+	struct mono troubled_since; /* ms 0: no trouble */
+	bool clock_stepped, must_look_at_timers;
+	struct timer wake_timer;
+
+	/* live.c */
+	struct live_table *live;
+	struct place_count *places;
+	size_t place_count;
+	struct timer pause_timer; /* starting pauses for want of resources */
+	int64_t pause_ms;
+	int pause_error;
+	struct timer output_timer;
+
+	/* settle.c: records of a killed keeper, until compared */
+	struct report *journal;
+	size_t journal_count;
+
+	struct watch *watch; /* foreign commits */
+
+	/* control.c */
+	struct loop_watch *listen_watch;
+	TAILQ_HEAD(client_list, client) clients;
+	struct client_list gone_clients; /* freed at the end of a turn */
+	size_t client_count;
+	TAILQ_HEAD(, waiter) waiters;
+	int64_t drain_clients; /* clients that keep a draining supervisor */
+	bool must_count;       /* something happened since it was last counted what is left */
+	struct timer listen_timer;
+	size_t follower_count;
+	bool must_tell; /* followers, when tell_timer fires */
+	struct timer tell_timer;
+	const char *leaving_because; /* for the generation's row */
+	bool is_leaving_jobs;	     /* they run on */
+	int wish;		     /* enum wish heard from the keeper, -1: none */
+	int status;		     /* exit status, error if not 0 */
+	struct error error;
+};
+
+/* turn.c: one transaction a turn */
+
+/* A step for the transaction at this turn's end; act(supervisor's arg) after the commit. */
+struct step *turn_add(struct supervisor *supervisor, enum step_kind kind,
+    void (*act)(void *arg, struct step *step), void *arg);
+
+/* Somebody is told after this transaction: it is synced first. */
+void turn_tells(struct supervisor *supervisor);
+
+/* The timer of a job was set to this many milliseconds from now. */
+void turn_wake_in(struct supervisor *supervisor, int64_t delay_ms);
+
+/* Note something in the history. Takes over detail (may be NULL). */
+void turn_add_event(struct supervisor *supervisor, int64_t job, int64_t attempt,
+    const char *event, char *detail);
+
+void turn_init(struct supervisor *supervisor);
+void turn_done(struct supervisor *supervisor);
+void turn_end(void *arg); /* the loop's turn end */
+bool turn_is_idle(const struct supervisor *supervisor);
+
+/* live.c: attempts from claim to recorded end */
+void live_init(struct supervisor *supervisor);
+void live_done(struct supervisor *supervisor);
+void live_report(struct supervisor *supervisor, const struct report *report, int descriptor);
+void live_add_claims(struct supervisor *supervisor); /* at a turn's end */
+void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
+void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
+void live_read_limits(struct supervisor *supervisor);
+size_t live_count(const struct supervisor *supervisor);
+void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
+    enum stop_cause cause, int64_t grace_ms);
+void live_stop_all(struct supervisor *supervisor, int64_t grace_ms);
+
+/* settle.c: the first turns of a supervisor process */
+void settle_add_journal(struct supervisor *supervisor, const struct report *report);
+void settle_begin(struct supervisor *supervisor); /* the keeper's table is complete */
+
+/* control.c */
+int control_init(struct supervisor *supervisor);
+void control_done(struct supervisor *supervisor);
+void control_jobs_ended(struct supervisor *supervisor, const struct ended_job *ended,
+    size_t count);
+void control_changed(struct supervisor *supervisor); /* something was committed */
+void control_sweep(struct supervisor *supervisor);   /* free clients that are gone */
+
+/* watch.c */
+int watch_init(struct supervisor *supervisor);
+void watch_done(struct supervisor *supervisor);
+void watch_turn_end(struct supervisor *supervisor);
+
+/* supervisor.c */
+void supervisor_stop(struct supervisor *supervisor, bool now);
+void supervisor_leave(struct supervisor *supervisor);
+void supervisor_heed(struct supervisor *supervisor, int wish);
+void supervisor_ready(struct supervisor *supervisor); /* all is settled */
+void supervisor_turned(struct supervisor *supervisor); /* may it leave now? */
+
+#endif

@@ -1,0 +1,131 @@
+/*
+ * watch: commits of other processes, noticed through inotify and never by polling.
+ *
+ * The WAL file's IN_MODIFY comes before the commit is visible: the writer may still be
+ * syncing. So the store's barrier is asked, and while it is BUSY asked again after 1, 2,
+ * 5 … 50 ms. The directory is watched for a WAL file that is made anew.
+ */
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "supervisor/supervisor.h"
+
+#include <sys/epoll.h>
+#include <sys/inotify.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAL_FILE "jobberd.db-wal"
+
+struct watch {
+	int fd, wal;
+	struct loop_watch *loop_watch;
+	char *wal_path;
+	bool must_look;
+	struct timer again_timer;
+	size_t next_delay;
+};
+
+static const int64_t delays_ms[] = { 1, 2, 5, 10, 20, 50 };
+
+static void
+watch_wal(struct watch *watch)
+{
+	watch->wal = inotify_add_watch(watch->fd, watch->wal_path, IN_MODIFY);
+}
+
+static void
+ready(void *arg, uint32_t events)
+{
+	struct supervisor *supervisor = arg;
+	struct watch *watch = supervisor->watch;
+	union {
+		char bytes[4096];
+		struct inotify_event align;
+	} buffer;
+	ssize_t got = read(watch->fd, buffer.bytes, sizeof(buffer.bytes));
+
+	(void)events;
+	for (ssize_t at = 0; at < got;) {
+		const struct inotify_event *event =
+		    (const struct inotify_event *)(buffer.bytes + at);
+
+		at += (ssize_t)sizeof(*event) + event->len;
+		if (event->wd == watch->wal || (event->mask & IN_Q_OVERFLOW))
+			watch->must_look = true;
+		if (event->len > 0 && strcmp(event->name, WAL_FILE) == 0) {
+			watch_wal(watch);
+			watch->must_look = true;
+		}
+	}
+}
+
+static void
+again(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	supervisor->watch->must_look = true;
+}
+
+void
+watch_turn_end(struct supervisor *supervisor)
+{
+	struct watch *watch = supervisor->watch;
+	bool has_changed = false;
+
+	if (watch == NULL || !watch->must_look || supervisor->under_way != NULL ||
+	    supervisor->phase < PHASE_RUNNING)
+		return;
+	watch->must_look = false;
+	if (store_changed(supervisor->store, &has_changed) != STORE_OK) {
+		loop_timer_set(
+		    supervisor->loop, &watch->again_timer, delays_ms[watch->next_delay]);
+		if (watch->next_delay + 1 < sizeof(delays_ms) / sizeof(delays_ms[0]))
+			watch->next_delay++;
+		return;
+	}
+	watch->next_delay = 0;
+	loop_timer_remove(supervisor->loop, &watch->again_timer);
+	if (has_changed)
+		live_look_at_foreign(supervisor);
+}
+
+int
+watch_init(struct supervisor *supervisor)
+{
+	const char *state = supervisor->setup->state_directory;
+	struct watch *watch = xcalloc(1, sizeof(*watch));
+
+	supervisor->watch = watch;
+	watch->wal_path = xasprintf("%s/" WAL_FILE, state);
+	watch->again_timer = (struct timer){ .fire = again, .arg = supervisor };
+	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (watch->fd == -1 ||
+	    inotify_add_watch(watch->fd, state, IN_CREATE | IN_MOVED_TO) == -1)
+		return -1;
+	watch_wal(watch);
+	watch->must_look = true;
+	watch->loop_watch = loop_add(supervisor->loop, watch->fd, EPOLLIN, ready, supervisor);
+	return watch->loop_watch != NULL ? 0 : -1;
+}
+
+void
+watch_done(struct supervisor *supervisor)
+{
+	struct watch *watch = supervisor->watch;
+
+	if (watch == NULL)
+		return;
+	loop_timer_remove(supervisor->loop, &watch->again_timer);
+	loop_remove(supervisor->loop, watch->loop_watch);
+	if (watch->fd != -1)
+		close(watch->fd);
+	free(watch->wal_path);
+	free(watch);
+	supervisor->watch = NULL;
+}

@@ -1,0 +1,224 @@
+/* channel: bytes to lines and back; never waits. */
+
+#include "wire/channel.h"
+#include "wire/line.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#define READ_SIZE 65536
+#define READS_PER_TURN 16 /* a flood must not keep the others waiting */
+#define SAVED_VERSION 1
+
+struct saved {
+	uint32_t version;
+	uint32_t is_skipping;
+	uint64_t in_length, out_length;
+};
+
+static void
+end(struct channel *channel, const char *why)
+{
+	if (channel->is_closed)
+		return;
+	channel->is_closed = true;
+	loop_remove(channel->loop, channel->watch);
+	channel->watch = NULL;
+	channel->closed(channel->arg, why);
+}
+
+static void
+watch_events(struct channel *channel)
+{
+	uint32_t events = channel->is_closing ? 0 : EPOLLIN;
+
+	if (channel->out.length > 0)
+		events |= EPOLLOUT;
+	if (channel->watch != NULL)
+		loop_change(channel->loop, channel->watch, events);
+}
+
+/* The lines that are complete. false: the channel is closed. */
+static bool
+deliver(struct channel *channel)
+{
+	const char *line;
+	size_t length;
+
+	for (;;) {
+		switch (line_next(&channel->in, channel->largest_line, &line, &length)) {
+		case LINE_NONE:
+			return true;
+		case LINE_TOO_LONG:
+			end(channel, "line too long");
+			return false;
+		case LINE_COMPLETE:
+			if (length > 0 && !channel->is_skipping)
+				channel->line(channel->arg, line, length);
+			channel->is_skipping = false;
+			if (channel->is_closed)
+				return false;
+			line_consume(&channel->in);
+		}
+	}
+}
+
+/* One read. 1: there may be more; 0: not now; -1: closed. */
+static int
+read_once(struct channel *channel)
+{
+	ssize_t got = recv(channel->fd, buf_reserve(&channel->in, READ_SIZE), READ_SIZE,
+	    MSG_DONTWAIT);
+
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	/* A reset may stand before the last bytes: only end of file is the end. */
+	if (got == -1 && errno == ECONNRESET)
+		return 1;
+	if (got <= 0) {
+		end(channel, got == 0 ? NULL : strerror(errno));
+		return -1;
+	}
+	buf_grown(&channel->in, (size_t)got);
+	return deliver(channel) ? 1 : -1;
+}
+
+static void
+read_some(struct channel *channel, int reads)
+{
+	while (reads-- > 0) {
+		int more = read_once(channel);
+
+		if (more == -1)
+			return;
+		if (more == 0)
+			break;
+	}
+	/* Idle peers cost no memory. */
+	if (channel->in.length == 0)
+		buf_done(&channel->in);
+}
+
+static void
+ready(void *arg, uint32_t events)
+{
+	struct channel *channel = arg;
+
+	if (events & EPOLLOUT)
+		channel_flush(channel);
+	if (!channel->is_closed && channel->is_closing && (events & (EPOLLHUP | EPOLLERR)))
+		end(channel, NULL);
+	else if (!channel->is_closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		read_some(channel, READS_PER_TURN);
+}
+
+int
+channel_init(struct channel *channel, struct loop *loop, int fd,
+    void (*line)(void *arg, const char *line, size_t length),
+    void (*closed)(void *arg, const char *why), void *arg)
+{
+	*channel = (struct channel){
+		.fd = fd,
+		.loop = loop,
+		.largest_line = LINE_LARGEST,
+		.largest_out = LINE_LARGEST,
+		.line = line,
+		.closed = closed,
+		.arg = arg,
+	};
+	channel->watch = loop_add(loop, fd, EPOLLIN, ready, channel);
+	return channel->watch != NULL ? 0 : -1;
+}
+
+void
+channel_done(struct channel *channel)
+{
+	loop_remove(channel->loop, channel->watch);
+	buf_done(&channel->in);
+	buf_done(&channel->out);
+	if (channel->fd != -1)
+		close(channel->fd);
+	*channel = (struct channel){ .fd = -1, .is_closed = true };
+}
+
+void
+channel_flush(struct channel *channel)
+{
+	while (channel->out.length > 0 && !channel->is_closed) {
+		ssize_t sent = send(channel->fd, buf_start(&channel->out),
+		    channel->out.length, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1 && errno == EAGAIN)
+			break;
+		if (sent == -1) {
+			end(channel, strerror(errno));
+			return;
+		}
+		buf_consume(&channel->out, (size_t)sent);
+	}
+	if (channel->is_closed)
+		return;
+	if (channel->out.length > channel->largest_out)
+		end(channel, "it does not read what it is sent");
+	else if (channel->out.length == 0 && channel->is_closing)
+		end(channel, NULL);
+	else
+		watch_events(channel);
+	if (!channel->is_closed && channel->out.length == 0)
+		buf_done(&channel->out);
+}
+
+void
+channel_drain(struct channel *channel)
+{
+	while (!channel->is_closed && read_once(channel) == 1)
+		;
+}
+
+void
+channel_close_when_written(struct channel *channel)
+{
+	channel->is_closing = true;
+	channel_flush(channel);
+}
+
+void
+channel_save(const struct channel *channel, struct buf *state)
+{
+	struct saved saved = {
+		.version = SAVED_VERSION,
+		.is_skipping = channel->is_skipping,
+		.in_length = channel->in.length,
+		.out_length = channel->out.length,
+	};
+
+	buf_add(state, &saved, sizeof(saved));
+	buf_add(state, buf_start(&channel->in), channel->in.length);
+	buf_add(state, buf_start(&channel->out), channel->out.length);
+}
+
+int
+channel_load(struct channel *channel, const char *state, size_t length)
+{
+	struct saved saved;
+
+	if (length < sizeof(saved))
+		return -1;
+	memcpy(&saved, state, sizeof(saved));
+	if (saved.version != SAVED_VERSION || saved.in_length > length ||
+	    saved.out_length > length ||
+	    sizeof(saved) + saved.in_length + saved.out_length != length)
+		return -1;
+	channel->is_skipping = saved.is_skipping != 0;
+	buf_add(&channel->in, state + sizeof(saved), saved.in_length);
+	buf_add(&channel->out, state + sizeof(saved) + saved.in_length, saved.out_length);
+	watch_events(channel);
+	return 0;
+}

@@ -1,0 +1,54 @@
+#ifndef WIRE_CHANNEL_H
+#define WIRE_CHANNEL_H
+
+#include "base/buf.h"
+#include "base/loop.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * One peer on a stream socket, in lines: a client of the control socket, or a job on its
+ * fd 3. Everything that a peer's conversation consists of between two lines is in here,
+ * so that channel_save() and channel_load() can hand it to another process.
+ */
+struct channel {
+	int fd; /* owned */
+	struct loop *loop;
+	struct loop_watch *watch;
+	struct buf in, out;
+	size_t largest_line; /* a longer one ends the channel */
+	size_t largest_out;  /* a peer that does not read is cut off beyond this */
+	bool is_skipping;    /* the rest of a broken line is being dropped */
+	bool is_closing;     /* no more reading; closed() once all is written */
+	bool is_closed;	     /* closed() was called */
+	void (*line)(void *arg, const char *line, size_t length);
+	void (*closed)(void *arg, const char *why); /* once; why NULL: end of file */
+	void *arg;
+};
+
+/* 0, or -1 with errno and the fd left to the caller. All limits are LINE_LARGEST first. */
+int channel_init(struct channel *channel, struct loop *loop, int fd,
+    void (*line)(void *arg, const char *line, size_t length),
+    void (*closed)(void *arg, const char *why), void *arg);
+
+/* Close the descriptor and free the buffers. closed() is not called. */
+void channel_done(struct channel *channel);
+
+/* Fill channel->out (rpc_add_…), then this: writes what can be written without waiting. */
+void channel_flush(struct channel *channel);
+
+/* Read until there is nothing more right now, calling line() for each one. */
+void channel_drain(struct channel *channel);
+
+/* Call closed() as soon as everything is written. */
+void channel_close_when_written(struct channel *channel);
+
+/*
+ * The conversation's state as bytes, and back into a fresh channel: 0, or -1 when the
+ * bytes are damaged or of another version. The descriptor travels on its own.
+ */
+void channel_save(const struct channel *channel, struct buf *state);
+int channel_load(struct channel *channel, const char *state, size_t length);
+
+#endif

@@ -1,0 +1,115 @@
+/* rpc: JSON-RPC 2.0, to and from lines. */
+
+#include "wire/rpc.h"
+
+#include <string.h>
+
+static int
+classify(struct rpc_message *message)
+{
+	json_t *root = message->root, *error;
+
+	message->method = json_string_value(json_object_get(root, "method"));
+	message->params = json_object_get(root, "params");
+	message->id = json_object_get(root, "id");
+	message->result = json_object_get(root, "result");
+	error = json_object_get(root, "error");
+	if (message->id != NULL && !json_is_string(message->id) &&
+	    !json_is_integer(message->id) && !json_is_null(message->id))
+		return RPC_INVALID_REQUEST;
+	if (message->method != NULL) {
+		if (message->params != NULL && !json_is_object(message->params) &&
+		    !json_is_array(message->params))
+			return RPC_INVALID_REQUEST;
+		message->kind = message->id != NULL ? RPC_REQUEST : RPC_NOTIFICATION;
+		return 0;
+	}
+	if (json_is_object(error)) {
+		message->kind = RPC_ERROR;
+		message->code = (int)json_integer_value(json_object_get(error, "code"));
+		message->message = json_string_value(json_object_get(error, "message"));
+		message->data = json_object_get(error, "data");
+		return message->message != NULL ? 0 : RPC_INVALID_REQUEST;
+	}
+	message->kind = RPC_RESULT;
+	return message->result != NULL && message->id != NULL ? 0 : RPC_INVALID_REQUEST;
+}
+
+int
+rpc_parse(const char *line, size_t length, struct rpc_message *ret_message)
+{
+	struct rpc_message message = { .root = json_loadb(
+					   line, length, JSON_REJECT_DUPLICATES, NULL) };
+	int code;
+
+	if (message.root == NULL)
+		return RPC_PARSE_ERROR;
+	code = json_is_object(message.root) ? classify(&message) : RPC_INVALID_REQUEST;
+	if (code != 0)
+		json_decref(message.root);
+	else
+		*ret_message = message;
+	return code;
+}
+
+void
+rpc_message_done(struct rpc_message *message)
+{
+	json_decref(message->root);
+	*message = (struct rpc_message){ 0 };
+}
+
+static int
+add_bytes(const char *bytes, size_t length, void *arg)
+{
+	buf_add(arg, bytes, length);
+	return 0;
+}
+
+static void
+add_message(struct buf *out, json_t *message)
+{
+	json_object_set_new(message, "jsonrpc", json_string("2.0"));
+	json_dump_callback(message, add_bytes, out, JSON_COMPACT);
+	buf_add(out, "\n", 1);
+	json_decref(message);
+}
+
+void
+rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params)
+{
+	json_t *message = json_pack("{s:I, s:s}", "id", id, "method", method);
+
+	if (params != NULL)
+		json_object_set_new(message, "params", params);
+	add_message(out, message);
+}
+
+void
+rpc_add_notification(struct buf *out, const char *method, json_t *params)
+{
+	json_t *message = json_pack("{s:s}", "method", method);
+
+	if (params != NULL)
+		json_object_set_new(message, "params", params);
+	add_message(out, message);
+}
+
+void
+rpc_add_result(struct buf *out, json_t *id, json_t *result)
+{
+	add_message(out, json_pack("{s:O, s:o}", "id", id, "result", result));
+}
+
+void
+rpc_add_error(struct buf *out, json_t *id, int code, const char *message, json_t *data)
+{
+	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
+
+	if (data != NULL)
+		json_object_set_new(error, "data", data);
+	if (id == NULL)
+		add_message(out, json_pack("{s:n, s:o}", "id", "error", error));
+	else
+		add_message(out, json_pack("{s:O, s:o}", "id", id, "error", error));
+}

@@ -1,0 +1,42 @@
+#ifndef WIRE_RPC_H
+#define WIRE_RPC_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+#include <jansson.h>
+
+/* JSON-RPC 2.0 messages, one object a line. Our own errors carry an exit status as code. */
+
+enum rpc_code {
+	RPC_PARSE_ERROR = -32700,
+	RPC_INVALID_REQUEST = -32600,
+	RPC_METHOD_NOT_FOUND = -32601,
+	RPC_INVALID_PARAMS = -32602,
+};
+
+enum rpc_kind { RPC_REQUEST, RPC_NOTIFICATION, RPC_RESULT, RPC_ERROR };
+
+struct rpc_message {
+	enum rpc_kind kind;
+	json_t *root;	    /* owns all below; rpc_message_done() */
+	const char *method; /* RPC_REQUEST, RPC_NOTIFICATION */
+	json_t *params;	    /* an object or array; NULL if absent */
+	json_t *id;	    /* RPC_REQUEST, RPC_RESULT, RPC_ERROR */
+	json_t *result;
+	int code;	     /* RPC_ERROR */
+	const char *message; /* RPC_ERROR */
+	json_t *data;	     /* RPC_ERROR: may be NULL */
+};
+
+/* 0; else the code of the error to answer with, and *ret_message is not filled in. */
+int rpc_parse(const char *line, size_t length, struct rpc_message *ret_message);
+void rpc_message_done(struct rpc_message *message);
+
+/* Append a message with its newline. `params`, `result` and `data` are taken over. */
+void rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params);
+void rpc_add_notification(struct buf *out, const char *method, json_t *params);
+void rpc_add_result(struct buf *out, json_t *id, json_t *result);
+void rpc_add_error(struct buf *out, json_t *id, int code, const char *message, json_t *data);
+
+#endif
