@@ -12,7 +12,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpo
 OPTIMIZE ?= -O2 -g
 HARDEN := -fstack-protector-strong -fPIE
 ALL_CFLAGS := $(CSTD) $(WARNINGS) $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(CFLAGS)
-ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude -DJOBBERD_VERSION='"$(VERSION)"' \
+ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude -Itests -DJOBBERD_VERSION='"$(VERSION)"' \
 	-DJOBBERD_LIBEXEC='"$(PREFIX)/libexec/jobberd"' $(CPPFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
 LIBS := -lsqlite3 -ljansson -lbsd -lm
@@ -95,15 +95,24 @@ $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
 $(BUILD)/migrations.o: $(BUILD)/migrations.c
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(SUPPORT) $(LIBRARY)
+# Archives, so that a test links only what it uses.
+$(BUILD)/support.a: $(SUPPORT)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/jobberd.a: $(LIBRARY)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/support.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-$(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(SUPPORT) $(LIBRARY)
+$(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(BUILD)/support.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(SUPPORT) $(LIBRARY)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 

@@ -35,10 +35,11 @@ INSERT INTO supervisors VALUES ('serial', 1), ('servers', NULL);
 CREATE TABLE environments (
   id   INTEGER PRIMARY KEY,
   hash INTEGER NOT NULL,
-  vars TEXT NOT NULL CHECK (json_valid(vars))
+  vars TEXT NOT NULL CHECK (json_valid(vars) AND json_type(vars) = 'object')
 ) STRICT;
 CREATE INDEX environments_by_hash ON environments (hash);
 
+-- Every number is at most 2^53 - 1, which JSON can carry exactly and no sum overflows.
 CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
   kind         TEXT CHECK (kind = 'command'),               -- NULL: command
@@ -55,15 +56,18 @@ CREATE TABLE jobs (
   environment  INTEGER REFERENCES environments (id),        -- NULL: the supervisor's basics
   umask        INTEGER CHECK (umask BETWEEN 0 AND 511),     -- NULL: 18 (022)
   stdin        TEXT CHECK (stdin GLOB '/*'),                -- NULL: /dev/null
-  max_retries  INTEGER DEFAULT 3 CHECK (max_retries >= 0),  -- NULL: without end
+  max_retries  INTEGER DEFAULT 3                            -- NULL: without end
+                 CHECK (max_retries BETWEEN 0 AND 9007199254740991),
   backoff      TEXT,                                        -- NULL: constant:5s
   jitter       INTEGER CHECK (jitter BETWEEN 0 AND 100),
-  timeout_ms   INTEGER CHECK (timeout_ms > 0),
-  grace_ms     INTEGER CHECK (grace_ms >= 0),               -- NULL: 10000
-  max_output   INTEGER CHECK (max_output >= 65536),         -- NULL: 16 MiB
+  timeout_ms   INTEGER CHECK (timeout_ms BETWEEN 1 AND 9007199254740991),
+  grace_ms     INTEGER                                      -- NULL: 10000
+                 CHECK (grace_ms BETWEEN 0 AND 9007199254740991),
+  max_output   INTEGER                                      -- NULL: 16 MiB
+                 CHECK (max_output BETWEEN 65536 AND 9007199254740991),
   leave_children INTEGER CHECK (leave_children IN (0, 1)),
   hold         TEXT CHECK (hold IN ('user', 'dependency')),
-  wake_at      INTEGER CHECK (wake_at >= 0),
+  wake_at      INTEGER CHECK (wake_at BETWEEN 0 AND 9007199254740991),
   wake_boot_ms INTEGER,                                     -- the same on the boot clock
   wake_boot_id TEXT,                                        -- of this boot
   failures     INTEGER NOT NULL DEFAULT 0 CHECK (failures >= 0),
@@ -101,6 +105,11 @@ CREATE TABLE dependencies (
   PRIMARY KEY (job_id, on_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dependencies_on ON dependencies (on_id);
+
+-- Waiting jobs that others cancelled, until jobberd has told those that wait for them.
+CREATE TABLE foreign_cancels (
+  job_id INTEGER PRIMARY KEY
+) STRICT;
 
 -- One row per run of a job as one process. Claimed (committed and handed to the keeper)
 -- while started_at is NULL, open while ended_at is NULL.
@@ -156,21 +165,27 @@ WHEN OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN (
   AND (SELECT is_writing FROM writer) <> 2
 BEGIN SELECT RAISE(ABORT, 'this change of status is not legal'); END;
 
--- What others may write: new jobs …
+-- What others may write: new jobs … (NEW.id is -1 here when it is left out; one chosen
+-- near 2^53 would be the last that AUTOINCREMENT gives.)
 CREATE TRIGGER jobs_insert_guard BEFORE INSERT ON jobs
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN
   SELECT RAISE(ABORT, 'a job with this id exists already')
     WHERE EXISTS (SELECT 1 FROM jobs WHERE id = NEW.id);
+  SELECT RAISE(ABORT, 'the id of a new job is given, not chosen') WHERE NEW.id <> -1;
   SELECT RAISE(ABORT, 'already_started: a live job has this name')
     WHERE EXISTS (SELECT 1 FROM jobs WHERE name = NEW.name AND name IS NOT NULL
                   AND status IN ('new', 'running', 'errored'));
   SELECT RAISE(ABORT, 'there is no supervisor of this name')
     WHERE NOT EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.supervisor);
+  SELECT RAISE(ABORT, 'there is no environment with this id')
+    WHERE NEW.environment IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM environments WHERE id = NEW.environment);
   SELECT RAISE(ABORT, 'a new job has status new and nothing has happened to it yet')
     WHERE NEW.status <> 'new' OR NEW.failures <> 0 OR NEW.ended_at IS NOT NULL
        OR NEW.reason IS NOT NULL OR NEW.wake_boot_ms IS NOT NULL
-       OR NEW.hold = 'dependency' OR NEW.result IS NOT NULL OR NEW.progress IS NOT NULL;
+       OR NEW.hold = 'dependency' OR NEW.result IS NOT NULL OR NEW.progress IS NOT NULL
+       OR NEW.progress_text IS NOT NULL OR NEW.detail IS NOT NULL;
 END;
 
 -- … and of an existing one: status to cancelled; while it waits also priority, wake_at,
@@ -191,11 +206,13 @@ BEGIN
        OR NEW.progress_text IS NOT OLD.progress_text OR NEW.result IS NOT OLD.result
        OR NEW.reason IS NOT OLD.reason OR NEW.detail IS NOT OLD.detail
        OR NEW.created_at <> OLD.created_at OR NEW.ended_at IS NOT OLD.ended_at
-       OR NEW.wake_boot_ms IS NOT OLD.wake_boot_ms;
+       OR NEW.wake_boot_ms IS NOT OLD.wake_boot_ms
+       OR NEW.wake_boot_id IS NOT OLD.wake_boot_id;
   SELECT RAISE(ABORT, 'status may only be set to cancelled')
     WHERE NEW.status <> OLD.status AND NEW.status <> 'cancelled';
   SELECT RAISE(ABORT, 'this may only be updated while the job waits')
-    WHERE OLD.status NOT IN ('new', 'errored')
+    WHERE (OLD.status NOT IN ('new', 'errored')
+           OR EXISTS (SELECT 1 FROM attempts WHERE job_id = OLD.id AND ended_at IS NULL))
       AND (NEW.priority <> OLD.priority OR NEW.wake_at IS NOT OLD.wake_at
            OR NEW.hold IS NOT OLD.hold OR NEW.max_retries IS NOT OLD.max_retries);
   SELECT RAISE(ABORT, 'hold may be set to user or NULL, and not while it waits for others')
@@ -226,6 +243,7 @@ BEGIN
     WHERE id = NEW.id;
   INSERT INTO events (at, job_id, event)
     VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id, 'cancelled');
+  INSERT INTO foreign_cancels VALUES (NEW.id);
   UPDATE writer SET is_writing = 0;
 END;
 CREATE TRIGGER jobs_cancelled_running AFTER UPDATE OF status ON jobs
@@ -235,7 +253,7 @@ WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'cancelled'
 BEGIN
   UPDATE writer SET is_writing = 2;
   UPDATE jobs SET status = OLD.status WHERE id = NEW.id;
-  UPDATE attempts SET stop_reason = coalesce(stop_reason, 'cancelled'),
+  UPDATE attempts SET stop_reason = 'cancelled',
     stop_at = coalesce(stop_at,
       CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
     WHERE job_id = NEW.id AND ended_at IS NULL;
@@ -246,6 +264,11 @@ END;
 CREATE TRIGGER jobs_delete_guard BEFORE DELETE ON jobs
 WHEN (SELECT is_writing FROM writer) = 0 AND OLD.status IN ('new', 'running', 'errored')
 BEGIN SELECT RAISE(ABORT, 'this job is live: cancel it first'); END;
+CREATE TRIGGER jobs_delete_guard_waited_for BEFORE DELETE ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND EXISTS (SELECT 1 FROM dependencies d
+  JOIN jobs w ON w.id = d.job_id
+  WHERE d.on_id = OLD.id AND w.status IN ('new', 'running', 'errored'))
+BEGIN SELECT RAISE(ABORT, 'a live job waits for this one'); END;
 CREATE TRIGGER attempts_insert_guard BEFORE INSERT ON attempts
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'attempts are written by jobberd'); END;
@@ -264,6 +287,30 @@ BEGIN SELECT RAISE(ABORT, 'events are history'); END;
 CREATE TRIGGER dependencies_insert_guard BEFORE INSERT ON dependencies
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'dependencies are given with submit --after'); END;
+CREATE TRIGGER dependencies_update_guard BEFORE UPDATE ON dependencies
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'dependencies are given with submit --after'); END;
+CREATE TRIGGER dependencies_delete_guard BEFORE DELETE ON dependencies
+WHEN (SELECT is_writing FROM writer) = 0 AND EXISTS (SELECT 1 FROM jobs
+  WHERE id = OLD.job_id AND status IN ('new', 'running', 'errored'))
+BEGIN SELECT RAISE(ABORT, 'the job of this dependency is live'); END;
+CREATE TRIGGER foreign_cancels_insert_guard BEFORE INSERT ON foreign_cancels
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'foreign_cancels is written by jobberd'); END;
+CREATE TRIGGER foreign_cancels_delete_guard BEFORE DELETE ON foreign_cancels
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'foreign_cancels is written by jobberd'); END;
+CREATE TRIGGER generations_insert_guard BEFORE INSERT ON generations
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'generations are written by jobberd'); END;
+CREATE TRIGGER generations_update_guard BEFORE UPDATE ON generations
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'generations are written by jobberd'); END;
+CREATE TRIGGER generations_delete_guard BEFORE DELETE ON generations
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'generations are written by jobberd'); END;
+CREATE TRIGGER writer_delete_guard BEFORE DELETE ON writer
+BEGIN SELECT RAISE(ABORT, 'this row guards all others'); END;
 CREATE TRIGGER environments_update_guard BEFORE UPDATE ON environments
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'environments are shared by jobs: insert another'); END;
@@ -272,6 +319,9 @@ WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'environments are shared by jobs'); END;
 CREATE TRIGGER supervisors_delete_guard BEFORE DELETE ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'this supervisor is built in'); END;
+CREATE TRIGGER supervisors_name_guard BEFORE UPDATE OF name ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.name <> OLD.name
 BEGIN SELECT RAISE(ABORT, 'this supervisor is built in'); END;
 
 -- For people. Times as text in UTC; the command as one line.

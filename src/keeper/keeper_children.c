@@ -444,7 +444,10 @@ kill_orphans(struct keeper *keeper)
 		owner = find_owner(keeper, pids[i]);
 		if (owner == NULL || owner->state != CHILD_CLOSING || owner->leaves_children)
 			continue;
-		tree_kill(&pids[i], 1);
+		/* Its group has had its SIGKILL and is counted as it is reaped. */
+		if (getsid(pids[i]) != owner->pid)
+			owner->report.ended.children_killed +=
+			    (int64_t)tree_kill(&pids[i], 1);
 		owner->has_orphans = true;
 	}
 	free(pids);

@@ -54,17 +54,31 @@ db_number(struct db *db, const char *sql, int64_t *ret_number)
 	return code == SQLITE_ROW ? SQLITE_OK : code == SQLITE_DONE ? SQLITE_ERROR : code;
 }
 
+/* What the file says it is, all of it as of one moment: somebody may be making it. */
+static int
+read_identity(struct db *db, int64_t *ret_application, int64_t *ret_version,
+    int64_t *ret_objects)
+{
+	int code = db_execute(db, "BEGIN");
+
+	if (code == SQLITE_OK)
+		code = db_number(db, "PRAGMA application_id", ret_application);
+	if (code == SQLITE_OK)
+		code = db_number(db, "PRAGMA user_version", ret_version);
+	if (code == SQLITE_OK)
+		code = db_number(db, "SELECT count(*) FROM sqlite_schema", ret_objects);
+	if (code == SQLITE_OK)
+		code = db_execute(db, "COMMIT");
+	return code;
+}
+
 /* Is this file ours, and not from the future? Reads only. */
 static int
 check_identity(struct db *db, int64_t *ret_version, bool *ret_is_empty, struct error *error)
 {
 	int64_t application, objects;
-	int code = db_number(db, "PRAGMA application_id", &application);
+	int code = read_identity(db, &application, ret_version, &objects);
 
-	if (code == SQLITE_OK)
-		code = db_number(db, "PRAGMA user_version", ret_version);
-	if (code == SQLITE_OK)
-		code = db_number(db, "SELECT count(*) FROM sqlite_schema", &objects);
 	if (code == SQLITE_NOTADB)
 		return error_set(error, STATUS_CONFIG,
 		    "%s: this file is not a database; it was left untouched", db->path);
@@ -83,6 +97,30 @@ check_identity(struct db *db, int64_t *ret_version, bool *ret_is_empty, struct e
 	return 0;
 }
 
+/* It answers with the mode it has: on some file systems there is no WAL. */
+static int
+switch_to_wal(struct db *db, struct error *error)
+{
+	sqlite3_stmt *statement;
+	bool is_wal = false;
+	int code = sqlite3_prepare_v2(
+	    db->handle, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		is_wal = strcmp(column_text(statement, 0), "wal") == 0;
+		code = SQLITE_OK;
+	}
+	sqlite3_finalize(statement);
+	if (code != SQLITE_OK)
+		return db_error(db, code, error);
+	if (!is_wal)
+		return error_set(error, STATUS_CONFIG,
+		    "%s: this file system cannot hold a database in WAL mode", db->path);
+	return 0;
+}
+
 static int
 configure(struct db *db, enum db_mode mode, struct error *error)
 {
@@ -90,12 +128,13 @@ configure(struct db *db, enum db_mode mode, struct error *error)
 
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	if (mode != DB_READ) {
-		code = db_execute(db, "PRAGMA journal_mode = WAL");
-		if (code == SQLITE_OK)
-			code = db_execute(db,
-			    "PRAGMA synchronous = NORMAL;"
-			    "PRAGMA journal_size_limit = " JOURNAL_LIMIT);
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+	if (mode > DB_READ) {
+		if (switch_to_wal(db, error) == -1)
+			return -1;
+		code = db_execute(db,
+		    "PRAGMA synchronous = NORMAL;"
+		    "PRAGMA journal_size_limit = " JOURNAL_LIMIT);
 		/* So that a reader without write permission works when nobody runs. */
 		sqlite3_file_control(
 		    db->handle, "main", SQLITE_FCNTL_PERSIST_WAL, &persist);
@@ -144,16 +183,27 @@ check_file(const struct db *db, enum db_mode mode, struct error *error)
 	return 0;
 }
 
+/* SQLite is told to follow no links; those on the way to the directory are fine. */
+static char *
+database_path(const char *state_directory)
+{
+	char *directory = realpath(state_directory, NULL), *path;
+
+	path = xasprintf("%s/" DB_FILE, directory != NULL ? directory : state_directory);
+	free(directory);
+	return path;
+}
+
 int
 db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
     struct error *error)
 {
-	int flags = mode == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code;
+	int flags = mode <= DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code;
 	int64_t version = 0;
 	bool is_empty = false;
 	mode_t mask;
 
-	*db = (struct db){ .path = xasprintf("%s/" DB_FILE, state_directory) };
+	*db = (struct db){ .path = database_path(state_directory) };
 	if (check_file(db, mode, error) == -1)
 		goto failed;
 	if (mode == DB_CREATE)
@@ -167,9 +217,12 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 		goto failed;
 	}
 	sqlite3_busy_timeout(db->handle, busy_ms > 0 ? busy_ms : 0);
+	/* What is not ours stays untouched: its WAL too. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	if (check_identity(db, &version, &is_empty, error) == -1)
 		goto failed;
-	if (mode != DB_CREATE && version != migrate_newest()) {
+	db->version = (int)version;
+	if ((mode == DB_READ || mode == DB_WRITE) && version != migrate_newest()) {
 		error_set(error, STATUS_CONFIG,
 		    "%s: the database has version %" PRId64
 		    ", this program's is %d; `jobberd migrate` or `supervise` brings it up",
@@ -358,8 +411,10 @@ db_sync(struct db *db)
 	}
 	code = sqlite3_file_control(
 	    db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-	if (code == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
-		code = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
+	if (code == SQLITE_OK)
+		code = wal != NULL && wal->pMethods != NULL
+		    ? wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL)
+		    : SQLITE_IOERR_FSYNC;
 	if (code != SQLITE_OK) {
 		/* What the kernel did with the dirty pages is unknown: never just try again. */
 		db->must_checkpoint = true;

@@ -17,6 +17,7 @@
 #define DB_FILE "jobberd.db"
 
 enum db_mode {
+	DB_INSPECT, /* reads, whatever older version of ours it is */
 	DB_READ,   /* never writes, not even a -wal file if it can be helped */
 	DB_WRITE,  /* an existing database of our version */
 	DB_CREATE, /* also makes it, or migrates it after a backup */
@@ -25,6 +26,7 @@ enum db_mode {
 struct db {
 	sqlite3 *handle;
 	char *path;
+	int version;	       /* of the schema, when it was opened */
 	bool is_unsynced;      /* committed since the last successful sync */
 	bool must_checkpoint;  /* a sync failed: only a checkpoint makes it safe again */
 	bool has_file;

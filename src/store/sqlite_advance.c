@@ -13,12 +13,13 @@
 
 enum {
 	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, SET_HOLD,
-	OPEN_ATTEMPT, EVENT, DEPENDENTS, UNMET, RELEASE, HAS_DEPENDENCIES, COUNT
+	OPEN_ATTEMPT, EVENT, DEPENDENTS, UNMET, RELEASE, HAS_DEPENDENCIES, ORPHAN,
+	FOREIGN_CANCELS, FORGET_CANCELS, COUNT
 };
 
 static const char *const sql[] = {
 	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
-			 "a.stop_reason, a.started_at, a.attempt FROM attempts a "
+			 "a.stop_reason FROM attempts a "
 			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
 			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
 	[READ_JOB] = "SELECT status, failures, max_retries, backoff, jitter FROM jobs "
@@ -28,11 +29,13 @@ static const char *const sql[] = {
 	[STARTED] = "UPDATE attempts SET started_at = ?4, pid = ?5, pid_start = ?6 "
 		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		    "AND started_at IS NULL AND ended_at IS NULL",
-	[RUNNING] = "UPDATE jobs SET status = 'running' WHERE id = ?1 "
+	[RUNNING] = "UPDATE jobs SET status = 'running', hold = NULL WHERE id = ?1 "
 		    "AND status IN ('new', 'errored')",
-	[STOPPING] = "UPDATE attempts SET stop_reason = ?4, stop_at = ?5 WHERE job_id = ?1 "
-		     "AND attempt = ?2 AND generation = ?3 AND ended_at IS NULL "
-		     "AND stop_reason IS NULL",
+	/* The first wish to end it counts, but a cancel is more than any other. */
+	[STOPPING] = "UPDATE attempts SET stop_at = coalesce(stop_at, ?5), stop_reason = "
+		     "CASE WHEN ?4 = 'cancelled' THEN ?4 ELSE coalesce(stop_reason, ?4) END "
+		     "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
+		     "AND ended_at IS NULL",
 	[ENDED] = "UPDATE attempts SET ended_at = ?3, reason = ?4, exit_code = ?5, "
 		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
 		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
@@ -56,6 +59,11 @@ static const char *const sql[] = {
 		  "ORDER BY b.status IN ('new', 'running', 'errored'), d.on_id",
 	[RELEASE] = "UPDATE jobs SET hold = NULL WHERE id = ?1 AND hold = 'dependency'",
 	[HAS_DEPENDENCIES] = "SELECT 1 FROM dependencies WHERE job_id = ?1",
+	[ORPHAN] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
+		   "AND generation = ?3 AND ended_at IS NULL "
+		   "AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
+	[FOREIGN_CANCELS] = "SELECT job_id FROM foreign_cancels ORDER BY job_id",
+	[FORGET_CANCELS] = "DELETE FROM foreign_cancels",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -219,7 +227,7 @@ check_one(struct sqlite_engine *engine, int64_t job, struct worklist *list)
 	if (!is_unmet) {
 		bind_number(engine->advance.prepared[RELEASE], 1, job);
 		code = statement_run(engine->advance.prepared[RELEASE]);
-		engine->batch->released++;
+		engine->batch->released += sqlite3_changes(engine->db.handle);
 	}
 	return code;
 }
@@ -262,6 +270,25 @@ settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
 		return code;
 	}
 	return work_off(engine, &list);
+}
+
+int
+sqlite_settle_foreign_cancels(struct sqlite_engine *engine)
+{
+	const struct reason cancelled = { .kind = REASON_CANCELLED };
+	sqlite3_stmt *row = engine->advance.prepared[FOREIGN_CANCELS];
+	struct worklist list = { 0 };
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW)
+		worklist_add(&list, sqlite3_column_int64(row, 0));
+	code = statement_end(row, code);
+	for (size_t i = 0; i < list.count && code == SQLITE_OK; i++)
+		code = settle_end(engine, list.jobs[i], JOB_CANCELLED, cancelled);
+	if (code == SQLITE_OK && list.count > 0)
+		code = statement_run(engine->advance.prepared[FORGET_CANCELS]);
+	free(list.jobs);
+	return code;
 }
 
 /* ---- attempts ---- */
@@ -379,16 +406,36 @@ write_end_events(struct sqlite_engine *engine, const struct step *step,
 
 /*
  * stop_reason decides the result of a process that we ended, whatever its status was; only
- * a success in spite of a stop of ours is a success.
+ * a success in spite of a stop of ours is a success. A cancelled job does not come back
+ * because we do not know how its process ended.
  */
 static struct reason
 final_reason(struct reason seen, struct reason stop)
 {
-	if (stop.kind == REASON_NONE || reason_is_loss(seen))
-		return seen;
-	if (stop.kind != REASON_CANCELLED && seen.kind == REASON_NORMAL)
+	if (stop.kind == REASON_CANCELLED)
+		return stop;
+	if (stop.kind == REASON_NONE || reason_is_loss(seen) || seen.kind == REASON_NORMAL)
 		return seen;
 	return stop;
+}
+
+/* No open attempt of this key; or one whose job is gone, which has ended with that. */
+static int
+end_stale(struct sqlite_engine *engine, struct step *step)
+{
+	step->answer = STEP_STALE;
+	return statement_run(with_key(engine, ORPHAN, &step->ended.key));
+}
+
+/* It must have run, whether or not anybody said so before. */
+static int
+run_before_end(struct sqlite_engine *engine, struct lifecycle_job *job, int64_t id)
+{
+	if (job->status != JOB_NEW && job->status != JOB_ERRORED)
+		return SQLITE_OK;
+	job->status = JOB_RUNNING;
+	bind_number(engine->advance.prepared[RUNNING], 1, id);
+	return statement_run(engine->advance.prepared[RUNNING]);
 }
 
 int
@@ -403,14 +450,16 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	int code = sqlite3_step(row);
 
 	if (code != SQLITE_ROW) {
-		step->answer = STEP_STALE;
-		return statement_end(row, code);
+		code = statement_end(row, code);
+		return code == SQLITE_OK ? end_stale(engine, step) : code;
 	}
 	read_rules(row, &job);
 	reason = final_reason(reason, column_reason(row, 5));
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && reason_is_loss(reason))
 		code = count_losses(engine, key, &job.losses_in_a_row);
+	if (code == SQLITE_OK && reason.kind == REASON_NORMAL)
+		code = run_before_end(engine, &job, key->job);
 	if (code != SQLITE_OK)
 		return code;
 	event = lifecycle_classify_end(&job, reason);
@@ -521,10 +570,10 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 	    (ends || (ret_verdict->actions & (ACTION_WAKE | ACTION_REVIVE))))
 		code = apply(engine, job, ret_verdict,
 		    ends ? reason_format(text, reason) : NULL, detail);
-	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))
-		code = release_hold(engine, job);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, job, 0, words[event], detail);
+	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))
+		code = release_hold(engine, job);
 	if (code == SQLITE_OK && ends)
 		code = settle_end(engine, job, ret_verdict->next, reason);
 	return code;
@@ -575,7 +624,8 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 {
 	const struct reason reason = { .kind = REASON_CANCELLED };
 	struct lifecycle_verdict verdict;
-	bool is_allowed;
+	struct lifecycle_job rules;
+	bool is_allowed, found;
 	int code = find_open_attempt(engine, step->change.job, &step->change.ret_attempt);
 
 	step->change.ret_must_stop = false;
@@ -594,7 +644,9 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	}
 	if (code == SQLITE_OK && !is_allowed)
 		return refuse_change(engine, step);
+	if (code == SQLITE_OK) /* not the verdict: what it waits for may have ended it again */
+		code = read_job(engine, step->change.job, &rules, &found);
 	if (code == SQLITE_OK)
-		step->change.ret_status = verdict.next;
+		step->change.ret_status = rules.status;
 	return code;
 }

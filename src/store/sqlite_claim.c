@@ -25,7 +25,8 @@ static const char *const sql[] = {
 		  "?2, ?3) RETURNING attempt",
 	[ENVIRONMENT] = "SELECT vars FROM environments WHERE id = ?1",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
-		     "AND generation = ?3 AND started_at IS NULL AND ended_at IS NULL",
+		     "AND generation = ?3 AND started_at IS NULL AND ended_at IS NULL "
+		     "RETURNING stop_reason",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -61,29 +62,78 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	return 0;
 }
 
-/* One environment is kept: most jobs of a time share it. */
+/*
+ * Environments: those of a turn are kept until the next, the newest of them longer, since
+ * most jobs of a time share one.
+ */
+
+static void
+forget_environment(struct known_environment *known)
+{
+	strings_done(known->variables);
+	free(known->variables);
+}
+
+void
+sqlite_forget_environments(struct sqlite_engine *engine)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < engine->environment_count; i++) {
+		if (i + 1 == engine->environment_count && engine->environments[i].id != 0)
+			engine->environments[kept++] = engine->environments[i];
+		else
+			forget_environment(&engine->environments[i]);
+	}
+	engine->environment_count = kept;
+}
+
+void
+sqlite_distrust_environments(struct sqlite_engine *engine)
+{
+	for (size_t i = 0; i < engine->environment_count; i++)
+		engine->environments[i].id = 0;
+}
+
+static const struct strings *
+keep_environment(struct sqlite_engine *engine, int64_t id, struct strings *variables)
+{
+	struct known_environment known = { id, xcalloc(1, sizeof(*variables)) };
+
+	*known.variables = *variables;
+	engine->environments = xreallocarray(engine->environments,
+	    engine->environment_count + 1, sizeof(engine->environments[0]));
+	engine->environments[engine->environment_count++] = known;
+	return known.variables;
+}
+
+/* NULL for a job that has none; *ret_why says what is wrong with it. */
 static int
-find_environment(struct sqlite_engine *engine, int64_t id, const struct strings **ret)
+find_environment(struct sqlite_engine *engine, int64_t id, const struct strings **ret,
+    const char **ret_why)
 {
 	sqlite3_stmt *statement = engine->claim.prepared[ENVIRONMENT];
-	int code = SQLITE_OK;
+	struct strings variables = { 0 };
+	int code;
 
 	*ret = NULL;
 	if (id == 0)
 		return SQLITE_OK;
-	if (id != engine->cached_environment_id) {
-		strings_done(&engine->cached_environment);
-		engine->cached_environment_id = 0;
-		bind_number(statement, 1, id);
-		code = sqlite3_step(statement);
-		if (code == SQLITE_ROW &&
-		    environment_parse(&engine->cached_environment,
-			column_text(statement, 0)) == 0)
-			engine->cached_environment_id = id;
-		code = statement_end(statement, code);
+	for (size_t i = 0; i < engine->environment_count; i++) {
+		if (engine->environments[i].id == id) {
+			*ret = engine->environments[i].variables;
+			return SQLITE_OK;
+		}
 	}
-	*ret = &engine->cached_environment;
-	return code;
+	bind_number(statement, 1, id);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW && environment_parse(&variables, column_text(statement, 0)) == 0)
+		*ret = keep_environment(engine, id, &variables);
+	else
+		strings_done(&variables);
+	if (*ret == NULL)
+		*ret_why = "its environment is not an object of strings";
+	return statement_end(statement, code);
 }
 
 static int
@@ -120,18 +170,29 @@ struct candidate {
 	const char *why; /* it makes no sense */
 };
 
+struct candidates {
+	struct candidate *items;
+	size_t count, room;
+};
+
 static int
-read_candidates(struct sqlite_engine *engine, struct step *step,
-    struct candidate *candidates, size_t *ret_count)
+read_candidates(struct sqlite_engine *engine, const struct step *step, int64_t most,
+    struct candidates *candidates)
 {
 	sqlite3_stmt *row = engine->claim.prepared[READY];
 	int code;
 
 	bind_text(row, 1, step->claim.supervisor);
-	bind_number(row, 2, step->claim.places);
+	bind_number(row, 2, most);
 	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		struct candidate *candidate = &candidates[(*ret_count)++];
+		struct candidate *candidate;
 
+		if (candidates->count == candidates->room) {
+			candidates->room = candidates->room > 0 ? 2 * candidates->room : 4;
+			candidates->items = xreallocarray(candidates->items, candidates->room,
+			    sizeof(candidates->items[0]));
+		}
+		candidate = &candidates->items[candidates->count++];
 		*candidate = (struct candidate){
 			.claimed.key.job = sqlite3_column_int64(row, 0),
 			.environment = column_number(row, 4, 0),
@@ -142,58 +203,75 @@ read_candidates(struct sqlite_engine *engine, struct step *step,
 	return statement_end(row, code);
 }
 
-/*
- * The environments of one turn must all stay; only one is cached, so a claim takes jobs
- * until the environment changes, and the loop comes back for the others.
- */
+/* Claim it, or end it in words. Takes over its description. */
+static int
+take(struct sqlite_engine *engine, struct step *step, struct candidate *candidate)
+{
+	struct claimed_job *claimed = &candidate->claimed;
+	int code = SQLITE_OK;
+
+	if (candidate->why == NULL)
+		code = find_environment(engine, candidate->environment, &claimed->environment,
+		    &candidate->why);
+	if (code == SQLITE_OK && candidate->why == NULL)
+		code = claim_attempt(engine, claimed);
+	else if (code == SQLITE_OK)
+		code = refuse_row(engine, step, claimed->key.job, candidate->why);
+	if (code == SQLITE_OK && candidate->why == NULL)
+		step->claim.ret_jobs[step->claim.ret_count++] = *claimed;
+	else
+		spec_done(&claimed->spec);
+	return code;
+}
+
+/* Those that are refused are ready no more, and others may have become so: look again. */
 int
 sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 {
-	size_t places = (size_t)step->claim.places, count = 0;
-	struct candidate *candidates = xcalloc(places, sizeof(*candidates));
-	int64_t environment = -1;
-	bool is_other = false;
-	int code = read_candidates(engine, step, candidates, &count);
+	struct candidates candidates = { 0 };
+	int64_t refused;
+	int code = SQLITE_OK;
 
-	step->claim.ret_jobs = xcalloc(count, sizeof(step->claim.ret_jobs[0]));
-	for (size_t i = 0; i < count; i++) {
-		struct candidate *candidate = &candidates[i];
-		struct claimed_job *claimed;
+	do {
+		int64_t most = step->claim.places - (int64_t)step->claim.ret_count;
 
-		if (candidate->why != NULL && code == SQLITE_OK) {
-			code = refuse_row(
-			    engine, step, candidate->claimed.key.job, candidate->why);
-			continue;
+		refused = step->claim.ret_refused;
+		candidates.count = 0;
+		if (most > 0)
+			code = read_candidates(engine, step, most, &candidates);
+		step->claim.ret_jobs = xreallocarray(step->claim.ret_jobs,
+		    step->claim.ret_count + candidates.count, sizeof(step->claim.ret_jobs[0]));
+		for (size_t i = 0; i < candidates.count; i++) {
+			if (code == SQLITE_OK)
+				code = take(engine, step, &candidates.items[i]);
+			else
+				spec_done(&candidates.items[i].claimed.spec);
 		}
-		is_other = is_other || (environment != -1 && candidate->environment != 0 &&
-					   environment != candidate->environment);
-		if (code != SQLITE_OK || is_other) {
-			spec_done(&candidate->claimed.spec);
-			continue;
-		}
-		if (candidate->environment != 0)
-			environment = candidate->environment;
-		claimed = &step->claim.ret_jobs[step->claim.ret_count++];
-		*claimed = candidate->claimed;
-		code = find_environment(engine, candidate->environment, &claimed->environment);
-		if (code == SQLITE_OK)
-			code = claim_attempt(engine, claimed);
-	}
-	free(candidates);
+	} while (code == SQLITE_OK && step->claim.ret_refused > refused);
+	free(candidates.items);
 	return code;
 }
 
 int
 sqlite_step_withdraw(struct sqlite_engine *engine, struct step *step)
 {
+	const struct reason cancelled = { .kind = REASON_CANCELLED };
 	sqlite3_stmt *statement = engine->claim.prepared[WITHDRAW];
+	struct lifecycle_verdict verdict;
+	bool is_cancelled, is_allowed;
 	int code;
 
 	bind_number(statement, 1, step->withdraw.key.job);
 	bind_number(statement, 2, step->withdraw.key.attempt);
 	bind_number(statement, 3, step->withdraw.key.generation);
-	code = statement_run(statement);
-	if (code == SQLITE_OK && sqlite3_changes(engine->db.handle) == 0)
+	code = sqlite3_step(statement);
+	if (code == SQLITE_DONE)
 		step->answer = STEP_STALE;
+	is_cancelled = code == SQLITE_ROW &&
+	    column_reason(statement, 0).kind == REASON_CANCELLED;
+	code = statement_end(statement, code);
+	if (code == SQLITE_OK && is_cancelled) /* the wish does not go with the attempt */
+		code = sqlite_apply_event(engine, step->withdraw.key.job, JOB_CANCEL,
+		    cancelled, NULL, &is_allowed, &verdict);
 	return code;
 }

@@ -94,44 +94,79 @@ run_steps(struct sqlite_engine *engine, struct batch *batch)
 	engine->now = clock_wall();
 	engine->boot_now = clock_boot();
 	engine->batch = batch;
+	if (!batch_is_read_only(batch) && engine->settled_version != engine->data_version)
+		code = sqlite_settle_foreign_cancels(engine);
 	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++)
 		code = step_handlers[batch->steps[i]->kind](engine, batch->steps[i]);
 	engine->batch = NULL;
 	return code;
 }
 
+/* Everything between BEGIN and COMMIT. */
+static int
+run_marked(struct sqlite_engine *engine, struct batch *batch)
+{
+	int code = look_for_changes(engine);
+
+	bind_number(engine->turn.prepared[MARK], 1, engine->token);
+	if (code == SQLITE_OK)
+		code = run(engine, MARK);
+	if (code == SQLITE_OK)
+		code = run_steps(engine, batch);
+	if (code == SQLITE_OK)
+		code = run(engine, UNMARK);
+	return code;
+}
+
+static enum store_answer
+give_up(struct sqlite_engine *engine, int code, bool at_commit)
+{
+	if (!sqlite3_get_autocommit(engine->db.handle))
+		run(engine, ROLLBACK);
+	sqlite_distrust_environments(engine);
+	return db_answer(code, at_commit);
+}
+
+static enum store_answer
+write_turn(struct sqlite_engine *engine, struct batch *batch)
+{
+	int code;
+
+	engine->token = new_token(); /* first of all: a turn without BEGIN is not there */
+	code = run(engine, BEGIN_WRITE);
+	if (code == SQLITE_OK)
+		code = run_marked(engine, batch);
+	if (code != SQLITE_OK)
+		return give_up(engine, code, false);
+	code = run(engine, COMMIT);
+	if (code != SQLITE_OK)
+		return give_up(engine, code, true);
+	engine->settled_version = engine->data_version;
+	engine->db.is_unsynced = true;
+	return STORE_OK;
+}
+
+static enum store_answer
+read_turn(struct sqlite_engine *engine, struct batch *batch)
+{
+	int code = run(engine, BEGIN_READ);
+
+	if (code == SQLITE_OK)
+		code = run_steps(engine, batch);
+	if (code == SQLITE_OK)
+		code = run(engine, COMMIT);
+	if (code == SQLITE_OK)
+		return STORE_OK;
+	engine->token = -1;
+	return give_up(engine, code, false);
+}
+
 static enum store_answer
 turn(struct sqlite_engine *engine, struct batch *batch)
 {
-	bool reads_only = batch_is_read_only(batch);
-	int code = run(engine, reads_only ? BEGIN_READ : BEGIN_WRITE);
-
-	if (code != SQLITE_OK)
-		return db_answer(code, false);
-	if (!reads_only) {
-		code = look_for_changes(engine);
-		engine->token = new_token();
-		bind_number(engine->turn.prepared[MARK], 1, engine->token);
-		if (code == SQLITE_OK)
-			code = run(engine, MARK);
-	}
-	if (code == SQLITE_OK)
-		code = run_steps(engine, batch);
-	if (code == SQLITE_OK && !reads_only)
-		code = run(engine, UNMARK);
-	if (code != SQLITE_OK) {
-		run(engine, ROLLBACK);
-		return db_answer(code, false);
-	}
-	code = run(engine, COMMIT);
-	if (code != SQLITE_OK) {
-		if (!sqlite3_get_autocommit(engine->db.handle))
-			run(engine, ROLLBACK);
-		return db_answer(code, true);
-	}
-	if (!reads_only)
-		engine->db.is_unsynced = true;
-	return STORE_OK;
+	sqlite_forget_environments(engine);
+	return batch_is_read_only(batch) ? read_turn(engine, batch)
+					 : write_turn(engine, batch);
 }
 
 static void
@@ -200,8 +235,6 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->advance);
 	statements_done(&engine->other);
 	db_close(&engine->db);
-	strings_done(&engine->cached_environment);
-	engine->cached_environment_id = 0;
 }
 
 static int
@@ -218,6 +251,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 		return -1;
 	}
 	read_number(engine, DATA_VERSION, &engine->data_version);
+	engine->settled_version = -1;
 	return 0;
 }
 
@@ -230,6 +264,7 @@ engine_reopen(struct store *store)
 	int code;
 
 	engine_release(engine);
+	sqlite_distrust_environments(engine); /* but keep them: the last turn's may be used */
 	if (engine_open(engine, DB_WRITE, &error) == -1)
 		return error.code == STATUS_TRY_LATER ? STORE_BUSY : STORE_UNAVAILABLE;
 	engine->is_changed = true; /* data_version starts anew: look at everything */
@@ -247,6 +282,9 @@ engine_close(struct store *store)
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
 
 	engine_release(engine);
+	sqlite_distrust_environments(engine);
+	sqlite_forget_environments(engine);
+	free(engine->environments);
 	free(engine->state_directory);
 	free(engine);
 }
@@ -277,5 +315,6 @@ sqlite_store_open(
 		engine_close(&engine->store);
 		return NULL;
 	}
+	read_number(engine, TOKEN, &engine->token);
 	return &engine->store;
 }

@@ -20,16 +20,21 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, submit, claim, advance, other;
-	int64_t token;	      /* of the last transaction begun */
+	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
+	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
 	bool is_changed;      /* seen by a turn, not yet told by changed() */
 	int64_t generation;   /* of this supervisor process, 0 before STEP_GENERATION */
 	char boot_id[CLOCK_BOOT_ID_SIZE];
 	struct wall now;      /* of the turn under way */
 	struct boot boot_now;
 	struct batch *batch;  /* the turn under way */
-	int64_t cached_environment_id; /* of cached_environment, 0: none */
-	struct strings cached_environment;
+	/* Of the jobs claimed in the last turn; the newest serves the next turn too. */
+	struct known_environment {
+		int64_t id; /* 0: not to be used again */
+		struct strings *variables;
+	} *environments;
+	size_t environment_count;
 };
 
 /* Each runs one step inside the transaction: SQLITE_OK or what failed. */
@@ -68,5 +73,13 @@ int sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event
 
 /* A job waits for others: release it, or cancel it if one ended badly (advance.c). */
 int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
+
+/* Jobs that others cancelled with SQL: tell those above and those that wait (advance.c). */
+int sqlite_settle_foreign_cancels(struct sqlite_engine *engine);
+
+/* Free the environments of the last turn but one that may serve again (claim.c) … */
+void sqlite_forget_environments(struct sqlite_engine *engine);
+/* … and let none serve again: their ids may not have been committed. */
+void sqlite_distrust_environments(struct sqlite_engine *engine);
 
 #endif

@@ -65,9 +65,12 @@ static const char *const sql[] = {
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
 	[PRUNABLE] = "SELECT id, stdin FROM (SELECT id, stdin, ended_at, status, "
 		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
-		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) "
+		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) AS e "
 		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
 		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled')) "
+		     "AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
+		     "ON w.id = d.job_id WHERE d.on_id = e.id "
+		     "AND w.status IN ('new', 'running', 'errored')) "
 		     "ORDER BY id LIMIT ?6",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
@@ -186,6 +189,39 @@ write_progress(struct sqlite_engine *engine, const struct step *step)
 	return statement_run(statement);
 }
 
+/* What a CHECK refuses is this one statement, and a refusal of its step. */
+static int
+refuse_constraint(struct sqlite_engine *engine, struct step *step, int code)
+{
+	if ((code & 0xff) != SQLITE_CONSTRAINT)
+		return code;
+	step->answer = STEP_REFUSED;
+	error_set(&step->error, STATUS_USAGE, "the database refuses it: %s",
+	    sqlite3_errmsg(engine->db.handle));
+	return SQLITE_OK;
+}
+
+static int
+write_note(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->note.key;
+	sqlite3_stmt *statement;
+
+	switch (step->note.note) {
+	case NOTE_PROGRESS:
+		return write_progress(engine, step);
+	case NOTE_RESULT:
+		statement = engine->other.prepared[RESULT];
+		bind_number(statement, 1, key->job);
+		bind_text(statement, 2, step->note.text);
+		return statement_run(statement);
+	case NOTE_LOG:
+		return sqlite_write_event(
+		    engine, key->job, key->attempt, "log", step->note.text);
+	}
+	return SQLITE_OK;
+}
+
 int
 sqlite_step_note(struct sqlite_engine *engine, struct step *step)
 {
@@ -202,21 +238,9 @@ sqlite_step_note(struct sqlite_engine *engine, struct step *step)
 		return statement_end(statement, code);
 	}
 	code = statement_end(statement, code);
-	if (code != SQLITE_OK)
-		return code;
-	switch (step->note.note) {
-	case NOTE_PROGRESS:
-		return write_progress(engine, step);
-	case NOTE_RESULT:
-		statement = engine->other.prepared[RESULT];
-		bind_number(statement, 1, key->job);
-		bind_text(statement, 2, step->note.text);
-		return statement_run(statement);
-	case NOTE_LOG:
-		return sqlite_write_event(
-		    engine, key->job, key->attempt, "log", step->note.text);
-	}
-	return SQLITE_OK;
+	if (code == SQLITE_OK)
+		code = refuse_constraint(engine, step, write_note(engine, step));
+	return code;
 }
 
 int
@@ -318,20 +342,34 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	return statement_end(row, code);
 }
 
+static int
+set_limit(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *set = engine->other.prepared[SET_LIMIT];
+	int code;
+
+	bind_text(set, 1, step->limits.set);
+	bind_unless(set, 2, step->limits.set_max_children, -1);
+	code = refuse_constraint(engine, step, statement_run(set));
+	if (code == SQLITE_OK && step->answer == STEP_OK &&
+	    sqlite3_changes(engine->db.handle) == 0) {
+		step->answer = STEP_NOT_FOUND;
+		error_set(&step->error, STATUS_NOT_FOUND, "there is no supervisor %s",
+		    step->limits.set);
+	}
+	return code;
+}
+
 int
 sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 {
-	sqlite3_stmt *set = engine->other.prepared[SET_LIMIT];
 	sqlite3_stmt *row = engine->other.prepared[LIMITS];
 	struct supervisor_limit *limit;
 	int code = SQLITE_OK;
 
-	if (step->limits.set[0] != '\0') {
-		bind_text(set, 1, step->limits.set);
-		bind_unless(set, 2, step->limits.set_max_children, -1);
-		code = statement_run(set);
-	}
-	if (code != SQLITE_OK)
+	if (step->limits.set[0] != '\0')
+		code = set_limit(engine, step);
+	if (code != SQLITE_OK || step->answer != STEP_OK)
 		return code;
 	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
 		step->limits.ret_limits = xreallocarray(step->limits.ret_limits,

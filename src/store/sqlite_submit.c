@@ -31,8 +31,9 @@ static const char *const sql[] = {
 		   "AND status IN ('new', 'running', 'errored')",
 	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
 	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
-	[DEPEND] = "INSERT OR IGNORE INTO dependencies (job_id, on_id, kind) "
-		   "VALUES (?1, ?2, ?3)",
+	/* One job given twice: the stricter word counts. */
+	[DEPEND] = "INSERT INTO dependencies (job_id, on_id, kind) VALUES (?1, ?2, ?3) "
+		   "ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind)",
 	[FIND_ENVIRONMENT] = "SELECT id FROM environments WHERE hash = ?1 AND vars = ?2",
 	[INSERT_ENVIRONMENT] = "INSERT INTO environments (hash, vars) VALUES (?1, ?2)",
 };
@@ -61,12 +62,20 @@ fnv1a(const char *text)
 	return (int64_t)hash;
 }
 
-static int
-store_environment(struct sqlite_engine *engine, const struct strings *environment,
-    int64_t *ret_id)
+/* As JSON with sorted names; NULL if something is not UTF-8. */
+static char *
+environment_text(const struct strings *environment)
 {
 	json_t *object = environment_to_json(environment);
 	char *vars = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT);
+
+	json_decref(object);
+	return vars;
+}
+
+static int
+store_environment(struct sqlite_engine *engine, const char *vars, int64_t *ret_id)
+{
 	sqlite3_stmt *find = engine->submit.prepared[FIND_ENVIRONMENT];
 	sqlite3_stmt *insert = engine->submit.prepared[INSERT_ENVIRONMENT];
 	int code;
@@ -82,31 +91,6 @@ store_environment(struct sqlite_engine *engine, const struct strings *environmen
 		code = statement_run(insert);
 		*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
 	}
-	free(vars);
-	json_decref(object);
-	return code;
-}
-
-/* 0 for a job without any environment given: the supervisor's basics. */
-static int
-find_environment(struct sqlite_engine *engine, struct request *request,
-    const struct spec *spec, int64_t *ret_id)
-{
-	const struct strings *shared = &request->step->submit.environment;
-	struct strings merged = { 0 };
-	int code;
-
-	*ret_id = request->environment;
-	if (spec->environment.count == 0 && (request->environment != 0 || shared->count == 0))
-		return SQLITE_OK;
-	for (size_t i = 0; i < shared->count; i++)
-		strings_add(&merged, shared->items[i]);
-	for (size_t i = 0; i < spec->environment.count; i++)
-		strings_set_variable(&merged, spec->environment.items[i]);
-	code = store_environment(engine, &merged, ret_id);
-	if (spec->environment.count == 0)
-		request->environment = *ret_id;
-	strings_done(&merged);
 	return code;
 }
 
@@ -127,6 +111,41 @@ refuse(struct step *step, size_t which, int code, const char *format, ...)
 	step->answer = STEP_REFUSED;
 	step->submit.ret_bad = which;
 	return SQLITE_OK;
+}
+
+static int
+refuse_bytes(struct step *step, size_t which)
+{
+	return refuse(
+	    step, which, STATUS_USAGE, "an argument or a variable is not UTF-8");
+}
+
+/* 0 for a job without any environment given: the supervisor's basics. */
+static int
+find_environment(struct sqlite_engine *engine, struct request *request, size_t which,
+    int64_t *ret_id)
+{
+	const struct strings *shared = &request->step->submit.environment;
+	const struct spec *spec = &request->step->submit.specs[which];
+	struct strings merged = { 0 };
+	char *vars;
+	int code;
+
+	*ret_id = request->environment;
+	if (spec->environment.count == 0 && (request->environment != 0 || shared->count == 0))
+		return SQLITE_OK;
+	for (size_t i = 0; i < shared->count; i++)
+		strings_add(&merged, shared->items[i]);
+	for (size_t i = 0; i < spec->environment.count; i++)
+		strings_set_variable(&merged, spec->environment.items[i]);
+	vars = environment_text(&merged);
+	code = vars != NULL ? store_environment(engine, vars, ret_id)
+			    : refuse_bytes(request->step, which);
+	if (spec->environment.count == 0)
+		request->environment = *ret_id;
+	free(vars);
+	strings_done(&merged);
+	return code;
 }
 
 static int
@@ -175,7 +194,7 @@ check_references(struct sqlite_engine *engine, struct request *request, size_t w
 		if (!found)
 			return refuse(step, which, STATUS_NOT_FOUND,
 			    "there is no supervisor %s", supervisor);
-		memcpy(request->supervisor, supervisor, strlen(supervisor) + 1);
+		snprintf(request->supervisor, sizeof(request->supervisor), "%s", supervisor);
 	}
 	statement = engine->submit.prepared[JOB_EXISTS];
 	for (size_t i = 0; i < spec->dependency_count; i++) {
@@ -227,13 +246,12 @@ bind_times(struct sqlite_engine *engine, sqlite3_stmt *statement, const struct s
 }
 
 static int
-insert(struct sqlite_engine *engine, const struct spec *spec, int64_t environment,
-    int64_t *ret_id)
+insert(struct sqlite_engine *engine, const struct spec *spec, const char *command,
+    int64_t environment, int64_t *ret_id)
 {
 	sqlite3_stmt *statement = engine->submit.prepared[INSERT];
 	const struct retry_policy *retry = &spec->retry;
-	json_t *array = strings_to_json(&spec->command);
-	char *command = json_dumps(array, JSON_COMPACT), backoff[96];
+	char backoff[96];
 	int code;
 
 	bind_text(statement, 1, spec->name);
@@ -261,11 +279,41 @@ insert(struct sqlite_engine *engine, const struct spec *spec, int64_t environmen
 	bind_times(engine, statement, spec);
 	code = statement_run(statement);
 	*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
-	free(command);
-	json_decref(array);
 	if (code == SQLITE_OK && spec->dependency_count > 0)
 		code = insert_dependencies(engine, spec, *ret_id);
 	return code;
+}
+
+static int
+insert_job(struct sqlite_engine *engine, struct step *step, size_t which, int64_t environment)
+{
+	const struct spec *spec = &step->submit.specs[which];
+	json_t *array = strings_to_json(&spec->command);
+	char *command = json_dumps(array, JSON_COMPACT);
+	int code;
+
+	code = command != NULL
+	    ? insert(engine, spec, command, environment, &step->submit.ret_ids[which])
+	    : refuse_bytes(step, which);
+	free(command);
+	json_decref(array);
+	return code;
+}
+
+static int
+refuse_name(struct step *step, size_t which, int64_t holder, enum job_status status)
+{
+	const char *name = step->submit.specs[which].name;
+
+	for (size_t i = 0; i < which; i++) {
+		if (step->submit.ret_ids[i] == holder && !step->submit.ret_existed[i])
+			return refuse(step, which, STATUS_STATE,
+			    "already_started: two of these jobs have the name %s", name);
+	}
+	step->submit.ret_holder = holder;
+	return refuse(step, which, STATUS_STATE,
+	    "already_started: job %" PRId64 " has the name %s (%s)", holder, name,
+	    job_status_name(status));
 }
 
 static int
@@ -286,27 +334,39 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 		step->submit.ret_existed[which] = true;
 		return SQLITE_OK;
 	}
-	if (holder != 0) {
-		step->submit.ret_holder = holder;
-		return refuse(step, which, STATUS_STATE,
-		    "already_started: job %" PRId64 " has the name %s (%s)", holder,
-		    spec->name, job_status_name(status));
-	}
+	if (holder != 0)
+		return refuse_name(step, which, holder, status);
 	code = check_references(engine, request, which);
 	if (code == SQLITE_OK && step->answer == STEP_OK)
-		code = find_environment(engine, request, spec, &environment);
+		code = find_environment(engine, request, which, &environment);
 	if (code == SQLITE_OK && step->answer == STEP_OK)
-		code = insert(engine, spec, environment, &step->submit.ret_ids[which]);
+		code = insert_job(engine, step, which, environment);
 	if ((code & 0xff) == SQLITE_CONSTRAINT)
 		return refuse(step, which, STATUS_USAGE, "the database refuses it: %s",
 		    sqlite3_errmsg(engine->db.handle));
 	return code;
 }
 
+/* Take the whole step back, with what followed from its jobs. */
+static int
+undo(struct sqlite_engine *engine, struct step *step, size_t ended_before,
+    int64_t released_before)
+{
+	for (size_t i = 0; i < step->submit.count; i++) {
+		step->submit.ret_ids[i] = 0;
+		step->submit.ret_existed[i] = false;
+	}
+	engine->batch->ended_count = ended_before;
+	engine->batch->released = released_before;
+	return statement_run(engine->submit.prepared[UNDO]);
+}
+
 int
 sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
 {
 	struct request request = { .step = step };
+	size_t ended_before = engine->batch->ended_count;
+	int64_t released_before = engine->batch->released;
 	int code = statement_run(engine->submit.prepared[SAVE]);
 
 	step->submit.ret_ids = xcalloc(step->submit.count, sizeof(int64_t));
@@ -315,7 +375,7 @@ sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
 	     i < step->submit.count && code == SQLITE_OK && step->answer == STEP_OK; i++)
 		code = submit_one(engine, &request, i);
 	if (code == SQLITE_OK && step->answer != STEP_OK)
-		code = statement_run(engine->submit.prepared[UNDO]);
+		code = undo(engine, step, ended_before, released_before);
 	if (code == SQLITE_OK)
 		code = statement_run(engine->submit.prepared[RELEASE]);
 	return code;

@@ -19,6 +19,7 @@ forget_claimed(struct step *step)
 	free(step->claim.ret_jobs);
 	step->claim.ret_jobs = NULL;
 	step->claim.ret_count = 0;
+	step->claim.ret_refused = 0;
 }
 
 static void
@@ -49,6 +50,7 @@ forget_results(struct step *step)
 		free(step->submit.ret_existed);
 		step->submit.ret_ids = NULL;
 		step->submit.ret_existed = NULL;
+		step->submit.ret_bad = 0;
 		step->submit.ret_holder = 0;
 		break;
 	case STEP_CLAIM:

@@ -1,0 +1,110 @@
+/* select: words of the command line to job ids, by reading the database. */
+
+#include "cli/select.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int
+parse_statuses(const char *text, struct job_filter *filter, struct error *error)
+{
+	char *copy = xstrdup(text), *rest = copy, *word;
+	int result = 0;
+
+	while (result == 0 && (word = strsep(&rest, ",")) != NULL) {
+		enum job_status status;
+
+		if (job_status_parse(word, &status) == -1)
+			result = error_set(error, STATUS_USAGE,
+			    "status: \"%s\" is none of new, running, errored, done, failed, "
+			    "cancelled", word);
+		else
+			filter->statuses[status] = filter->has_statuses = true;
+	}
+	free(copy);
+	return result;
+}
+
+int
+select_filter(const struct invocation *invocation, struct job_filter *filter,
+    bool *ret_given, struct error *error)
+{
+	const char *statuses = option_value(invocation, "status");
+
+	filter->name = option_value(invocation, "name");
+	filter->type = option_value(invocation, "type");
+	if (statuses != NULL && parse_statuses(statuses, filter, error) == -1)
+		return -1;
+	if (option_is_given(invocation, "failed"))
+		filter->statuses[JOB_FAILED] = filter->has_statuses = true;
+	*ret_given = filter->has_statuses || filter->name != NULL || filter->type != NULL;
+	return 0;
+}
+
+static void
+add_id(struct selection *selection, int64_t id)
+{
+	if ((selection->count & (selection->count + 1)) == 0)
+		selection->ids = xreallocarray(selection->ids, 2 * selection->count + 3,
+		    sizeof(selection->ids[0]));
+	selection->ids[selection->count++] = id;
+}
+
+static int
+add_filtered(struct query *query, struct job_filter *filter, struct selection *selection,
+    struct error *error)
+{
+	struct rows *rows;
+	int more;
+
+	filter->wants_all = true;
+	rows = query_jobs(query, filter, error);
+	if (rows == NULL)
+		return -1;
+	while ((more = rows_next(rows, error)) == 1)
+		add_id(selection, rows_number(rows, "id", 0));
+	rows_close(rows);
+	return more;
+}
+
+int
+select_jobs(const struct invocation *invocation, struct selection *selection,
+    struct error *error)
+{
+	struct job_filter filter = { 0 };
+	struct query *query;
+	int result = 0;
+
+	*selection = (struct selection){ 0 };
+	if (select_filter(invocation, &filter, &selection->is_by_filter, error) == -1)
+		return -1;
+	if (selection->is_by_filter == (invocation->argument_count > 0))
+		return error_set(error, STATUS_USAGE,
+		    selection->is_by_filter ? "either ids or filters, not both"
+					    : "which jobs? give ids, names or a filter");
+	query = query_open(invocation->state, error);
+	if (query == NULL)
+		return -1;
+	if (selection->is_by_filter)
+		result = add_filtered(query, &filter, selection, error);
+	for (int i = 0; i < invocation->argument_count && result == 0; i++) {
+		int64_t id;
+
+		result = query_find_job(query, invocation->arguments[i], &id, error);
+		if (result == 0)
+			add_id(selection, id);
+	}
+	query_close(query);
+	if (result == -1)
+		selection_done(selection);
+	return result;
+}
+
+void
+selection_done(struct selection *selection)
+{
+	free(selection->ids);
+	*selection = (struct selection){ 0 };
+}

@@ -1,0 +1,298 @@
+/* upkeep: prune, migrate and status. */
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/select.h"
+#include "keeper/lock.h"
+#include "store/migrate.h"
+#include "store/query.h"
+#include "store/upkeep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- prune ---- */
+
+static json_t *
+prune_params(const struct invocation *invocation, struct error *error)
+{
+	struct job_filter filter = { 0 };
+	json_t *statuses;
+	bool given;
+
+	if (select_filter(invocation, &filter, &given, error) == -1)
+		return NULL;
+	statuses = json_array();
+	for (int status = JOB_DONE; status < JOB_STATUS_COUNT; status++) {
+		if (!filter.has_statuses || filter.statuses[status])
+			json_array_append_new(statuses, json_string(job_status_name(status)));
+	}
+	if (json_array_size(statuses) == 0) {
+		json_decref(statuses);
+		error_set(error, STATUS_USAGE, "status: only done, failed and cancelled jobs "
+					       "can be pruned");
+		return NULL;
+	}
+	return json_pack("{s:o, s:I, s:I, s:b}", "statuses", statuses, "older_than_ms",
+	    (json_int_t)option_duration(invocation, "older-than", 0), "keep",
+	    (json_int_t)option_number(invocation, "keep", 0, INT32_MAX, 0), "dry_run",
+	    option_is_given(invocation, "dry-run"));
+}
+
+int
+verb_prune(struct invocation *invocation)
+{
+	bool is_dry_run = option_is_given(invocation, "dry-run");
+	struct client_connection connection;
+	json_t *params, *result;
+	struct error error;
+
+	if (!option_is_given(invocation, "older-than") &&
+	    !option_is_given(invocation, "status") && !option_is_given(invocation, "keep"))
+		return cli_complain(STATUS_USAGE,
+		    "prune what? give --older-than, --status or --keep");
+	params = prune_params(invocation, &error);
+	if (params == NULL)
+		return cli_fail(&error);
+	if (client_open(&connection, invocation->state, &error) == -1) {
+		json_decref(params);
+		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
+							: cli_fail(&error);
+	}
+	result = client_call(&connection, "prune", params, NULL, &error);
+	client_close(&connection);
+	if (result == NULL)
+		return cli_fail(&error);
+	if (invocation->wants_json) {
+		json_dumpf(result, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else
+		fprintf(stderr, "%" JSON_INTEGER_FORMAT " jobs %s\n",
+		    json_integer_value(json_object_get(result, "pruned")),
+		    is_dry_run ? "would be pruned" : "pruned");
+	json_decref(result);
+	return STATUS_OK;
+}
+
+/* ---- migrate ---- */
+
+int
+verb_migrate(struct invocation *invocation)
+{
+	int version, newest = migrate_newest();
+	pid_t holder = lock_holder(invocation->state);
+	struct error error;
+
+	if (upkeep_version(invocation->state, &version, &error) == -1)
+		return cli_fail(&error);
+	if (version == newest) {
+		fprintf(stderr, "the database has version %d, as this program\n", version);
+		return STATUS_OK;
+	}
+	fprintf(stderr, "the database has version %d, this program's is %d\n", version, newest);
+	if (option_is_given(invocation, "check"))
+		return STATUS_NO;
+	if (holder != 0)
+		return cli_complain(STATUS_STATE,
+		    "a supervisor runs on it (pid %d): end it first", (int)holder);
+	if (upkeep_migrate(invocation->state, &error) == -1)
+		return cli_fail(&error);
+	fprintf(stderr, "migrated; the copy of before is %s/jobberd.db.backup-%d\n",
+	    invocation->state, version);
+	return STATUS_OK;
+}
+
+/* ---- status ---- */
+
+static int64_t
+file_size(const char *state, const char *name)
+{
+	char *path = xasprintf("%s/%s", state, name);
+	struct stat info;
+	int64_t size = stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+
+	free(path);
+	return size;
+}
+
+/* Bytes on disk, of which there may be fewer than in the files' lengths. */
+static int64_t
+directory_size(const char *state, const char *name, int64_t *ret_files)
+{
+	char *path = xasprintf("%s/%s", state, name);
+	DIR *directory = opendir(path);
+	struct dirent *entry;
+	int64_t size = 0;
+
+	*ret_files = 0;
+	free(path);
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		struct stat info;
+
+		if (entry->d_name[0] == '.' ||
+		    fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+			continue;
+		size += (int64_t)info.st_blocks * 512;
+		++*ret_files;
+	}
+	if (directory != NULL)
+		closedir(directory);
+	return size;
+}
+
+static json_t *
+supervisors_json(const struct invocation *invocation, struct error *error)
+{
+	const char *wanted =
+	    invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
+	struct query *query = query_open(invocation->state, error);
+	struct rows *rows = query != NULL ? query_supervisors(query, error) : NULL;
+	json_t *list = rows != NULL ? json_array() : NULL;
+	int more = 0;
+
+	while (rows != NULL && (more = rows_next(rows, error)) == 1) {
+		static const char *const counts[] = { "running", "ready", "new", "errored",
+			"held" };
+		const char *name = rows_text(rows, "name");
+		json_t *row;
+
+		if (wanted != NULL && strcmp(wanted, name) != 0)
+			continue;
+		row = json_pack("{s:s}", "name", name);
+		json_object_set_new(row, "max_children",
+		    rows_number(rows, "max_children", -1) == -1
+			? json_null()
+			: json_integer(rows_number(rows, "max_children", -1)));
+		for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+			json_object_set_new(row, counts[i],
+			    json_integer(rows_number(rows, counts[i], 0)));
+		json_array_append_new(list, row);
+	}
+	rows_close(rows);
+	query_close(query);
+	if (list != NULL && (more == -1 || json_array_size(list) == 0)) {
+		json_decref(list);
+		list = NULL;
+		if (more != -1)
+			error_set(error, STATUS_NOT_FOUND, "there is no supervisor %s", wanted);
+	}
+	return list;
+}
+
+static void
+print_process(const json_t *process, const struct invocation *invocation)
+{
+	const json_t *troubles = json_object_get(process, "troubles");
+	const json_t *strays = json_object_get(process, "strays"), *item;
+	char age[32];
+	size_t index;
+
+	if (process == NULL) {
+		printf("nothing runs; start it with: %s supervise\n",
+		    cli_how_to_call(invocation));
+		return;
+	}
+	printf("%s for %s, keeper %" JSON_INTEGER_FORMAT
+	       ", supervisor process %" JSON_INTEGER_FORMAT " (restarted %" JSON_INTEGER_FORMAT
+	       " times)\n",
+	    json_string_value(json_object_get(process, "phase")),
+	    text_format_duration(age, sizeof(age),
+		clock_wall().ms - json_integer_value(json_object_get(process, "started_at"))),
+	    json_integer_value(json_object_get(process, "keeper_pid")),
+	    json_integer_value(json_object_get(process, "supervisor_pid")),
+	    json_integer_value(json_object_get(process, "restarts")));
+	json_array_foreach(troubles, index, item)
+		printf("trouble: %s\n", json_string_value(item));
+	json_array_foreach(strays, index, item)
+		printf("stray process: %" JSON_INTEGER_FORMAT "\n", json_integer_value(item));
+}
+
+static void
+print_supervisors(const json_t *supervisors)
+{
+	const json_t *row;
+	size_t index;
+
+	printf("%-16s %7s %7s %7s %7s %7s %7s\n", "SUPERVISOR", "PLACES", "RUNNING", "READY",
+	    "NEW", "ERRORED", "HELD");
+	json_array_foreach(supervisors, index, row) {
+		static const char *const columns[] = { "running", "ready", "new", "errored",
+			"held" };
+		const json_t *places = json_object_get(row, "max_children");
+		char number[24] = "any";
+
+		if (json_is_integer(places))
+			snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
+			    json_integer_value(places));
+		printf("%-16s %7s", json_string_value(json_object_get(row, "name")), number);
+		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
+			printf(" %7" JSON_INTEGER_FORMAT,
+			    json_integer_value(json_object_get(row, columns[i])));
+		putchar('\n');
+	}
+}
+
+static void
+print_sizes(const json_t *status)
+{
+	char database[32], wal[32], output[32];
+
+	printf("database %s (and %s of log), %" JSON_INTEGER_FORMAT
+	       " output files %s; nothing is pruned by itself\n",
+	    text_format_size(database, sizeof(database),
+		json_integer_value(json_object_get(status, "database_bytes"))),
+	    text_format_size(wal, sizeof(wal),
+		json_integer_value(json_object_get(status, "wal_bytes"))),
+	    json_integer_value(json_object_get(status, "output_files")),
+	    text_format_size(output, sizeof(output),
+		json_integer_value(json_object_get(status, "output_bytes"))));
+}
+
+int
+verb_status(struct invocation *invocation)
+{
+	struct client_connection connection;
+	json_t *process = NULL, *status;
+	int64_t files, output;
+	struct error error;
+
+	if (client_open(&connection, invocation->state, &error) == 0) {
+		process = client_call(&connection, "status", NULL, NULL, &error);
+		client_close(&connection);
+		if (process == NULL)
+			return cli_fail(&error);
+	} else if (error.code != STATUS_NOT_RUNNING)
+		return cli_fail(&error);
+	output = directory_size(invocation->state, "output", &files);
+	status = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", invocation->state,
+	    "database_bytes", (json_int_t)file_size(invocation->state, "jobberd.db"),
+	    "wal_bytes", (json_int_t)file_size(invocation->state, "jobberd.db-wal"),
+	    "output_files", (json_int_t)files, "output_bytes", (json_int_t)output);
+	json_object_set_new(status, "process", process != NULL ? process : json_null());
+	json_object_set_new(
+	    status, "supervisors", supervisors_json(invocation, &error));
+	if (json_object_get(status, "supervisors") == NULL) {
+		json_decref(status);
+		return error.code == STATUS_NOT_FOUND && invocation->argument_count == 0
+		    ? cli_not_running(invocation)
+		    : cli_fail(&error);
+	}
+	if (invocation->wants_json) {
+		json_dumpf(status, stdout, JSON_INDENT(1));
+		putchar('\n');
+	} else {
+		print_process(process, invocation);
+		print_supervisors(json_object_get(status, "supervisors"));
+		print_sizes(status);
+	}
+	json_decref(status);
+	return process != NULL ? STATUS_OK : STATUS_NOT_RUNNING;
+}

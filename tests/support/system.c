@@ -1,0 +1,552 @@
+/* system: running the real program in tests. */
+
+#include "support/system.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOST_ARGUMENTS 64
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static const char *
+program(void)
+{
+	const char *path = getenv("JOBBERD");
+
+	if (path == NULL)
+		fail_msg("JOBBERD is not set: which program is to be tested?");
+	return path;
+}
+
+/* ---- processes ---- */
+
+static pid_t
+launch(const char *const *arguments, int input, int output, int errors)
+{
+	pid_t pid = fork();
+
+	if (pid == -1)
+		fail_msg("fork: %s", strerror(errno));
+	if (pid == 0) {
+		dup2(input, 0);
+		dup2(output, 1);
+		dup2(errors, 2);
+		syscall(SYS_close_range, 3U, ~0U, 0U);
+		execv(program(), (char *const *)arguments);
+		_exit(127);
+	}
+	return pid;
+}
+
+static int
+exit_status(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+bool
+is_alive(pid_t pid)
+{
+	char path[64], text[512] = "", *behind;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd == -1)
+		return false;
+	if (read(fd, text, sizeof(text) - 1) <= 0)
+		text[0] = '\0';
+	close(fd);
+	behind = strrchr(text, ')');
+	return behind != NULL && behind[2] != 'Z';
+}
+
+void
+wait_gone(pid_t pid)
+{
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	struct pollfd wanted = { .fd = fd, .events = POLLIN };
+
+	if (fd == -1)
+		return;
+	if (poll(&wanted, 1, PATIENCE_MS) != 1)
+		fail_msg("process %d does not end", (int)pid);
+	close(fd);
+}
+
+static char *
+read_all(int fd)
+{
+	size_t length = 0, room = 4096;
+	char *text = malloc(room);
+	ssize_t got;
+
+	while ((got = read(fd, text + length, room - length - 1)) != 0) {
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1)
+			break;
+		length += (size_t)got;
+		if (room - length < 2048)
+			text = realloc(text, room *= 2);
+	}
+	text[length] = '\0';
+	return text;
+}
+
+static struct result
+run(const char *const *arguments, const char *input)
+{
+	int in = memfd_create("in", MFD_CLOEXEC), out = memfd_create("out", MFD_CLOEXEC);
+	int errors = memfd_create("err", MFD_CLOEXEC), status;
+	struct result result;
+	pid_t pid;
+
+	if (input != NULL && write(in, input, strlen(input)) != (ssize_t)strlen(input))
+		fail_msg("cannot write the input");
+	lseek(in, 0, SEEK_SET);
+	pid = launch(arguments, in, out, errors);
+	wait_gone(pid);
+	waitpid(pid, &status, 0);
+	lseek(out, 0, SEEK_SET);
+	lseek(errors, 0, SEEK_SET);
+	result = (struct result){ exit_status(status), read_all(out), read_all(errors) };
+	close(in);
+	close(out);
+	close(errors);
+	return result;
+}
+
+static void
+collect(const char **arguments, size_t used, va_list list)
+{
+	const char *argument;
+
+	while ((argument = va_arg(list, const char *)) != NULL && used < MOST_ARGUMENTS - 1)
+		arguments[used++] = argument;
+	arguments[used] = NULL;
+}
+
+struct result
+jobberd(struct instance *instance, ...)
+{
+	const char *arguments[MOST_ARGUMENTS] = { "jobberd", "-C", instance->state };
+	va_list list;
+
+	va_start(list, instance);
+	collect(arguments, 3, list);
+	va_end(list);
+	return run(arguments, NULL);
+}
+
+struct result
+jobberd_with_input(struct instance *instance, const char *input, ...)
+{
+	const char *arguments[MOST_ARGUMENTS] = { "jobberd", "-C", instance->state };
+	va_list list;
+
+	va_start(list, input);
+	collect(arguments, 3, list);
+	va_end(list);
+	return run(arguments, input);
+}
+
+void
+result_done(struct result *result)
+{
+	free(result->out);
+	free(result->err);
+	*result = (struct result){ 0 };
+}
+
+int64_t
+submit_job(struct instance *instance, ...)
+{
+	const char *arguments[MOST_ARGUMENTS] = { "jobberd", "-C", instance->state, "submit" };
+	struct result result;
+	va_list list;
+	int64_t id;
+
+	va_start(list, instance);
+	collect(arguments, 4, list);
+	va_end(list);
+	result = run(arguments, NULL);
+	if (result.status != 0)
+		fail_msg("submit: exit %d: %s", result.status, result.err);
+	id = strtoll(result.out, NULL, 10);
+	result_done(&result);
+	return id;
+}
+
+int
+wait_job(struct instance *instance, int64_t id)
+{
+	char word[32];
+	struct result result;
+	int status;
+
+	snprintf(word, sizeof(word), "%lld", (long long)id);
+	result = jobberd(instance, "wait", word, "--timeout", "50s", NULL);
+	status = result.status;
+	result_done(&result);
+	return status;
+}
+
+/* ---- the instance ---- */
+
+void
+instance_init(struct instance *instance)
+{
+	const char *base = getenv("TMPDIR");
+
+	*instance = (struct instance){ .log_fd = -1 };
+	snprintf(instance->directory, sizeof(instance->directory), "%s/i.XXXXXX",
+	    base != NULL ? base : "/tmp");
+	if (mkdtemp(instance->directory) == NULL)
+		fail_msg("mkdtemp: %s", strerror(errno));
+	snprintf(instance->state, sizeof(instance->state), "%s/state", instance->directory);
+}
+
+void
+instance_forget_log(struct instance *instance)
+{
+	if (instance->log_fd != -1)
+		close(instance->log_fd);
+	free(instance->log);
+	instance->log_fd = -1;
+	instance->log = NULL;
+	instance->log_length = 0;
+}
+
+void
+instance_launch(struct instance *instance, const char *const *extra)
+{
+	const char *arguments[MOST_ARGUMENTS] = { "jobberd", "-C", instance->state,
+		"supervise" };
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC), pair[2];
+	size_t used = 4;
+
+	for (size_t i = 0; extra != NULL && extra[i] != NULL; i++)
+		arguments[used++] = extra[i];
+	instance_forget_log(instance);
+	if (pipe2(pair, O_CLOEXEC) == -1)
+		fail_msg("pipe: %s", strerror(errno));
+	instance->keeper = launch(arguments, null, pair[1], pair[1]);
+	instance->log_fd = pair[0];
+	close(pair[1]);
+	close(null);
+}
+
+void
+instance_expect(struct instance *instance, const char *text)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+
+	for (;;) {
+		struct pollfd wanted = { .fd = instance->log_fd, .events = POLLIN };
+		char bytes[4096];
+		ssize_t got;
+
+		if (instance->log != NULL && strstr(instance->log, text) != NULL)
+			return;
+		if (poll(&wanted, 1, (int)(deadline - now_ms())) != 1)
+			fail_msg("the log never said \"%s\":\n%s", text,
+			    instance->log != NULL ? instance->log : "");
+		got = read(instance->log_fd, bytes, sizeof(bytes));
+		if (got <= 0)
+			fail_msg("the log ended without \"%s\":\n%s", text,
+			    instance->log != NULL ? instance->log : "");
+		instance->log =
+		    realloc(instance->log, instance->log_length + (size_t)got + 1);
+		memcpy(instance->log + instance->log_length, bytes, (size_t)got);
+		instance->log_length += (size_t)got;
+		instance->log[instance->log_length] = '\0';
+	}
+}
+
+void
+instance_start(struct instance *instance, ...)
+{
+	const char *arguments[MOST_ARGUMENTS];
+	va_list list;
+
+	va_start(list, instance);
+	collect(arguments, 0, list);
+	va_end(list);
+	instance_launch(instance, arguments);
+	instance_expect(instance, "ready: ");
+}
+
+int
+instance_wait(struct instance *instance)
+{
+	char bytes[4096];
+	int status;
+
+	/* Read on: it must not wait for room in the pipe. */
+	while (read(instance->log_fd, bytes, sizeof(bytes)) > 0)
+		;
+	wait_gone(instance->keeper);
+	waitpid(instance->keeper, &status, 0);
+	instance->keeper = 0;
+	return exit_status(status);
+}
+
+void
+instance_stop(struct instance *instance)
+{
+	kill(instance->keeper, SIGTERM);
+	assert_int_equal(instance_wait(instance), 0);
+}
+
+pid_t
+instance_supervisor_pid(struct instance *instance)
+{
+	char *pid = sql(instance, "SELECT pid FROM generations WHERE ended_at IS NULL "
+				  "ORDER BY id DESC LIMIT 1");
+	pid_t number = (pid_t)atoi(pid);
+
+	free(pid);
+	return number;
+}
+
+void
+instance_kill_keeper(struct instance *instance)
+{
+	pid_t supervisor = instance_supervisor_pid(instance);
+
+	kill(instance->keeper, SIGKILL);
+	waitpid(instance->keeper, NULL, 0);
+	instance->keeper = 0;
+	if (supervisor > 0)
+		wait_gone(supervisor);
+}
+
+pid_t
+instance_kill_supervisor(struct instance *instance)
+{
+	pid_t supervisor = instance_supervisor_pid(instance);
+	struct result result;
+
+	kill(supervisor, SIGKILL);
+	wait_gone(supervisor);
+	/* Its successor takes the request from the listening socket when it is ready. */
+	result = jobberd(instance, "status", "--json", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	return supervisor;
+}
+
+static void
+remove_tree(const char *path)
+{
+	const char *arguments[] = { "rm", "-rf", path, NULL };
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		execvp("rm", (char *const *)arguments);
+		_exit(127);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+void
+instance_done(struct instance *instance)
+{
+	if (instance->keeper != 0) {
+		kill(instance->keeper, SIGTERM);
+		kill(instance->keeper, SIGTERM);
+		instance_wait(instance);
+	}
+	instance_forget_log(instance);
+	remove_tree(instance->directory);
+}
+
+/* ---- the database ---- */
+
+static sqlite3 *
+open_database(struct instance *instance, int flags)
+{
+	char path[400];
+	sqlite3 *database;
+
+	snprintf(path, sizeof(path), "%s/jobberd.db", instance->state);
+	if (sqlite3_open_v2(path, &database, flags, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", path, sqlite3_errmsg(database));
+	sqlite3_busy_timeout(database, PATIENCE_MS);
+	return database;
+}
+
+char *
+sql(struct instance *instance, const char *statement)
+{
+	sqlite3 *database = open_database(instance, SQLITE_OPEN_READWRITE);
+	sqlite3_stmt *prepared;
+	char *text = NULL;
+
+	if (sqlite3_prepare_v2(database, statement, -1, &prepared, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", statement, sqlite3_errmsg(database));
+	if (sqlite3_step(prepared) == SQLITE_ROW &&
+	    sqlite3_column_text(prepared, 0) != NULL)
+		text = strdup((const char *)sqlite3_column_text(prepared, 0));
+	sqlite3_finalize(prepared);
+	sqlite3_close(database);
+	return text != NULL ? text : strdup("");
+}
+
+int64_t
+sql_number(struct instance *instance, const char *statement)
+{
+	char *text = sql(instance, statement);
+	int64_t number = strtoll(text, NULL, 10);
+
+	free(text);
+	return number;
+}
+
+char *
+foreign(struct instance *instance, const char *statement)
+{
+	sqlite3 *database = open_database(instance, SQLITE_OPEN_READWRITE);
+	char *message = NULL, *copy;
+
+	sqlite3_exec(database, statement, NULL, NULL, &message);
+	copy = message != NULL ? strdup(message) : NULL;
+	sqlite3_free(message);
+	sqlite3_close(database);
+	return copy;
+}
+
+void
+check_accounts(struct instance *instance)
+{
+	static const struct {
+		const char *question, *good;
+	} checks[] = {
+		{ "PRAGMA integrity_check", "ok" },
+		{ "SELECT count(*) FROM pragma_foreign_key_check", "0" },
+		/* an ended job has ended by an attempt, or says why it had none */
+		{ "SELECT group_concat(id) FROM jobs j WHERE status IN "
+		  "('done','failed','cancelled') AND (ended_at IS NULL OR (reason IS NULL AND "
+		  "NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = j.id)))", "" },
+		/* a running one has exactly one open attempt that was started */
+		{ "SELECT group_concat(id) FROM jobs j WHERE (status = 'running') <> EXISTS "
+		  "(SELECT 1 FROM attempts WHERE job_id = j.id AND ended_at IS NULL "
+		  "AND started_at IS NOT NULL)", "" },
+		/* attempts do not overlap */
+		{ "SELECT group_concat(a.job_id) FROM attempts a JOIN attempts b "
+		  "ON b.job_id = a.job_id AND b.attempt = a.attempt + 1 "
+		  "WHERE a.ended_at IS NULL OR a.ended_at > b.claimed_at + 2", "" },
+		/* a job that is done was done by its last attempt, and by no other */
+		{ "SELECT group_concat(id) FROM jobs j WHERE status = 'done' AND (SELECT count(*) "
+		  "FROM attempts WHERE job_id = j.id AND reason = 'normal') <> 1", "" },
+		{ "SELECT is_writing FROM writer", "0" },
+	};
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		char *answer = sql(instance, checks[i].question);
+
+		if (strcmp(answer, checks[i].good) != 0)
+			fail_msg("%s: \"%s\"", checks[i].question, answer);
+		free(answer);
+	}
+}
+
+/* ---- files ---- */
+
+char *
+fifo_make(struct instance *instance, const char *name)
+{
+	char *path;
+
+	if (asprintf(&path, "%s/%s", instance->directory, name) == -1 ||
+	    mkfifo(path, 0600) == -1)
+		fail_msg("mkfifo: %s", strerror(errno));
+	return path;
+}
+
+char *
+fifo_read(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	struct pollfd wanted = { .fd = fd, .events = POLLIN };
+	char *line = calloc(1, 4096);
+	size_t used = 0;
+
+	while (used < 4095) {
+		if (poll(&wanted, 1, PATIENCE_MS) != 1)
+			fail_msg("nobody writes to %s", path);
+		if (read(fd, line + used, 1) != 1 || line[used] == '\n')
+			break;
+		used++;
+	}
+	line[used] = '\0';
+	close(fd);
+	return line;
+}
+
+void
+fifo_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd == -1 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		fail_msg("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+void
+file_make(struct instance *instance, const char *name)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", instance->directory, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1)
+		fail_msg("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
+char *
+file_text(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *text = fd != -1 ? read_all(fd) : strdup("");
+
+	if (fd != -1)
+		close(fd);
+	return text;
+}
+
+void
+assert_has(const char *text, const char *part)
+{
+	if (strstr(text, part) == NULL)
+		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
