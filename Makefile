@@ -32,6 +32,8 @@ TESTS := $(filter %/test_$(T:test_%=%).c,$(TESTS))
 endif
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
+BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/heap.so
 
 .PHONY: all run check asan valgrind lint format bench install help clean packages
 .DELETE_ON_ERROR:
@@ -69,9 +71,12 @@ lint: packages ## house rules, static analysis, man pages, formatting
 format: ## let clang-format lay out the code
 	@clang-format -i $(SOURCES) $(wildcard src/*/*.h tests/*/*.[ch] tests/*/*/*.[ch])
 
-bench: packages $(BENCHES) ## measure against bare loops in the same run
-	@$(MAKE) --no-print-directory all
+bench: packages ## measure against bare loops in the same run; B=drain measures one thing
+	@$(MAKE) --no-print-directory all bench-built
 	@tests/bench/run $(BUILD)
+
+.PHONY: bench-built
+bench-built: $(BENCHES) $(BENCH_HELPERS)
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' Makefile | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
@@ -112,9 +117,21 @@ $(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(BUILD)/support.a $(BUILD)/j
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/jobberd.a
+$(BUILD)/bench.a: $(BENCH_KIT)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/bench.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
+
+$(BUILD)/tests/bench/helpers/heap.so: tests/bench/helpers/heap.c
+	@mkdir -p $(@D)
+	$(CC) $(CSTD) $(WARNINGS) -D_GNU_SOURCE -O2 -fPIC -shared -o $@ $<
 
 install: all ## install below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/jobberd
@@ -130,4 +147,5 @@ install: all ## install below DESTDIR and PREFIX
 	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd-user.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
 
--include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d)
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) \
+	$(BENCH_KIT:.o=.d)

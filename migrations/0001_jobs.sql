@@ -82,7 +82,6 @@ CREATE TABLE jobs (
   ended_at     INTEGER,
   CHECK (ended_at IS NULL OR status IN ('done', 'failed', 'cancelled')),
   CHECK ((wake_boot_ms IS NULL) = (wake_boot_id IS NULL)),
-  CHECK (wake_boot_ms IS NULL OR wake_at IS NOT NULL),
   CHECK (hold IS NULL OR status IN ('new', 'errored', 'cancelled'))
 ) STRICT;
 
@@ -211,8 +210,7 @@ BEGIN
   SELECT RAISE(ABORT, 'status may only be set to cancelled')
     WHERE NEW.status <> OLD.status AND NEW.status <> 'cancelled';
   SELECT RAISE(ABORT, 'this may only be updated while the job waits')
-    WHERE (OLD.status NOT IN ('new', 'errored')
-           OR EXISTS (SELECT 1 FROM attempts WHERE job_id = OLD.id AND ended_at IS NULL))
+    WHERE OLD.status NOT IN ('new', 'errored')
       AND (NEW.priority <> OLD.priority OR NEW.wake_at IS NOT OLD.wake_at
            OR NEW.hold IS NOT OLD.hold OR NEW.max_retries IS NOT OLD.max_retries);
   SELECT RAISE(ABORT, 'hold may be set to user or NULL, and not while it waits for others')
@@ -262,13 +260,14 @@ END;
 
 -- Everything else is jobberd's own.
 CREATE TRIGGER jobs_delete_guard BEFORE DELETE ON jobs
-WHEN (SELECT is_writing FROM writer) = 0 AND OLD.status IN ('new', 'running', 'errored')
-BEGIN SELECT RAISE(ABORT, 'this job is live: cancel it first'); END;
-CREATE TRIGGER jobs_delete_guard_waited_for BEFORE DELETE ON jobs
-WHEN (SELECT is_writing FROM writer) = 0 AND EXISTS (SELECT 1 FROM dependencies d
-  JOIN jobs w ON w.id = d.job_id
-  WHERE d.on_id = OLD.id AND w.status IN ('new', 'running', 'errored'))
-BEGIN SELECT RAISE(ABORT, 'a live job waits for this one'); END;
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'this job is live: cancel it first')
+    WHERE OLD.status IN ('new', 'running', 'errored');
+  SELECT RAISE(ABORT, 'a live job waits for this one')
+    WHERE EXISTS (SELECT 1 FROM dependencies d JOIN jobs w ON w.id = d.job_id
+      WHERE d.on_id = OLD.id AND w.status IN ('new', 'running', 'errored'));
+END;
 CREATE TRIGGER attempts_insert_guard BEFORE INSERT ON attempts
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'attempts are written by jobberd'); END;

@@ -61,19 +61,21 @@ buf_add_text(struct buf *buf, const char *text)
 void
 buf_addf(struct buf *buf, const char *format, ...)
 {
-	char *text;
 	va_list arguments;
+	size_t room = 128;
 	int length;
 
 	va_start(arguments, format);
-	length = vsnprintf(NULL, 0, format, arguments);
+	length = vsnprintf(buf_reserve(buf, room), room, format, arguments);
 	va_end(arguments);
 	if (length < 0)
 		return;
-	text = buf_reserve(buf, (size_t)length + 1);
-	va_start(arguments, format);
-	vsnprintf(text, (size_t)length + 1, format, arguments);
-	va_end(arguments);
+	if ((size_t)length >= room) {
+		room = (size_t)length + 1;
+		va_start(arguments, format);
+		vsnprintf(buf_reserve(buf, room), room, format, arguments);
+		va_end(arguments);
+	}
 	buf->length += (size_t)length;
 }
 

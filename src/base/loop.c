@@ -239,9 +239,9 @@ loop_again(struct loop *loop)
 }
 
 /*
- * Let the timerfd stand at the earliest timer. Even with no timer set a LOOP_BOOTTIME loop
- * keeps it armed, far away, so that a step of the clock is told. A step since the last
- * read(2) is told by timerfd_settime(2) instead, and then by nobody else.
+ * Let the timerfd stand at the earliest timer. Even with no timer set a LOOP_BOOTTIME
+ * loop keeps it armed, far away, so that a step of the clock is told. A step since the
+ * last read(2) is told by timerfd_settime(2) instead, and then by nobody else.
  */
 static void
 arm(struct loop *loop)
@@ -257,7 +257,7 @@ arm(struct loop *loop)
 	loop->armed_at = at;
 	if (loop->clock == LOOP_BOOTTIME) {
 		flags |= TFD_TIMER_CANCEL_ON_SET;
-		/* Two clocks cut to whole milliseconds: 1 more, or it would ring too early. */
+		/* Both clocks are cut to whole ms: without 1 more it rings too early. */
 		at = first != NULL ? at + clock_kernel_wall().ms - clock_boot().ms + 1
 				   : INT64_C(4102444800000); /* 2100 */
 	}
@@ -265,7 +265,8 @@ arm(struct loop *loop)
 		spec.it_value.tv_sec = at / 1000;
 		spec.it_value.tv_nsec = at % 1000 * 1000000 + (at == 0);
 	}
-	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 && errno == ECANCELED) {
+	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 &&
+	    errno == ECANCELED) {
 		tell_step(loop);
 		loop_again(loop);
 	}

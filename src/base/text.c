@@ -162,9 +162,9 @@ read_offset(const char *text, int *ret_minutes)
 		*ret_minutes = 0;
 		return 0;
 	}
-	if ((text[0] != '+' && text[0] != '-') ||
-	    !has_shape(text + 1, "dd:dd") || text[6] != '\0' ||
-	    sscanf(text + 1, "%2d:%2d", &hours, &minutes) != 2 || hours > 23 || minutes > 59)
+	if ((text[0] != '+' && text[0] != '-') || !has_shape(text + 1, "dd:dd") ||
+	    text[6] != '\0' || sscanf(text + 1, "%2d:%2d", &hours, &minutes) != 2 ||
+	    hours > 23 || minutes > 59)
 		return -1;
 	*ret_minutes = (hours * 60 + minutes) * (text[0] == '-' ? -1 : 1);
 	return 0;
@@ -270,7 +270,8 @@ text_format_duration(char *buffer, size_t size, int64_t ms)
 	else if (ms < 2 * HOUR_MS)
 		snprintf(buffer, size, "%" PRId64 " min", ms / MINUTE_MS);
 	else if (ms < DAY_MS)
-		format_two(buffer, size, ms / HOUR_MS, "h", ms % HOUR_MS / MINUTE_MS, "min");
+		format_two(
+		    buffer, size, ms / HOUR_MS, "h", ms % HOUR_MS / MINUTE_MS, "min");
 	else if (ms < 10 * DAY_MS)
 		format_two(buffer, size, ms / DAY_MS, "d", ms % DAY_MS / HOUR_MS, "h");
 	else

@@ -1,6 +1,6 @@
 #include "cli/cli.h"
 #define S(n) __attribute__((weak)) int n(struct invocation *i){(void)i;return 70;}
-S(verb_run)S(verb_list)S(verb_show)S(verb_why)S(verb_attempts)S(verb_log)S(verb_events)
+S(verb_run)S(verb_log)S(verb_events)
 
 #include "store/query.h"
 #include <stdlib.h>

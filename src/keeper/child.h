@@ -14,6 +14,7 @@
 /* What the keeper knows of one attempt, from its order until its end is acknowledged. */
 
 enum child_state {
+	CHILD_WAITING, /* to be started when its predecessor has ended */
 	CHILD_RUNNING,
 	CHILD_CLOSING, /* its main process is dead, what it left is being ended */
 	CHILD_ENDED,   /* reported, not acknowledged yet */
@@ -39,7 +40,12 @@ struct child {
 	struct timer timer;   /* time-out, then the end of the grace */
 	enum stop_cause cause;
 	bool has_orphans;     /* CHILD_CLOSING: some were there a moment ago */
+	pid_t *killed;	      /* orphans outside its session that were killed */
+	size_t killed_count;
 	struct report report; /* CHILD_CLOSING, CHILD_ENDED: how it ended */
+	struct child *predecessor, *successor; /* claimed ahead: who takes whose place */
+	struct order *order;	  /* CHILD_WAITING: a copy … */
+	struct start_text text;	  /* … and its text */
 };
 
 RB_HEAD(children_by_key, child);

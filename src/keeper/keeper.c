@@ -100,6 +100,7 @@ supervisor_died(struct keeper *keeper, int status)
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
 	keeper->supervisor_pid = 0;
+	keeper_drop_waiting(keeper);
 	loop_timer_remove(keeper->loop, &keeper->hang_timer);
 	/* What it said before it left still counts: its last orders are in the socket. */
 	if (keeper->link != NULL && code == 0)

@@ -80,6 +80,8 @@ void keeper_start_child(struct keeper *keeper, const struct order *order, size_t
 void keeper_adopt_child(struct keeper *keeper, const struct order *order);
 void keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause cause,
     int64_t grace_ms);
+void keeper_recall_child(struct keeper *keeper, struct child *child);
+void keeper_drop_waiting(struct keeper *keeper); /* their supervisor process is dead */
 void keeper_kill_all(struct keeper *keeper);
 void keeper_free_child(struct keeper *keeper, struct child *child);
 /* Reap whatever has died; what is not a job's is handed to `supervisor_died`. */

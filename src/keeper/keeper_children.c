@@ -32,6 +32,17 @@ output_name(char buffer[64], const struct order_key *key)
 	snprintf(buffer, 64, "%" PRId64 ".%" PRId64, key->job, key->attempt);
 }
 
+/* Out of the chain of those who wait for one another. */
+static void
+unlink_child(struct child *child)
+{
+	if (child->predecessor != NULL)
+		child->predecessor->successor = child->successor;
+	if (child->successor != NULL)
+		child->successor->predecessor = child->predecessor;
+	child->predecessor = child->successor = NULL;
+}
+
 void
 keeper_free_child(struct keeper *keeper, struct child *child)
 {
@@ -42,8 +53,12 @@ keeper_free_child(struct keeper *keeper, struct child *child)
 		close(child->pidfd);
 	if (child->socket_fd != -1)
 		close(child->socket_fd);
-	if (!child->is_adopted)
+	if (!child->is_adopted && child->state != CHILD_WAITING)
 		journal_give_back(&keeper->journal, child->journal_slot);
+	unlink_child(child);
+	start_text_done(&child->text);
+	free(child->order);
+	free(child->killed);
 	free(child);
 }
 
@@ -76,6 +91,10 @@ void
 keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause cause,
     int64_t grace_ms)
 {
+	if (child->state == CHILD_WAITING) {
+		keeper_recall_child(keeper, child);
+		return;
+	}
 	if (child->state != CHILD_RUNNING)
 		return;
 	if (child->cause == STOP_NONE) {
@@ -92,11 +111,12 @@ keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause ca
 void
 keeper_kill_all(struct keeper *keeper)
 {
-	struct child *child;
+	struct child *child, *next;
 
-	for (child = children_first(&keeper->children); child != NULL;
-	     child = children_next(child))
+	for (child = children_first(&keeper->children); child != NULL; child = next) {
+		next = children_next(child);
 		keeper_stop_child(keeper, child, STOP_INTERRUPTED, 0);
+	}
 }
 
 /* ---- reports ---- */
@@ -154,13 +174,20 @@ measure_output(struct keeper *keeper, struct child *child)
 		child->report.ended.output_bytes = info.st_size;
 }
 
+static void start_successor(struct keeper *keeper, struct child *child);
+
 static void
 finish(struct keeper *keeper, struct child *child)
 {
+	struct child *next = child->successor;
+
 	measure_output(keeper, child);
 	children_set_state(&keeper->children, child, CHILD_ENDED);
 	loop_timer_remove(keeper->loop, &child->timer);
 	keeper_report(keeper, &child->report, -1);
+	unlink_child(child);
+	if (next != NULL)
+		start_successor(keeper, next);
 }
 
 /* ---- starting ---- */
@@ -196,10 +223,14 @@ not_executed(struct keeper *keeper, struct child *child, int error)
 static void
 refused(struct keeper *keeper, struct child *child, int error)
 {
-	struct order_key key = child->key;
+	/* Starting pauses: those who wait for it would fare no better. */
+	while (child != NULL) {
+		struct child *next = child->successor;
 
-	keeper_free_child(keeper, child);
-	report_refused(keeper, &key, error);
+		report_refused(keeper, &child->key, error);
+		keeper_free_child(keeper, child);
+		child = next;
+	}
 }
 
 static void
@@ -245,7 +276,7 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 	child->grace_ms = order->start.grace_ms;
 	child->leaves_children = order->start.leaves_children != 0;
 	child->journal_slot = journal_take(&keeper->journal);
-	child->state = CHILD_RUNNING;
+	children_set_state(&keeper->children, child, CHILD_RUNNING);
 	child->started = clock_mono();
 	child->pid_start = spawn_start_ticks();
 	if (output_fd == -1 ||
@@ -261,11 +292,53 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 	close(output_fd);
 }
 
+/* ---- claims ahead: whoever ends is followed at once, without anybody being asked ---- */
+
+/* The last in the chain behind this attempt; NULL when its place is free already. */
+static struct child *
+find_tail(struct keeper *keeper, const struct order_key *key)
+{
+	struct child *child = key->job != 0 ? children_find(&keeper->children, key) : NULL;
+
+	if (child == NULL || child->state == CHILD_ENDED)
+		return NULL;
+	while (child->successor != NULL)
+		child = child->successor;
+	return child;
+}
+
+/* Takes over the text. */
+static void
+wait_for_turn(struct child *child, struct child *before, const struct order *order,
+    const struct start_text *text)
+{
+	child->state = CHILD_WAITING;
+	child->order = xmalloc(sizeof(*child->order));
+	*child->order = *order;
+	child->text = *text;
+	child->predecessor = before;
+	before->successor = child;
+}
+
+static void
+start_successor(struct keeper *keeper, struct child *child)
+{
+	struct start_text text = child->text;
+	struct order order = *child->order;
+
+	child->text = (struct start_text){ 0 };
+	free(child->order);
+	child->order = NULL;
+	start_now(keeper, child, &order, &text);
+	start_text_done(&text);
+}
+
 void
 keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
     int descriptor)
 {
 	struct child *held = children_find_job(&keeper->children, order->key.job), *child;
+	struct child *before = find_tail(keeper, &order->start.after);
 	struct start_text text;
 
 	/* Never two of one job, and never an old attempt again. */
@@ -283,8 +356,34 @@ keeper_start_child(struct keeper *keeper, const struct order *order, size_t leng
 	}
 	child = children_add(&keeper->children, &order->key);
 	child->keeper = keeper;
+	if (before != NULL) {
+		wait_for_turn(child, before, order, &text);
+		return;
+	}
 	start_now(keeper, child, order, &text);
 	start_text_done(&text);
+}
+
+void
+keeper_recall_child(struct keeper *keeper, struct child *child)
+{
+	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_RECALLED,
+		.key = child->key };
+
+	keeper_report(keeper, &report, -1);
+	keeper_free_child(keeper, child);
+}
+
+void
+keeper_drop_waiting(struct keeper *keeper)
+{
+	struct child *child, *next;
+
+	for (child = children_first(&keeper->children); child != NULL; child = next) {
+		next = children_next(child);
+		if (child->state == CHILD_WAITING)
+			keeper_free_child(keeper, child);
+	}
 }
 
 /* ---- adopting what a killed keeper left ---- */
@@ -421,6 +520,20 @@ orphan_died(struct keeper *keeper, pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
+/* false: it was killed before, and is only not gone yet. */
+static bool
+note_killed(struct child *child, pid_t pid)
+{
+	for (size_t i = 0; i < child->killed_count; i++) {
+		if (child->killed[i] == pid)
+			return false;
+	}
+	child->killed = xreallocarray(
+	    child->killed, child->killed_count + 1, sizeof(child->killed[0]));
+	child->killed[child->killed_count++] = pid;
+	return true;
+}
+
 /*
  * The processes that came to us as subreaper: those of attempts that are closing are
  * killed. Marks the attempts that still have some.
@@ -444,11 +557,11 @@ kill_orphans(struct keeper *keeper)
 		owner = find_owner(keeper, pids[i]);
 		if (owner == NULL || owner->state != CHILD_CLOSING || owner->leaves_children)
 			continue;
+		owner->has_orphans = true;
 		/* Its group has had its SIGKILL and is counted as it is reaped. */
-		if (getsid(pids[i]) != owner->pid)
+		if (getsid(pids[i]) != owner->pid && note_killed(owner, pids[i]))
 			owner->report.ended.children_killed +=
 			    (int64_t)tree_kill(&pids[i], 1);
-		owner->has_orphans = true;
 	}
 	free(pids);
 }

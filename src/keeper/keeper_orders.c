@@ -38,6 +38,17 @@ order_stop(const struct received *received)
 }
 
 static void
+order_recall(const struct received *received)
+{
+	struct child *child =
+	    children_find(&received->keeper->children, &received->order->key);
+
+	/* Too late is no answer: its start is on the way. */
+	if (child != NULL && child->state == CHILD_WAITING)
+		keeper_recall_child(received->keeper, child);
+}
+
+static void
 order_acknowledge(const struct received *received)
 {
 	struct child *child =
@@ -92,6 +103,7 @@ order_quit(const struct received *received)
 static void (*const handlers[])(const struct received *) = {
 	[ORDER_START] = order_start,
 	[ORDER_STOP] = order_stop,
+	[ORDER_RECALL] = order_recall,
 	[ORDER_ACKNOWLEDGE] = order_acknowledge,
 	[ORDER_ADOPT] = order_adopt,
 	[ORDER_READY] = order_ready,

@@ -24,6 +24,7 @@
 enum order_kind {
 	ORDER_START,	   /* run this; `text` follows */
 	ORDER_STOP,	   /* end this process: SIGTERM, grace, SIGKILL */
+	ORDER_RECALL,	   /* do not start this after all, if it still waits */
 	ORDER_ACKNOWLEDGE, /* its end is recorded: forget it */
 	ORDER_ADOPT,	   /* this process of a killed keeper is ours now */
 	ORDER_READY,	   /* clients are answered from now on; `text` follows */
@@ -35,6 +36,7 @@ enum order_kind {
 enum report_kind {
 	REPORT_STARTED, /* with the supervisor's end of its socket pair, if there is one */
 	REPORT_REFUSED, /* no process could be made for want of resources: not its fault */
+	REPORT_RECALLED, /* it was waiting for its turn and will not be started */
 	REPORT_ENDED,
 	REPORT_JOURNAL,
 	REPORT_TABLE_END,
@@ -67,7 +69,8 @@ struct order_key {
 };
 
 struct order_start {
-	int64_t timeout_ms; /* -1: none */
+	struct order_key after; /* take over its place when it ends; job 0: start at once */
+	int64_t timeout_ms;	/* -1: none */
 	int64_t grace_ms;
 	uint32_t umask;
 	uint32_t leaves_children;

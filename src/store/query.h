@@ -20,7 +20,10 @@ struct rows;
 struct query *query_open(const char *state_directory, struct error *error);
 void query_close(struct query *query); /* NULL is allowed */
 
-/* Which jobs. All zero: the live ones and the ten that ended last. */
+/*
+ * Which jobs. All zero: the live ones and the ten that ended last. A status, a name or a
+ * type looks at all jobs.
+ */
 struct job_filter {
 	int64_t id;	       /* this one; 0: any */
 	bool has_statuses;
@@ -31,13 +34,27 @@ struct job_filter {
 	int64_t limit;	       /* 0: none */
 };
 
-/* Each NULL with *error. Every reader holds its own short transaction until rows_close(). */
+/*
+ * Readers, each NULL with *error. Rows are copies, read in portions; no transaction is
+ * open while the caller looks at them, so that a slow reader is in nobody's way.
+ *
+ * A job's row has its own columns, those of its last attempt, and what it waits for:
+ * `line` (its place among the ready ones), `busy` and `max_children` (places taken and
+ * places of its supervisor), `waits_for` (a JSON array of ids). Live jobs come first, then
+ * the ended ones, the last first. With `id` also what is long: `last_lines`, `after`.
+ */
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
 /* Events behind `since`, of one job or of all (job 0); the last `limit` of them if not 0. */
 struct rows *query_events(struct query *query, int64_t job, int64_t since, int64_t limit,
     struct error *error);
+/*
+ * What no event tells: that jobs were submitted. Rows of job_id and at, by job, of those
+ * behind `behind`, of one job or of all; the last `limit` of them if not 0.
+ */
+struct rows *query_submissions(struct query *query, int64_t job, int64_t behind,
+    int64_t limit, struct error *error);
 struct rows *query_supervisors(struct query *query, struct error *error);
 /* The variables of a job's environment, one row each: name, value. */
 struct rows *query_environment(struct query *query, int64_t job, struct error *error);
@@ -61,6 +78,17 @@ double rows_real(const struct rows *rows, const char *name, double otherwise);
  * with *error (STATUS_NOT_FOUND).
  */
 int query_find_job(struct query *query, const char *word, int64_t *ret_job,
+    struct error *error);
+
+/* The newest job that was run. 0, or -1 with *error (STATUS_NOT_FOUND). */
+int query_latest_run(struct query *query, int64_t *ret_job, struct error *error);
+
+/* The number of the job's last attempt, 0 if it has none yet. 0 or -1 with *error. */
+int query_last_attempt(struct query *query, int64_t job, int64_t *ret_attempt,
+    struct error *error);
+
+/* The newest job that was submitted when this event happened, 0: none. 0 or -1. */
+int query_newest_at(struct query *query, int64_t event, int64_t *ret_job,
     struct error *error);
 
 /* Highest numbers so far: what a follower begins behind. 0 or -1 with *error. */

@@ -45,7 +45,7 @@ static const char *const sql[] = {
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
 		  "detail = ?9 WHERE id = ?1",
 	[SET_HOLD] = "UPDATE jobs SET hold = ?2 WHERE id = ?1",
-	[OPEN_ATTEMPT] = "SELECT attempt, generation FROM attempts WHERE job_id = ?1 "
+	[OPEN_ATTEMPT] = "SELECT attempt, generation, started_at FROM attempts WHERE job_id = ?1 "
 			 "AND ended_at IS NULL",
 	[EVENT] = "INSERT INTO events (at, job_id, attempt, event, detail) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -487,7 +487,8 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 /* ---- what people ask for ---- */
 
 static int
-find_open_attempt(struct sqlite_engine *engine, int64_t job, struct attempt_key *ret_key)
+find_open_attempt(struct sqlite_engine *engine, int64_t job, struct attempt_key *ret_key,
+    bool *ret_is_started)
 {
 	sqlite3_stmt *row = engine->advance.prepared[OPEN_ATTEMPT];
 	int code;
@@ -498,6 +499,8 @@ find_open_attempt(struct sqlite_engine *engine, int64_t job, struct attempt_key 
 	if (code == SQLITE_ROW)
 		*ret_key = (struct attempt_key){ job, sqlite3_column_int64(row, 0),
 			sqlite3_column_int64(row, 1) };
+	*ret_is_started =
+	    code == SQLITE_ROW && sqlite3_column_type(row, 2) != SQLITE_NULL;
 	return statement_end(row, code);
 }
 
@@ -600,12 +603,24 @@ refuse_change(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
-/* A job with a process: a cancel is a wish until it is gone, the rest has to wait. */
+/*
+ * A job that is claimed or has a process: a cancel is a wish until it is gone. One that is
+ * only claimed may be held: it is recalled, and if it starts all the same, that counts.
+ */
 static int
-change_running(struct sqlite_engine *engine, struct step *step)
+change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
 {
 	const struct reason cancelled = { .kind = REASON_CANCELLED };
 
+	if (step->change.event == JOB_HOLD && !is_started) {
+		int code = set_hold(engine, step->change.job, "user");
+
+		step->change.ret_must_recall = true;
+		step->change.ret_status = JOB_NEW;
+		return code == SQLITE_OK
+		    ? sqlite_write_event(engine, step->change.job, 0, "held", NULL)
+		    : code;
+	}
 	if (step->change.event != JOB_CANCEL) {
 		step->answer = STEP_REFUSED;
 		step->change.ret_status = JOB_RUNNING;
@@ -625,14 +640,15 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	const struct reason reason = { .kind = REASON_CANCELLED };
 	struct lifecycle_verdict verdict;
 	struct lifecycle_job rules;
-	bool is_allowed, found;
-	int code = find_open_attempt(engine, step->change.job, &step->change.ret_attempt);
+	bool is_allowed, found, is_started;
+	int code = find_open_attempt(
+	    engine, step->change.job, &step->change.ret_attempt, &is_started);
 
-	step->change.ret_must_stop = false;
+	step->change.ret_must_stop = step->change.ret_must_recall = false;
 	if (code != SQLITE_OK)
 		return code;
 	if (step->change.ret_attempt.job != 0)
-		return change_running(engine, step);
+		return change_claimed(engine, step, is_started);
 	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason, NULL,
 	    &is_allowed, &verdict);
 	if ((code & 0xff) == SQLITE_CONSTRAINT) {

@@ -15,7 +15,7 @@ enum { READY, CLAIM, ENVIRONMENT, WITHDRAW, COUNT };
 
 static const char *const sql[] = {
 	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
-		  "grace_ms, max_output, leave_children, max_retries FROM jobs "
+		  "grace_ms, max_output, leave_children, max_retries, priority FROM jobs "
 		  "WHERE supervisor = ?1 AND status IN ('new', 'errored') AND hold IS NULL "
 		  "AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "
 		  "WHERE job_id = jobs.id AND ended_at IS NULL) "
@@ -59,6 +59,7 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	spec->max_output = column_number(row, 9, SPEC_UNSET);
 	spec->leaves_children = column_number(row, 10, 0) != 0;
 	spec->retry.max_retries = column_number(row, 11, RETRY_FOR_EVER);
+	spec->priority = column_number(row, 12, SPEC_DEFAULT_PRIORITY);
 	return 0;
 }
 
@@ -224,7 +225,15 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 	return code;
 }
 
-/* Those that are refused are ready no more, and others may have become so: look again. */
+/* Ahead of its turn nothing is claimed that a crash must not start again. */
+static bool
+is_too_early(const struct step *step, const struct candidate *candidate)
+{
+	return (int64_t)step->claim.ret_count >= step->claim.places - step->claim.ahead &&
+	    candidate->claimed.spec.retry.max_retries == 0;
+}
+
+/* When one is refused, others that waited for it may be ready now: look again. */
 int
 sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 {
@@ -242,7 +251,8 @@ sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 		step->claim.ret_jobs = xreallocarray(step->claim.ret_jobs,
 		    step->claim.ret_count + candidates.count, sizeof(step->claim.ret_jobs[0]));
 		for (size_t i = 0; i < candidates.count; i++) {
-			if (code == SQLITE_OK)
+			if (code == SQLITE_OK && step->claim.ret_refused == refused &&
+			    !is_too_early(step, &candidates.items[i]))
 				code = take(engine, step, &candidates.items[i]);
 			else
 				spec_done(&candidates.items[i].claimed.spec);

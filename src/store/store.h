@@ -135,7 +135,9 @@ struct step {
 		} submit;
 		struct {
 			char supervisor[NAME_SIZE];
-			int64_t places;
+			int64_t places; /* how many at most … */
+			int64_t ahead;	/* … of which the last so many ahead of their turn,
+					 * and of those none that may run only once */
 			struct claimed_job *ret_jobs; /* owned by the batch */
 			size_t ret_count;
 			int64_t ret_refused; /* rows that made no sense and have ended failed */
@@ -165,6 +167,7 @@ struct step {
 			int64_t job;
 			enum job_event event; /* JOB_CANCEL, _RETRY, _HOLD, _RELEASE */
 			bool ret_must_stop;   /* it has a process: end this attempt */
+			bool ret_must_recall; /* it is only claimed: recall this attempt */
 			struct attempt_key ret_attempt;
 			enum job_status ret_status;
 		} change;

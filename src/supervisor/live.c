@@ -18,7 +18,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_CLAIMS 64 /* a turn */
+#define MOST_CLAIMS 64 /* a turn, and ahead of their turn */
+#define MOST_CHAINS 64 /* with more places claims ahead gain nothing */
+#define AHEAD_MS 20    /* claims are ahead by what ends in this time */
+#define SHORTEST_RUN_US 500
+#define STUCK_MS 40 /* a run this long was not expected: those behind it are recalled */
 #define FIRST_PAUSE_MS 100
 #define LONGEST_PAUSE_MS 10000
 
@@ -86,15 +90,30 @@ live_add(struct supervisor *supervisor, const struct attempt_key *key, const cha
 	return live;
 }
 
+/* Out of the chain of those who take each other's place. */
+static void
+unlink_live(struct live *live)
+{
+	if (live->predecessor != NULL)
+		live->predecessor->successor = live->successor;
+	if (live->successor != NULL)
+		live->successor->predecessor = live->predecessor;
+	live->predecessor = live->successor = NULL;
+}
+
 void
 live_remove(struct live *live)
 {
 	struct supervisor *supervisor = live->supervisor;
 
 	if (live->place != NULL) {
-		live->place->taken--;
+		if (live->is_ahead)
+			live->place->ahead--;
+		else
+			live->place->taken--;
 		live->place->may_have_ready = true;
 	}
+	unlink_live(live);
 	talk_done(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
 	supervisor->live->count--;
@@ -118,17 +137,94 @@ live_anything_ready(struct supervisor *supervisor)
 
 /* ---- claims ---- */
 
-static void
+/*
+ * Start it in a free place, or behind another attempt (`before`), whose place it takes over
+ * the moment that one ends: the keeper then asks nobody.
+ */
+static struct live *
 order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
-    const char *place)
+    const char *place, struct live *before)
 {
 	struct live *live = live_add(supervisor, &claimed->key, place);
 
+	live->priority = claimed->spec.priority;
+	if (before != NULL) {
+		live->is_ahead = true;
+		live->place->taken--;
+		live->place->ahead++;
+		live->predecessor = before;
+		before->successor = live;
+		if (!timer_is_set(&supervisor->ahead_timer))
+			loop_timer_set(supervisor->loop, &supervisor->ahead_timer, STUCK_MS);
+	}
 	if (claimed->spec.max_output != SPEC_UNSET)
 		live->max_output = claimed->spec.max_output;
 	live->is_ordered = true;
-	live->ordered = clock_mono();
-	start_order(supervisor, claimed);
+	live->ordered = before == NULL ? clock_mono() : (struct mono){ 0 };
+	start_order(supervisor, claimed, before != NULL ? &before->key : NULL);
+	return live;
+}
+
+/* The ends of the chains of this supervisor, the shortest first. */
+struct chain {
+	struct live *tail;
+	int length;
+};
+
+static int
+compare_chains(const void *a, const void *b)
+{
+	return ((const struct chain *)a)->length - ((const struct chain *)b)->length;
+}
+
+static size_t
+find_chains(struct supervisor *supervisor, const struct place_count *place,
+    struct chain *chains, size_t most)
+{
+	size_t count = 0;
+
+	for (struct live *live = live_first(supervisor); live != NULL && count < most;
+	     live = live_next(live)) {
+		struct chain chain = { live, 0 };
+
+		if (live->place != place || live->is_ahead || live->has_ended ||
+		    live->is_orphan)
+			continue;
+		for (; chain.tail->successor != NULL; chain.length++)
+			chain.tail = chain.tail->successor;
+		chains[count++] = chain;
+	}
+	qsort(chains, count, sizeof(*chains), compare_chains);
+	return count;
+}
+
+static void
+order_all(struct supervisor *supervisor, struct place_count *place,
+    const struct claimed_job *jobs, size_t count)
+{
+	struct chain chains[MOST_CHAINS];
+	size_t at_once = 0, chain_count;
+
+	while (at_once < count &&
+	    (place->max_children == -1 || place->taken < place->max_children))
+		order_start(supervisor, &jobs[at_once++], place->name, NULL);
+	if (at_once == count)
+		return;
+	chain_count = find_chains(supervisor, place, chains, MOST_CHAINS);
+	for (size_t i = at_once; i < count; i++) {
+		struct chain *shortest = &chains[(i - at_once) % (chain_count + !chain_count)];
+
+		/* Nobody to follow: the claim goes back. */
+		if (chain_count == 0) {
+			struct step *step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
+
+			step->withdraw.key = jobs[i].key;
+			place->may_have_ready = true;
+			continue;
+		}
+		shortest->tail =
+		    order_start(supervisor, &jobs[i], place->name, shortest->tail);
+	}
 }
 
 static void
@@ -143,8 +239,42 @@ claimed(void *arg, struct step *step)
 	}
 	/* A full answer may not have been all of it. */
 	place->may_have_ready = step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
-	for (size_t i = 0; i < step->claim.ret_count; i++)
-		order_start(supervisor, &step->claim.ret_jobs[i], place->name);
+	order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
+}
+
+/*
+ * How many claims ahead this supervisor should have: as many as end in AHEAD_MS, and none
+ * where runs are longer.
+ */
+static int64_t
+ahead_target(const struct place_count *place)
+{
+	int64_t target;
+
+	if (place->max_children <= 0 || place->max_children > MOST_CHAINS ||
+	    place->run_us < 0 || place->run_us > AHEAD_MS * 1000)
+		return 0;
+	target = place->max_children * AHEAD_MS * 1000 /
+	    (place->run_us > SHORTEST_RUN_US ? place->run_us : SHORTEST_RUN_US);
+	return target < MOST_CLAIMS ? target : MOST_CLAIMS;
+}
+
+bool
+live_goes_on_alone(const struct supervisor *supervisor)
+{
+	bool has_ahead = false;
+
+	for (size_t i = 0; i < supervisor->place_count; i++) {
+		const struct place_count *place = &supervisor->places[i];
+
+		if (place->ahead > 0)
+			has_ahead = true;
+		/* Something may start, and only we can say so. */
+		if (place->may_have_ready &&
+		    (place->ahead == 0 || place->taken < place->max_children))
+			return false;
+	}
+	return has_ahead;
 }
 
 /* Ends that are recorded in this same transaction free their places for its claims. */
@@ -158,14 +288,23 @@ live_add_claims(struct supervisor *supervisor)
 		int64_t free_places = place->max_children == -1
 		    ? MOST_CLAIMS
 		    : place->max_children - place->taken;
+		int64_t ahead = ahead_target(place) - place->ahead;
 		struct step *step;
 
-		if (!place->may_have_ready || free_places <= 0)
+		free_places = free_places > 0 ? free_places : 0;
+		/* Small portions cost as much as large ones: wait until half are used up. */
+		if (ahead < ahead_target(place) / 2 || ahead < 0)
+			ahead = 0;
+		if (!place->may_have_ready || free_places + ahead <= 0)
 			continue;
 		place->may_have_ready = false;
 		step = turn_add(supervisor, STEP_CLAIM, claimed, supervisor);
 		memcpy(step->claim.supervisor, place->name, sizeof(place->name));
-		step->claim.places = free_places < MOST_CLAIMS ? free_places : MOST_CLAIMS;
+		step->claim.places = free_places + ahead < MOST_CLAIMS ? free_places + ahead
+									: MOST_CLAIMS;
+		step->claim.ahead = step->claim.places > free_places
+		    ? step->claim.places - free_places
+		    : 0;
 	}
 }
 
@@ -364,6 +503,80 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 	supervisor->pause_ms = 0;
 }
 
+/* Its place is its successor's now, by the keeper's own doing. */
+static void
+promote_successor(struct live *live, const struct report_ended *ended)
+{
+	struct place_count *place = live->place;
+	struct live *next = live->successor;
+
+	if (place != NULL && ended->how != END_UNKNOWN && ended->run_ms >= 0) {
+		int64_t run_us = ended->run_ms * 1000 + 500;
+
+		place->run_us =
+		    place->run_us < 0 ? run_us : (7 * place->run_us + run_us) / 8;
+	}
+	unlink_live(live);
+	if (next == NULL)
+		return;
+	next->is_ahead = false;
+	next->ordered = clock_mono();
+	next->place->ahead--;
+	next->place->taken++;
+}
+
+static void
+recalled(struct supervisor *supervisor, const struct report *report)
+{
+	struct live *live = find_key(supervisor, &report->key);
+
+	if (live == NULL || live->is_started || live->has_ended)
+		return;
+	unlink_live(live);
+	live_withdraw(live);
+}
+
+/* A run takes longer than was expected: those behind it may start elsewhere. */
+static void
+ahead_due(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	int64_t now = clock_mono().ms;
+	bool has_ahead = false;
+
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		bool is_stuck = !live->is_ahead && live->is_started &&
+		    now - live->started.ms >= STUCK_MS;
+
+		for (struct live *next = live->successor; is_stuck && next != NULL;
+		     next = next->successor)
+			live_recall(supervisor, &next->key);
+		has_ahead = has_ahead || (live->is_ahead && !is_stuck);
+	}
+	if (has_ahead)
+		loop_timer_set(supervisor->loop, &supervisor->ahead_timer, STUCK_MS);
+}
+
+void
+live_recall(struct supervisor *supervisor, const struct attempt_key *key)
+{
+	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_RECALL,
+		.key = { key->job, key->attempt, key->generation } };
+
+	link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+void
+live_recall_ahead(struct supervisor *supervisor, int64_t below_priority)
+{
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (live->is_ahead && live->priority > below_priority)
+			live_recall(supervisor, &live->key);
+	}
+}
+
 static void
 ended(struct supervisor *supervisor, const struct report *report)
 {
@@ -378,6 +591,7 @@ ended(struct supervisor *supervisor, const struct report *report)
 	if (live == NULL || live->has_ended)
 		return;
 	live->has_ended = true;
+	promote_successor(live, &report->ended);
 	live->end = xmalloc(sizeof(*live->end));
 	*live->end = *report;
 	if (live->is_orphan) {
@@ -425,6 +639,9 @@ live_report(struct supervisor *supervisor, const struct report *report, int desc
 	case REPORT_REFUSED:
 		refused(supervisor, report);
 		break;
+	case REPORT_RECALLED:
+		recalled(supervisor, report);
+		break;
 	default:
 		break;
 	}
@@ -452,7 +669,7 @@ live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
 	for (live = live_first(supervisor); live != NULL; live = live_next(live)) {
 		struct step *step;
 
-		if (live->has_ended)
+		if (live->has_ended || live->is_ahead)
 			continue;
 		step = turn_add(supervisor, STEP_STOPPING, NULL, NULL);
 		step->stopping.key = live->key;
@@ -532,6 +749,7 @@ live_init(struct supervisor *supervisor)
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
 	supervisor->pause_timer = (struct timer){ .fire = pause_over, .arg = supervisor };
+	supervisor->ahead_timer = (struct timer){ .fire = ahead_due, .arg = supervisor };
 }
 
 void

@@ -18,6 +18,9 @@ struct live {
 	struct supervisor *supervisor;
 	struct attempt_key key;
 	struct place_count *place;
+	bool is_ahead; /* claimed to follow its predecessor */
+	int64_t priority;
+	struct live *predecessor, *successor;
 	bool is_ordered;  /* the keeper has the order, or the process */
 	bool is_started;  /* its process is known, if not recorded yet */
 	bool has_ended;	  /* the keeper has reported its end */

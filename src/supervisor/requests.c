@@ -39,6 +39,20 @@ has_delay(const struct step *step)
 	return false;
 }
 
+static int64_t
+best_priority(const struct step *step)
+{
+	int64_t best = SPEC_DEFAULT_PRIORITY;
+
+	for (size_t i = 0; i < step->submit.count; i++) {
+		int64_t priority = step->submit.specs[i].priority;
+
+		if (priority != SPEC_UNSET && priority < best)
+			best = priority;
+	}
+	return best;
+}
+
 static void
 submitted(void *arg, struct step *step)
 {
@@ -62,6 +76,7 @@ submitted(void *arg, struct step *step)
 			json_array_append_new(existed, json_integer((json_int_t)i));
 	}
 	live_anything_ready(supervisor);
+	live_recall_ahead(supervisor, best_priority(step));
 	if (has_delay(step))
 		supervisor->must_look_at_timers = true;
 	request_reply(request, json_pack("{s:o, s:o}", "ids", ids, "existed", existed));
@@ -178,6 +193,8 @@ changed(void *arg, struct step *step)
 		live_stop(supervisor, &step->change.ret_attempt, STOP_CANCELLED,
 		    STOP_OWN_GRACE);
 	}
+	if (step->answer == STEP_OK && step->change.ret_must_recall)
+		live_recall(supervisor, &step->change.ret_attempt);
 	json_array_append_new(change->results, result);
 	if (--change->left > 0)
 		return;

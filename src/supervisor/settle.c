@@ -199,6 +199,7 @@ limits_known(void *arg, struct step *step)
 		memcpy(place->name, step->limits.ret_limits[i].name, sizeof(place->name));
 		place->max_children = step->limits.ret_limits[i].max_children;
 		place->may_have_ready = true;
+		place->run_us = -1;
 	}
 }
 

@@ -98,7 +98,8 @@ add_environment(struct supervisor *supervisor, struct buf *text,
 }
 
 void
-start_order(struct supervisor *supervisor, const struct claimed_job *claimed)
+start_order(struct supervisor *supervisor, const struct claimed_job *claimed,
+    const struct attempt_key *after)
 {
 	const struct spec *spec = &claimed->spec;
 	struct buf text = { 0 };
@@ -108,6 +109,9 @@ start_order(struct supervisor *supervisor, const struct claimed_job *claimed)
 		.key = { claimed->key.job, claimed->key.attempt, claimed->key.generation },
 	};
 
+	if (after != NULL)
+		order.start.after =
+		    (struct order_key){ after->job, after->attempt, after->generation };
 	for (size_t i = 0; i < spec->command.count; i++)
 		add_string(&text, spec->command.items[i]);
 	order.start.argument_count = (uint32_t)spec->command.count;

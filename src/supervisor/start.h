@@ -7,8 +7,9 @@
 /*
  * Order a claimed job from the keeper: its argv, its environment (what was recorded, or
  * the basics, with the JOBBERD_ variables and PREFIX/libexec/jobberd at the end of PATH),
- * its directory and limits.
+ * its directory and limits. To be started at once, or when `after` (not NULL) has ended.
  */
-void start_order(struct supervisor *supervisor, const struct claimed_job *claimed);
+void start_order(struct supervisor *supervisor, const struct claimed_job *claimed,
+    const struct attempt_key *after);
 
 #endif

@@ -73,6 +73,7 @@ supervisor_stop(struct supervisor *supervisor, bool now)
 	supervisor->leaving_because = "stop";
 	supervisor->is_leaving_jobs = false;
 	supervisor->phase = PHASE_STOPPING;
+	live_recall_ahead(supervisor, -1);
 	live_stop_all(supervisor, now ? 0 : STOP_OWN_GRACE);
 	loop_again(supervisor->loop);
 }
@@ -87,6 +88,7 @@ supervisor_leave(struct supervisor *supervisor)
 	supervisor->leaving_because = "leave";
 	supervisor->is_leaving_jobs = true;
 	supervisor->phase = PHASE_LEAVING;
+	live_recall_ahead(supervisor, -1);
 	loop_again(supervisor->loop);
 }
 

@@ -39,7 +39,9 @@ struct watch;
 struct place_count {
 	char name[NAME_SIZE];
 	int64_t max_children; /* -1: no limit */
-	int64_t taken;	      /* attempts from their claim to their recorded end */
+	int64_t taken;	      /* attempts that have, or are about to have, a process */
+	int64_t ahead;	      /* attempts claimed to follow one of these */
+	int64_t run_us;	      /* how long a run takes, a running average; -1: not known */
 	bool may_have_ready;  /* something may be ready: ask */
 };
 
@@ -77,6 +79,8 @@ struct supervisor {
 	struct mono troubled_since; /* ms 0: no trouble */
 	bool clock_stepped, must_look_at_timers;
 	struct timer wake_timer;
+	struct timer gather_timer;
+	bool is_gathered; /* the time to gather has passed */
 
 	/* live.c */
 	struct live_table *live;
@@ -86,6 +90,7 @@ struct supervisor {
 	int64_t pause_ms;
 	int pause_error;
 	struct timer output_timer;
+	struct timer ahead_timer; /* are claims stuck behind a long run? */
 
 	/* settle.c: records of a killed keeper, until compared */
 	struct report *journal;
@@ -138,6 +143,9 @@ void live_init(struct supervisor *supervisor);
 void live_done(struct supervisor *supervisor);
 void live_report(struct supervisor *supervisor, const struct report *report, int descriptor);
 void live_add_claims(struct supervisor *supervisor); /* at a turn's end */
+bool live_goes_on_alone(const struct supervisor *supervisor); /* the keeper has claims ahead */
+void live_recall(struct supervisor *supervisor, const struct attempt_key *key);
+void live_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);

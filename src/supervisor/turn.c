@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 #define SYNC_DELAY_MS 100
+#define GATHER_MS 5
+#define MOST_GATHERED 128 /* a start and an end each of 64 */
 #define FIRST_RETRY_MS 1
 #define LONGEST_RETRY_MS 50
 #define TROUBLE_RETRY_MS 500
@@ -295,6 +297,30 @@ add_due(struct supervisor *supervisor)
 	supervisor->must_look_at_timers = false;
 }
 
+static void
+gathered(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	supervisor->is_gathered = true;
+}
+
+/*
+ * Nobody waits for what is in the batch, and the keeper has the next claims already: more may
+ * ride in the same transaction.
+ */
+static bool
+may_gather(struct supervisor *supervisor)
+{
+	if (supervisor->phase != PHASE_RUNNING || supervisor->is_gathered ||
+	    supervisor->tells || supervisor->batch->count == 0 ||
+	    supervisor->batch->count >= MOST_GATHERED || !live_goes_on_alone(supervisor))
+		return false;
+	if (!timer_is_set(&supervisor->gather_timer))
+		loop_timer_set(supervisor->loop, &supervisor->gather_timer, GATHER_MS);
+	return true;
+}
+
 void
 turn_end(void *arg)
 {
@@ -303,6 +329,8 @@ turn_end(void *arg)
 	watch_turn_end(supervisor);
 	if (supervisor->under_way != NULL)
 		return; /* one at a time; more gathers meanwhile */
+	if (may_gather(supervisor))
+		return;
 	if (supervisor->phase == PHASE_RUNNING) {
 		if (supervisor->must_look_at_timers)
 			add_due(supervisor);
@@ -312,6 +340,8 @@ turn_end(void *arg)
 		supervisor_turned(supervisor);
 		return;
 	}
+	loop_timer_remove(supervisor->loop, &supervisor->gather_timer);
+	supervisor->is_gathered = false;
 	supervisor->under_way = supervisor->batch;
 	supervisor->under_way_tells = supervisor->tells;
 	new_batch(supervisor);
@@ -336,6 +366,7 @@ turn_init(struct supervisor *supervisor)
 	supervisor->retry_timer = (struct timer){ .fire = retry_due, .arg = supervisor };
 	supervisor->sync_timer = (struct timer){ .fire = sync_due, .arg = supervisor };
 	supervisor->wake_timer = (struct timer){ .fire = wake_due, .arg = supervisor };
+	supervisor->gather_timer = (struct timer){ .fire = gathered, .arg = supervisor };
 	loop_on_turn_end(supervisor->loop, turn_end, supervisor);
 	loop_on_clock_step(supervisor->loop, clock_stepped, supervisor);
 }

@@ -461,10 +461,11 @@ memory_store_dump(const struct store *engine, struct wall since, struct buf *buf
 {
 	const struct memory_state *state = &((const struct memory_store *)engine)->state;
 
-	for (size_t i = 0; i < state->job_count; i++) {
-		int64_t id = state->jobs[i].id;
-
-		dump_job(&state->jobs[i], since, buf);
+	for (int64_t id = 1; id <= state->last_job; id++) {
+		for (size_t i = 0; i < state->job_count; i++) {
+			if (state->jobs[i].id == id)
+				dump_job(&state->jobs[i], since, buf);
+		}
 		dump_dependencies(state, id, buf);
 		dump_attempts(state, id, since, buf);
 		for (size_t j = 0; j < state->event_count; j++) {

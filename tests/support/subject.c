@@ -438,6 +438,48 @@ start(struct subject *subject)
 	return key;
 }
 
+/* ---- from outside ---- */
+
+struct sqlite3 *
+connect_to(const char *directory)
+{
+	char *path = xasprintf("%s/" DB_FILE, directory);
+	sqlite3 *handle;
+
+	assert_int_equal(sqlite3_open_v2(path, &handle,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL),
+	    SQLITE_OK);
+	free(path);
+	return handle;
+}
+
+void
+tell(struct sqlite3 *handle, const char *sql)
+{
+	char *error = NULL;
+
+	if (sqlite3_exec(handle, sql, NULL, NULL, &error) != SQLITE_OK)
+		fail_msg("%s: %s", sql, error);
+}
+
+const char *
+ask(struct sqlite3 *handle, const char *sql)
+{
+	static char answers[4][512];
+	static int next;
+	char *answer = answers[next++ % 4];
+	sqlite3_stmt *statement;
+	const unsigned char *text = NULL;
+
+	if (sqlite3_prepare_v2(handle, sql, -1, &statement, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+	if (sqlite3_step(statement) == SQLITE_ROW)
+		text = sqlite3_column_text(statement, 0);
+	snprintf(answer, sizeof(answers[0]), "%s", text != NULL ? (const char *)text : "-");
+	sqlite3_finalize(statement);
+	return answer;
+}
+
 const char *
 status_of(struct subject *subject, int64_t job)
 {

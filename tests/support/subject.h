@@ -76,6 +76,13 @@ enum step_answer change(struct subject *subject, int64_t job, enum job_event eve
 /* Claim and start one: it runs. */
 struct attempt_key start(struct subject *subject);
 
+/* The answer to SQL, its first column and row; good for a few calls. NULL, "-" when none. */
+struct sqlite3;
+const char *ask(struct sqlite3 *handle, const char *sql);
+void tell(struct sqlite3 *handle, const char *sql);
+/* Another program's plain connection to this state directory. */
+struct sqlite3 *connect_to(const char *directory);
+
 /* What a job is: "running", "failed exit:3", "none". Good for a few calls. */
 const char *status_of(struct subject *subject, int64_t job);
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,6 +54,8 @@ launch(const char *const *arguments, int input, int output, int errors)
 	if (pid == -1)
 		fail_msg("fork: %s", strerror(errno));
 	if (pid == 0) {
+		/* Should the test program die, what it started stops too. */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		dup2(input, 0);
 		dup2(output, 1);
 		dup2(errors, 2);

@@ -48,7 +48,8 @@ clock_readings_lie_between_those_of_the_kernel(void **state)
 static void
 clock_shift_moves_wall_and_boot_but_not_mono(void **state)
 {
-	int64_t boot = clock_boot().ms, mono = clock_mono().ms, wall = clock_kernel_wall().ms;
+	int64_t boot = clock_boot().ms, mono = clock_mono().ms,
+		wall = clock_kernel_wall().ms;
 
 	(void)state;
 	clock_shift(10 * HOUR_MS, -5 * HOUR_MS);
@@ -74,7 +75,8 @@ clock_boot_id_is_the_same_each_time_and_fits(void **state)
 	assert_int_equal(first[CLOCK_BOOT_ID_SIZE], '#');
 	if (strcmp(first, "unknown") != 0) {
 		assert_int_equal(strlen(first), CLOCK_BOOT_ID_SIZE - 1);
-		assert_int_equal(strspn(first, "0123456789abcdef-"), CLOCK_BOOT_ID_SIZE - 1);
+		assert_int_equal(
+		    strspn(first, "0123456789abcdef-"), CLOCK_BOOT_ID_SIZE - 1);
 	}
 }
 
@@ -83,7 +85,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clock_readings_lie_between_those_of_the_kernel),
-		cmocka_unit_test_teardown(clock_shift_moves_wall_and_boot_but_not_mono, unshift),
+		cmocka_unit_test_teardown(
+		    clock_shift_moves_wall_and_boot_but_not_mono, unshift),
 		cmocka_unit_test(clock_boot_id_is_the_same_each_time_and_fits),
 	};
 

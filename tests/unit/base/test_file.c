@@ -30,7 +30,8 @@ make_place(void **state)
 	const char *parent = getenv("TMPDIR");
 	int fd;
 
-	snprintf(place, sizeof(place), "%s/file.XXXXXX", parent != NULL ? parent : "/tmp");
+	snprintf(
+	    place, sizeof(place), "%s/file.XXXXXX", parent != NULL ? parent : "/tmp");
 	if (mkdtemp(place) == NULL)
 		return -1;
 	fd = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -54,7 +55,8 @@ remove_place(void **state)
 static void
 write_file(int directory, const void *bytes, size_t length)
 {
-	int fd = openat(directory, "file", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	int fd =
+	    openat(directory, "file", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(file_write_all(fd, bytes, length), 0);
@@ -266,7 +268,8 @@ main(void)
 		IN_A_PLACE(file_read_of_an_empty_file_succeeds_without_bytes),
 		cmocka_unit_test(file_read_of_an_endless_file_ends_at_the_limit),
 		IN_A_PLACE(file_read_says_why_it_failed),
-		cmocka_unit_test(file_write_all_waits_for_a_reader_when_the_pipe_does_not_block),
+		cmocka_unit_test(
+		    file_write_all_waits_for_a_reader_when_the_pipe_does_not_block),
 		cmocka_unit_test(file_write_all_says_why_it_failed),
 		IN_A_PLACE(file_make_directories_makes_those_above_too),
 		IN_A_PLACE(file_make_directories_is_content_with_what_is_there),

@@ -65,8 +65,8 @@ static void
 log_says_what_is_up_to_its_level(void **state)
 {
 	(void)state;
-	assert_string_equal(
-	    capture(log_on_every_level, NULL), "error number=1\nwarn number=2\ninfo number=3\n");
+	assert_string_equal(capture(log_on_every_level, NULL),
+	    "error number=1\nwarn number=2\ninfo number=3\n");
 	log_set_level(LOG_LEVEL_ERROR);
 	assert_string_equal(capture(log_on_every_level, NULL), "error number=1\n");
 	log_set_level(LOG_LEVEL_DEBUG);
@@ -115,8 +115,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(log_says_what_is_up_to_its_level, reset_level),
-		cmocka_unit_test_teardown(log_line_is_cut_but_ends_when_too_long, reset_level),
-		cmocka_unit_test_teardown(log_keeps_errno_when_it_cannot_be_written, reset_level),
+		cmocka_unit_test_teardown(
+		    log_line_is_cut_but_ends_when_too_long, reset_level),
+		cmocka_unit_test_teardown(
+		    log_keeps_errno_when_it_cannot_be_written, reset_level),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /*
  * loop: what is ready is called once, in order, and not after its removal. A test that
- * waited for ever would be ended by alarm(2). Some ask the kernel to set the wall clock to
- * what it is, which tells every timer that wants to know; who may not do that passes.
+ * waited for ever would be ended by alarm(2). Some ask the kernel to set the wall clock
+ * to what it is, which tells every timer that wants to know; who may not do that passes.
  */
 
 #include "base/clock.h"
@@ -101,7 +101,8 @@ note_fires(void *arg)
 		loop_timer_remove(scene->loop, note->victim);
 	if (note->repeat_ms > 0 && scene->calls < 3)
 		loop_timer_set(scene->loop, &note->timer, note->repeat_ms);
-	if ((note->letter >= 'A' && note->letter <= 'Z') || scene->calls == scene->expected)
+	if ((note->letter >= 'A' && note->letter <= 'Z') ||
+	    scene->calls == scene->expected)
 		loop_stop(scene->loop);
 }
 
@@ -240,7 +241,8 @@ loop_timer_of_the_longest_delay_does_not_overflow(void **state)
 
 		scene_init(&scene, both_clocks[i]);
 		note_set(&far, &scene, 'X', INT64_MAX);
-		assert_true(loop_timer_left(scene.loop, &far.timer) > 24 * 36525 * HOUR_MS);
+		assert_true(
+		    loop_timer_left(scene.loop, &far.timer) > 24 * 36525 * HOUR_MS);
 		loop_on_turn_end(scene.loop, stop_loop, scene.loop);
 		loop_again(scene.loop);
 		assert_int_equal(loop_run(scene.loop), 0);
@@ -263,7 +265,8 @@ loop_timer_left_counts_down_to_none(void **state)
 	scene_init(&scene, LOOP_MONOTONIC);
 	assert_int_equal(loop_timer_left(scene.loop, &note.timer), -1);
 	note_set(&note, &scene, 'A', HOUR_MS);
-	assert_in_range(loop_timer_left(scene.loop, &note.timer), HOUR_MS - 60000, HOUR_MS);
+	assert_in_range(
+	    loop_timer_left(scene.loop, &note.timer), HOUR_MS - 60000, HOUR_MS);
 	note_set(&note, &scene, 'A', 1);
 	assert_in_range(loop_timer_left(scene.loop, &note.timer), 0, 1);
 	assert_int_equal(loop_run(scene.loop), 0);
@@ -399,7 +402,8 @@ loop_add_fails_when_the_descriptor_cannot_be_watched(void **state)
 	scene_init(&scene, LOOP_MONOTONIC);
 	assert_null(loop_add(scene.loop, -1, EPOLLIN, take_event_and_stop, &scene));
 	assert_int_equal(errno, EBADF);
-	assert_null(loop_add(scene.loop, directory, EPOLLIN, take_event_and_stop, &scene));
+	assert_null(
+	    loop_add(scene.loop, directory, EPOLLIN, take_event_and_stop, &scene));
 	assert_int_equal(errno, EPERM);
 	scene.fd = ready_descriptor();
 	watch = loop_add(scene.loop, scene.fd, EPOLLIN, take_event_and_stop, &scene);
@@ -480,7 +484,8 @@ loop_watch_replaced_in_its_callback_is_called_in_the_next_turn(void **state)
 	(void)state;
 	scene_init(&scene, LOOP_MONOTONIC);
 	scene.fd = ready_descriptor();
-	scene.watches[0] = loop_add(scene.loop, scene.fd, EPOLLIN, remove_and_add_again, &scene);
+	scene.watches[0] =
+	    loop_add(scene.loop, scene.fd, EPOLLIN, remove_and_add_again, &scene);
 	assert_int_equal(loop_run(scene.loop), 0);
 	assert_string_equal(scene.story, "on");
 	loop_remove(scene.loop, scene.watches[0]);
@@ -587,7 +592,8 @@ loop_signal_raised_in_its_callback_is_received_again(void **state)
 	scene_init(&scene, LOOP_MONOTONIC);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGUSR1);
-	assert_int_equal(loop_signals(scene.loop, &signals, signal_received_again, &scene), 0);
+	assert_int_equal(
+	    loop_signals(scene.loop, &signals, signal_received_again, &scene), 0);
 	raise(SIGUSR1);
 	assert_int_equal(loop_run(scene.loop), 0);
 	assert_string_equal(scene.story, "uuu");
@@ -642,7 +648,8 @@ loop_turn_calls_watches_then_timers_then_its_end(void **state)
 	(void)state;
 	scene_init(&scene, LOOP_MONOTONIC);
 	scene.fd = ready_descriptor();
-	scene.watches[0] = loop_add(scene.loop, scene.fd, EPOLLIN, tell_ready_once, &scene);
+	scene.watches[0] =
+	    loop_add(scene.loop, scene.fd, EPOLLIN, tell_ready_once, &scene);
 	loop_on_turn_end(scene.loop, tell_turn_end, &scene);
 	note_set(&due, &scene, 'T', 0);
 	assert_int_equal(loop_run(scene.loop), 0);
@@ -753,7 +760,10 @@ static void
 loop_timer_fires_in_real_time_when_the_clocks_are_shifted(void **state)
 {
 	static const int64_t shifts[][2] = {
-		{ HOUR_MS, HOUR_MS }, { -HOUR_MS, 0 }, { 0, HOUR_MS }, { HOUR_MS, 0 },
+		{ HOUR_MS, HOUR_MS },
+		{ -HOUR_MS, 0 },
+		{ 0, HOUR_MS },
+		{ HOUR_MS, 0 },
 	};
 
 	(void)state;

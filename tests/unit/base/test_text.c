@@ -1,7 +1,7 @@
 /*
- * text: what people write is read exactly or refused, what is shown fits its buffer. Every
- * parser gets its text at the very end of a heap block, so that a sanitizer or valgrind
- * sees a read behind it.
+ * text: what people write is read exactly or refused, what is shown fits its buffer.
+ * Every parser gets its text at the very end of a heap block, so that a sanitizer or
+ * valgrind sees a read behind it.
  */
 
 #include "base/text.h"
@@ -98,7 +98,8 @@ check_quantities(quantity_parser *parser, const struct good *good, size_t count)
 		if (parse(parser, good[i].text, &value) == -1)
 			fail_msg("\"%s\" was refused", good[i].text);
 		if (value != good[i].value)
-			fail_msg("\"%s\" was read as %lld", good[i].text, (long long)value);
+			fail_msg(
+			    "\"%s\" was read as %lld", good[i].text, (long long)value);
 	}
 }
 
@@ -141,8 +142,9 @@ text_is_name_accepts_words_with_inner_signs(void **state)
 static void
 text_is_name_refuses_ids_options_and_hostile_bytes(void **state)
 {
-	static const char *const bad[] = { "", "1", "42", "-a", "--name", ".a", ":a", "a b", "a\n",
-		"a/b", "../a", "a%", "\xc3\xa4", "a\xc3\xa4", "a\x80", "a\x01", " a", "a;b", "a\x7f" };
+	static const char *const bad[] = { "", "1", "42", "-a", "--name", ".a", ":a",
+		"a b", "a\n", "a/b", "../a", "a%", "\xc3\xa4", "a\xc3\xa4", "a\x80",
+		"a\x01", " a", "a;b", "a\x7f" };
 	char *long_name = repeated('n', NAME_MAX_LENGTH + 1, "");
 	char *huge = repeated('n', 1000000, "");
 
@@ -178,9 +180,10 @@ text_number_reads_whole_numbers_within_limits(void **state)
 static void
 text_number_refuses_all_else_and_leaves_the_result(void **state)
 {
-	static const char *const bad[] = { "", " ", "-", "--1", "+1", " 1", "1 ", "1x", "0x10",
-		"1.0", "1e1", "10", "-1", "9223372036854775808", "-9223372036854775809", "1\n",
-		"99999999999999999999999999999999", "one", "\xff", "\xd9\xa1", "- 1" };
+	static const char *const bad[] = { "", " ", "-", "--1", "+1", " 1", "1 ", "1x",
+		"0x10", "1.0", "1e1", "10", "-1", "9223372036854775808",
+		"-9223372036854775809", "1\n", "99999999999999999999999999999999", "one",
+		"\xff", "\xd9\xa1", "- 1" };
 	int64_t number = UNTOUCHED;
 
 	(void)state;
@@ -195,11 +198,24 @@ static void
 text_duration_reads_units_and_combinations(void **state)
 {
 	static const struct good good[] = {
-		{ "0", 0 }, { "90", 90000 }, { "007", 7000 }, { "1h30m", 90 * MINUTE_MS },
-		{ "250ms", 250 }, { "1.5s", 1500 }, { ".5s", 500 }, { "1.s", 1000 },
-		{ "2d", 2 * DAY_MS }, { "3min", 3 * MINUTE_MS }, { "3m", 3 * MINUTE_MS },
-		{ "1m1ms", 60001 }, { "1min1m", 2 * MINUTE_MS }, { "0.5", 500 }, { "0.4ms", 0 },
-		{ "0.5ms", 1 }, { "36525d", YEARS_100_MS }, { "1d2h3m4s5ms", 93784005 },
+		{ "0", 0 },
+		{ "90", 90000 },
+		{ "007", 7000 },
+		{ "1h30m", 90 * MINUTE_MS },
+		{ "250ms", 250 },
+		{ "1.5s", 1500 },
+		{ ".5s", 500 },
+		{ "1.s", 1000 },
+		{ "2d", 2 * DAY_MS },
+		{ "3min", 3 * MINUTE_MS },
+		{ "3m", 3 * MINUTE_MS },
+		{ "1m1ms", 60001 },
+		{ "1min1m", 2 * MINUTE_MS },
+		{ "0.5", 500 },
+		{ "0.4ms", 0 },
+		{ "0.5ms", 1 },
+		{ "36525d", YEARS_100_MS },
+		{ "1d2h3m4s5ms", 93784005 },
 		{ "1s1s", 2000 },
 	};
 
@@ -210,10 +226,10 @@ text_duration_reads_units_and_combinations(void **state)
 static void
 text_duration_refuses_garbage_and_more_than_100_years(void **state)
 {
-	static const char *const bad[] = { "", " ", "s", "h5", "-1", "-1s", "+1", "1x", "1s ",
-		" 1s", "1 s", "1h30", "1..5s", "1.5.5s", ".", ".s", "1e3", "0x10", "inf", "nan",
-		"1S", "1H", "1mi", "1s\n", "1s,1m", "36526d", "36525d1ms", "99999999999999999999d",
-		"\xff", "1\x80", "1\xc2\xa0s", "\xef\xbc\x91s" };
+	static const char *const bad[] = { "", " ", "s", "h5", "-1", "-1s", "+1", "1x",
+		"1s ", " 1s", "1 s", "1h30", "1..5s", "1.5.5s", ".", ".s", "1e3", "0x10",
+		"inf", "nan", "1S", "1H", "1mi", "1s\n", "1s,1m", "36526d", "36525d1ms",
+		"99999999999999999999d", "\xff", "1\x80", "1\xc2\xa0s", "\xef\xbc\x91s" };
 	char *digits = repeated('9', 5000, "s");
 	char *fraction = repeated('0', 5000, "1s");
 	const char *const huge[] = { digits };
@@ -233,11 +249,22 @@ static void
 text_size_reads_factors_of_1024(void **state)
 {
 	static const struct good good[] = {
-		{ "0", 0 }, { "4096", 4096 }, { "4096B", 4096 }, { "1K", 1024 }, { "1k", 1024 },
-		{ "1kB", 1024 }, { "1KiB", 1024 }, { "16M", 16 << 20 }, { "16m", 16 << 20 },
-		{ "16MB", 16 << 20 }, { "16MiB", 16 << 20 }, { "1.5g", INT64_C(3) << 29 },
-		{ "1G512M", INT64_C(3) << 29 }, { "2GiB", INT64_C(2) << 30 },
-		{ "2T", INT64_C(2) << 40 }, { "2TiB", INT64_C(2) << 40 },
+		{ "0", 0 },
+		{ "4096", 4096 },
+		{ "4096B", 4096 },
+		{ "1K", 1024 },
+		{ "1k", 1024 },
+		{ "1kB", 1024 },
+		{ "1KiB", 1024 },
+		{ "16M", 16 << 20 },
+		{ "16m", 16 << 20 },
+		{ "16MB", 16 << 20 },
+		{ "16MiB", 16 << 20 },
+		{ "1.5g", INT64_C(3) << 29 },
+		{ "1G512M", INT64_C(3) << 29 },
+		{ "2GiB", INT64_C(2) << 30 },
+		{ "2T", INT64_C(2) << 40 },
+		{ "2TiB", INT64_C(2) << 40 },
 		{ "1000000T", INT64_C(1000000) << 40 },
 	};
 
@@ -248,9 +275,10 @@ text_size_reads_factors_of_1024(void **state)
 static void
 text_size_refuses_garbage_and_overflow(void **state)
 {
-	static const char *const bad[] = { "", " ", "M", "-1", "-1M", "+1", "1 M", "1M ", "1X",
-		"1MM", "1Mi", "1M5", "0x10", "1e6", "inf", "nan", ".", "1..5M", "4000000000000000001K",
-		"9223372036854775808", "8388608T", "16\xc2\xa0M", "\xff" };
+	static const char *const bad[] = { "", " ", "M", "-1", "-1M", "+1", "1 M", "1M ",
+		"1X", "1MM", "1Mi", "1M5", "0x10", "1e6", "inf", "nan", ".", "1..5M",
+		"4000000000000000001K", "9223372036854775808", "8388608T", "16\xc2\xa0M",
+		"\xff" };
 	char *digits = repeated('9', 5000, "");
 	const char *const huge[] = { digits };
 
@@ -305,7 +333,8 @@ check_time(const char *text, int64_t now_ms, int64_t expected_ms)
 static void
 text_time_reads_rfc_3339_whatever_the_zone(void **state)
 {
-	static const char *const zones[] = { "UTC", BERLIN, "PST8PDT,M3.2.0,M11.1.0", "XXX-14" };
+	static const char *const zones[] = { "UTC", BERLIN, "PST8PDT,M3.2.0,M11.1.0",
+		"XXX-14" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(zones); i++) {
@@ -392,20 +421,27 @@ text_time_of_day_is_right_through_both_changes_of_the_clock(void **state)
 static void
 text_time_refuses_what_is_no_time(void **state)
 {
-	static const char *const bad[] = { "", " ", "now", "20", "20:", "20:0", "24:00", "20:60",
-		"-1:00", " 8:00", "8: 0", "+8:00", "8:-5", "20:00 ", "20:00:00", "20:00Z", "008:00",
-		"2026-11-22", "2026-11-22T", "2026-11-22T20", "2026-11-22T20:", "2026-11-22T20:0",
-		"2026-13-01 00:00", "2026-00-01 00:00", "2026-01-00 00:00", "2026-04-31 00:00",
-		"2026-02-29 00:00", "2100-02-29 00:00", "2026-02-30 00:00", "2026-11-22 24:00",
-		"2026-11-22 20:60", "2026-11-22T20:00:61Z", "2026-11-22T20:00:00 Z",
-		"2026-11-22T20:00:00ZZ", "2026-11-22T20:00:00+1:00", "2026-11-22T20:00:00+01",
-		"2026-11-22T20:00:00+0100", "2026-11-22T20:00:00+24:00", "2026-11-22T20:00:00+01:60",
-		"2026-11-22T20:00:00+-1:30", "2026-11-22T20:00:00+ 1:30", "2026-11-22T20:00:00.",
-		"2026-11-22T20:00:00.Z", "2026-11-22T20:00.5Z", "2026-11-22T20:00:-5",
-		"2026-11-22T20:00: 5", "2026-11-22X20:00", "2026-11-22\n20:00", " 2026-11-22 20:00",
-		"2026-11-22  20:00", "2026- 1-22 20:00", "+026-11-22 20:00", "-026-11-22 20:00",
-		"1969-12-31T23:59:59Z", "1970-01-01T00:00:00+01:00", "0000-01-01T00:00:00Z",
-		"12026-11-22 20:00", "2026-11-22T20:00:00\xff", "\xff", "2026-11-22\xff" "20:00" };
+	static const char *const bad[] = { "", " ", "now", "20", "20:", "20:0", "24:00",
+		"20:60", "-1:00", " 8:00", "8: 0", "+8:00", "8:-5", "20:00 ", "20:00:00",
+		"20:00Z", "008:00", "2026-11-22", "2026-11-22T", "2026-11-22T20",
+		"2026-11-22T20:", "2026-11-22T20:0", "2026-13-01 00:00",
+		"2026-00-01 00:00", "2026-01-00 00:00", "2026-04-31 00:00",
+		"2026-02-29 00:00", "2100-02-29 00:00", "2026-02-30 00:00",
+		"2026-11-22 24:00", "2026-11-22 20:60", "2026-11-22T20:00:61Z",
+		"2026-11-22T20:00:00 Z", "2026-11-22T20:00:00ZZ",
+		"2026-11-22T20:00:00+1:00", "2026-11-22T20:00:00+01",
+		"2026-11-22T20:00:00+0100", "2026-11-22T20:00:00+24:00",
+		"2026-11-22T20:00:00+01:60", "2026-11-22T20:00:00+01:00Z",
+		"2026-11-22T20:00:00+-1:30", "2026-11-22T20:00:00+ 1:30",
+		"2026-11-22T20:00:00.", "2026-11-22T20:00:00.Z", "2026-11-22T20:00.5Z",
+		"2026-11-22T20:00:-5", "2026-11-22T20:00: 5", "2026-11-22X20:00",
+		"2026-11-22\n20:00", " 2026-11-22 20:00", "2026-11-22  20:00",
+		"2026- 1-22 20:00", "+026-11-22 20:00", "-026-11-22 20:00",
+		"1969-12-31T23:59:59Z", "1970-01-01T00:00:00+01:00",
+		"0000-01-01T00:00:00Z", "12026-11-22 20:00", "2026-11-22T20:00:00\xff",
+		"\xff",
+		"2026-11-22\xff"
+		"20:00" };
 	struct wall time = { UNTOUCHED };
 
 	(void)state;
@@ -437,20 +473,35 @@ text_format_duration_shows_two_units_at_most(void **state)
 		int64_t ms;
 		const char *text;
 	} cases[] = {
-		{ 0, "0 s" }, { 49, "0.0 s" }, { 400, "0.4 s" }, { 1000, "1 s" },
-		{ 1500, "1.5 s" }, { 5000, "5 s" }, { 12000, "12 s" }, { 12999, "12 s" },
-		{ 119999, "119 s" }, { 120000, "2 min" }, { 2 * HOUR_MS - 1, "119 min" },
-		{ 2 * HOUR_MS, "2 h" }, { 200 * MINUTE_MS, "3 h 20 min" },
-		{ DAY_MS - 1, "23 h 59 min" }, { DAY_MS, "1 d" }, { 5 * DAY_MS, "5 d" },
-		{ 5 * DAY_MS + 3 * HOUR_MS, "5 d 3 h" }, { 10 * DAY_MS + HOUR_MS, "10 d" },
-		{ YEARS_100_MS, "36525 d" }, { -500, "-0.5 s" }, { -3000, "-3 s" },
+		{ 0, "0 s" },
+		{ 49, "0.0 s" },
+		{ 400, "0.4 s" },
+		{ 1000, "1 s" },
+		{ 1500, "1.5 s" },
+		{ 5000, "5 s" },
+		{ 12000, "12 s" },
+		{ 12999, "12 s" },
+		{ 119999, "119 s" },
+		{ 120000, "2 min" },
+		{ 2 * HOUR_MS - 1, "119 min" },
+		{ 2 * HOUR_MS, "2 h" },
+		{ 200 * MINUTE_MS, "3 h 20 min" },
+		{ DAY_MS - 1, "23 h 59 min" },
+		{ DAY_MS, "1 d" },
+		{ 5 * DAY_MS, "5 d" },
+		{ 5 * DAY_MS + 3 * HOUR_MS, "5 d 3 h" },
+		{ 10 * DAY_MS + HOUR_MS, "10 d" },
+		{ YEARS_100_MS, "36525 d" },
+		{ -500, "-0.5 s" },
+		{ -3000, "-3 s" },
 	};
 	char buffer[64];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
 		assert_string_equal(
-		    text_format_duration(buffer, sizeof(buffer), cases[i].ms), cases[i].text);
+		    text_format_duration(buffer, sizeof(buffer), cases[i].ms),
+		    cases[i].text);
 	text_format_duration(buffer, sizeof(buffer), INT64_MAX);
 	text_format_duration(buffer, sizeof(buffer), INT64_MIN);
 }
@@ -465,8 +516,10 @@ text_format_exact_is_read_back_as_the_same(void **state)
 	assert_string_equal(text_format_exact(buffer, sizeof(buffer), 0), "0s");
 	assert_string_equal(text_format_exact(buffer, sizeof(buffer), 250), "250ms");
 	assert_string_equal(text_format_exact(buffer, sizeof(buffer), 5400000), "1h30m");
-	assert_string_equal(text_format_exact(buffer, sizeof(buffer), 93784005), "1d2h3m4s5ms");
-	assert_string_equal(text_format_exact(buffer, sizeof(buffer), YEARS_100_MS), "36525d");
+	assert_string_equal(
+	    text_format_exact(buffer, sizeof(buffer), 93784005), "1d2h3m4s5ms");
+	assert_string_equal(
+	    text_format_exact(buffer, sizeof(buffer), YEARS_100_MS), "36525d");
 	assert_string_equal(text_format_exact(buffer, sizeof(buffer), -1), "0s");
 	for (int round = 0; round < 10000; round++) {
 		int64_t ms = (int64_t)(next_random() >> 1) % (YEARS_100_MS + 1);
@@ -487,10 +540,12 @@ text_format_size_shows_one_decimal(void **state)
 	assert_string_equal(text_format_size(buffer, sizeof(buffer), 0), "0 bytes");
 	assert_string_equal(text_format_size(buffer, sizeof(buffer), 1023), "1023 bytes");
 	assert_string_equal(text_format_size(buffer, sizeof(buffer), 1024), "1.0 KiB");
-	assert_string_equal(text_format_size(buffer, sizeof(buffer), 17 << 20), "17.0 MiB");
+	assert_string_equal(
+	    text_format_size(buffer, sizeof(buffer), 17 << 20), "17.0 MiB");
 	assert_string_equal(
 	    text_format_size(buffer, sizeof(buffer), INT64_C(3) << 29), "1.5 GiB");
-	assert_string_equal(text_format_size(buffer, sizeof(buffer), INT64_MAX), "8192.0 PiB");
+	assert_string_equal(
+	    text_format_size(buffer, sizeof(buffer), INT64_MAX), "8192.0 PiB");
 }
 
 static void
@@ -501,13 +556,15 @@ text_format_time_is_utc_with_milliseconds(void **state)
 
 	(void)state;
 	set_zone(BERLIN);
-	assert_string_equal(text_format_time(buffer, sizeof(buffer), (struct wall){ EVENING }),
+	assert_string_equal(
+	    text_format_time(buffer, sizeof(buffer), (struct wall){ EVENING }),
 	    "2026-11-22T20:00:00.000Z");
 	assert_string_equal(text_format_time(buffer, sizeof(buffer), (struct wall){ 7 }),
 	    "1970-01-01T00:00:00.007Z");
 	assert_string_equal(text_format_time(buffer, sizeof(buffer), (struct wall){ -1 }),
 	    "1969-12-31T23:59:59.999Z");
-	assert_string_equal(text_format_time(buffer, sizeof(buffer), (struct wall){ -1000 }),
+	assert_string_equal(
+	    text_format_time(buffer, sizeof(buffer), (struct wall){ -1000 }),
 	    "1969-12-31T23:59:59.000Z");
 	text_format_time(buffer, sizeof(buffer), (struct wall){ INT64_MAX });
 	text_format_time(buffer, sizeof(buffer), (struct wall){ INT64_MIN });
@@ -545,13 +602,22 @@ text_quote_escapes_control_bytes_and_invalid_utf8(void **state)
 	static const struct {
 		const char *text, *quoted;
 	} cases[] = {
-		{ "", "" }, { "plain words", "plain words" }, { "a\nb\tc", "a\\nb\\tc" },
-		{ "say \"x\\y\"", "say \\\"x\\\\y\\\"" }, { "\x1b[31m", "\\x1b[31m" },
-		{ "\r\x01\x7f", "\\x0d\\x01\\x7f" }, { "Bär €uro 😀", "Bär €uro 😀" },
-		{ "\xff\xfe", "\\xff\\xfe" }, { "\xc3", "\\xc3" }, { "\xc3(", "\\xc3(" },
-		{ "\xe2\x82", "\\xe2\\x82" }, { "\xc0\xaf", "\\xc0\\xaf" },
-		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" }, { "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" },
-		{ "\xc2\x85\xc2\x9b", "\\xc2\\x85\\xc2\\x9b" }, { "\xc2\xa0", "\xc2\xa0" },
+		{ "", "" },
+		{ "plain words", "plain words" },
+		{ "a\nb\tc", "a\\nb\\tc" },
+		{ "say \"x\\y\"", "say \\\"x\\\\y\\\"" },
+		{ "\x1b[31m", "\\x1b[31m" },
+		{ "\r\x01\x7f", "\\x0d\\x01\\x7f" },
+		{ "Bär €uro 😀", "Bär €uro 😀" },
+		{ "\xff\xfe", "\\xff\\xfe" },
+		{ "\xc3", "\\xc3" },
+		{ "\xc3(", "\\xc3(" },
+		{ "\xe2\x82", "\\xe2\\x82" },
+		{ "\xc0\xaf", "\\xc0\\xaf" },
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" },
+		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" },
+		{ "\xc2\x85\xc2\x9b", "\\xc2\\x85\\xc2\\x9b" },
+		{ "\xc2\xa0", "\xc2\xa0" },
 		{ "\x80", "\\x80" },
 	};
 	char buffer[128];
@@ -674,27 +740,28 @@ main(void)
 		cmocka_unit_test(text_size_reads_factors_of_1024),
 		cmocka_unit_test(text_size_refuses_garbage_and_overflow),
 		cmocka_unit_test(text_parsers_survive_random_bytes),
-		cmocka_unit_test_setup_teardown(text_time_reads_rfc_3339_whatever_the_zone,
-		    remember_zone, restore_zone),
 		cmocka_unit_test_setup_teardown(
-		    text_time_reads_local_time_through_both_changes_of_the_clock, remember_zone,
+		    text_time_reads_rfc_3339_whatever_the_zone, remember_zone,
 		    restore_zone),
+		cmocka_unit_test_setup_teardown(
+		    text_time_reads_local_time_through_both_changes_of_the_clock,
+		    remember_zone, restore_zone),
 		cmocka_unit_test_setup_teardown(
 		    text_time_takes_one_of_both_when_a_local_time_comes_twice_or_never,
 		    remember_zone, restore_zone),
 		cmocka_unit_test_setup_teardown(
 		    text_time_of_day_is_the_next_one, remember_zone, restore_zone),
 		cmocka_unit_test_setup_teardown(
-		    text_time_of_day_is_right_through_both_changes_of_the_clock, remember_zone,
-		    restore_zone),
+		    text_time_of_day_is_right_through_both_changes_of_the_clock,
+		    remember_zone, restore_zone),
 		cmocka_unit_test(text_time_refuses_what_is_no_time),
-		cmocka_unit_test_setup_teardown(
-		    text_time_refuses_local_time_before_1970, remember_zone, restore_zone),
+		cmocka_unit_test_setup_teardown(text_time_refuses_local_time_before_1970,
+		    remember_zone, restore_zone),
 		cmocka_unit_test(text_format_duration_shows_two_units_at_most),
 		cmocka_unit_test(text_format_exact_is_read_back_as_the_same),
 		cmocka_unit_test(text_format_size_shows_one_decimal),
-		cmocka_unit_test_setup_teardown(
-		    text_format_time_is_utc_with_milliseconds, remember_zone, restore_zone),
+		cmocka_unit_test_setup_teardown(text_format_time_is_utc_with_milliseconds,
+		    remember_zone, restore_zone),
 		cmocka_unit_test(text_formats_stay_within_any_buffer),
 		cmocka_unit_test(text_quote_escapes_control_bytes_and_invalid_utf8),
 		cmocka_unit_test(text_quote_cuts_only_what_does_not_fit),

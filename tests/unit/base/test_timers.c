@@ -24,7 +24,8 @@ check_heap(const struct timers *timers)
 	for (size_t place = 1; place <= timers->count; place++) {
 		assert_int_equal(timers->heap[place]->place, place);
 		if (place > 1)
-			assert_true(timers->heap[place / 2]->at <= timers->heap[place]->at);
+			assert_true(
+			    timers->heap[place / 2]->at <= timers->heap[place]->at);
 	}
 }
 
@@ -45,7 +46,12 @@ timers_first_is_the_earliest_in_any_order_of_setting(void **state)
 {
 	struct timer three[3] = { 0 };
 	static const int orders[][3] = {
-		{ 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 }, { 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 },
+		{ 0, 1, 2 },
+		{ 0, 2, 1 },
+		{ 1, 0, 2 },
+		{ 1, 2, 0 },
+		{ 2, 0, 1 },
+		{ 2, 1, 0 },
 	};
 
 	(void)state;

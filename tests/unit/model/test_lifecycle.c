@@ -1,7 +1,7 @@
 /*
  * lifecycle: the rules of a job's life. The full matrix stands in lifecycle.golden; who
- * changes the table on purpose copies the printed one there. The chapter's cases are played
- * through whole lives.
+ * changes the table on purpose copies the printed one there. The chapter's cases are
+ * played through whole lives.
  */
 
 #include "model/lifecycle.h"
@@ -23,7 +23,15 @@
 #define LARGEST_FILE (1 << 20)
 
 static const char *const action_names[] = {
-	"count", "pause", "wake", "reset", "end", "stop", "hold", "unhold", "revive",
+	"count",
+	"pause",
+	"wake",
+	"reset",
+	"end",
+	"stop",
+	"hold",
+	"unhold",
+	"revive",
 };
 
 static uint32_t random_state = 20261122;
@@ -53,12 +61,14 @@ print_step(struct buf *buf, enum job_status status, enum job_event event)
 	buf_add_text(buf, "\n");
 }
 
-/* One line at a time: cmocka cuts a longer text. */
+/* One line at a time: cmocka cuts a longer text. The text is cut up. */
 static void
-print_lines(const char *text)
+print_lines(char *text)
 {
-	for (; *text != '\0'; text += strcspn(text, "\n") + 1)
-		print_error("%.*s\n", (int)strcspn(text, "\n"), text);
+	char *line;
+
+	while ((line = strsep(&text, "\n")) != NULL)
+		print_error("%s\n", line);
 }
 
 static void
@@ -75,7 +85,7 @@ lifecycle_matrix_is_the_golden_one(void **state)
 	assert_int_equal(file_read(AT_FDCWD, GOLDEN, LARGEST_FILE, &golden), 0);
 	is_same = strcmp(buf_text(&printed), buf_text(&golden)) == 0;
 	if (!is_same)
-		print_lines(buf_text(&printed));
+		print_lines(buf_start(&printed));
 	buf_done(&printed);
 	buf_done(&golden);
 	assert_true(is_same);
@@ -101,7 +111,8 @@ lifecycle_table_keeps_its_promises_in_every_cell(void **state)
 	(void)state;
 	for (int status = 0; status < JOB_STATUS_COUNT; status++) {
 		for (int event = 0; event < JOB_EVENT_COUNT; event++) {
-			const struct lifecycle_step *step = &lifecycle_table[status][event];
+			const struct lifecycle_step *step =
+			    &lifecycle_table[status][event];
 			bool is_live = job_status_is_live(status);
 			bool stays_live = job_status_is_live(step->next);
 
@@ -171,7 +182,8 @@ lifecycle_changes_are_those_the_trigger_allows(void **state)
 			struct buf change = { 0 };
 			bool is_legal;
 
-			buf_addf(&change, "'%s>%s' ", job_status_name(from), job_status_name(to));
+			buf_addf(&change, "'%s>%s' ", job_status_name(from),
+			    job_status_name(to));
 			is_legal = strstr(buf_text(&changes), buf_text(&change)) != NULL;
 			if (is_legal != is_change(from, to))
 				fail_msg("%sis in only one of trigger and table",
@@ -328,8 +340,10 @@ lifecycle_job_fails_twice_then_succeeds(void **state)
 static void
 lifecycle_job_fails_at_once_when_it_asks_for_no_retry(void **state)
 {
-	struct reason no_retry = { .kind = REASON_EXIT, .number = LIFECYCLE_NO_RETRY_STATUS };
-	struct reason signalled = { .kind = REASON_SIGNAL, .number = LIFECYCLE_NO_RETRY_STATUS };
+	struct reason no_retry = { .kind = REASON_EXIT,
+		.number = LIFECYCLE_NO_RETRY_STATUS };
+	struct reason signalled = { .kind = REASON_SIGNAL,
+		.number = LIFECYCLE_NO_RETRY_STATUS };
 	struct life life = new_life(RETRY_FOR_EVER), other = new_life(3);
 
 	(void)state;
@@ -344,9 +358,12 @@ static void
 lifecycle_every_kind_of_failure_counts(void **state)
 {
 	static const struct reason failures[] = {
-		{ .kind = REASON_EXIT, .number = 75 }, { .kind = REASON_EXIT, .number = 255 },
-		{ .kind = REASON_SIGNAL, .number = SIGKILL }, { .kind = REASON_TIMEOUT },
-		{ .kind = REASON_OOM }, { .kind = REASON_SPAWN, .number = 2 },
+		{ .kind = REASON_EXIT, .number = 75 },
+		{ .kind = REASON_EXIT, .number = 255 },
+		{ .kind = REASON_SIGNAL, .number = SIGKILL },
+		{ .kind = REASON_TIMEOUT },
+		{ .kind = REASON_OOM },
+		{ .kind = REASON_SPAWN, .number = 2 },
 	};
 
 	(void)state;
@@ -489,7 +506,8 @@ static void
 lifecycle_decide_refuses_and_leaves_the_verdict(void **state)
 {
 	struct lifecycle_verdict before = {
-		.next = JOB_DONE, .actions = 77, .failures = 77, .pause_ms = 77 };
+		.next = JOB_DONE, .actions = 77, .failures = 77, .pause_ms = 77
+	};
 
 	(void)state;
 	for (int status = 0; status < JOB_STATUS_COUNT; status++) {
@@ -528,7 +546,8 @@ lifecycle_counts_do_not_overflow(void **state)
 	assert_int_equal(run(&life, failed), JOB_FAILED);
 }
 
-/* An end before the start was told, and one after it, in any order through random lives. */
+/* An end before the start was told, and one after it, in any order through random lives.
+ */
 static void
 lifecycle_no_end_is_refused_in_random_lives(void **state)
 {
@@ -539,7 +558,8 @@ lifecycle_no_end_is_refused_in_random_lives(void **state)
 
 		for (int i = 0; i < 60 && job_status_is_live(life.job.status); i++) {
 			struct reason reason = {
-				.kind = (enum reason_kind)(REASON_NORMAL +
+				.kind = (enum reason_kind)(
+				    REASON_NORMAL +
 				    next_random() % (REASON_DEPENDENCY - REASON_NORMAL)),
 				.number = 1,
 			};
@@ -550,7 +570,8 @@ lifecycle_no_end_is_refused_in_random_lives(void **state)
 			} else
 				run(&life, reason);
 			assert_true((life.job.status == JOB_ERRORED) ==
-			    (job_status_is_live(life.job.status) && life.job.failures > 0));
+				    (job_status_is_live(life.job.status) &&
+					life.job.failures > 0));
 		}
 		assert_true(most == RETRY_FOR_EVER || life.job.failures <= most + 1);
 		if (most != RETRY_FOR_EVER && life.job.failures == most + 1)
@@ -561,7 +582,8 @@ lifecycle_no_end_is_refused_in_random_lives(void **state)
 static void
 lifecycle_status_names_are_read_back(void **state)
 {
-	static const char *const bad[] = { "", "New", "new ", "ne", "news", "running>done", "\xff" };
+	static const char *const bad[] = { "", "New", "new ", "ne", "news",
+		"running>done", "\xff" };
 	enum job_status status = JOB_FAILED;
 
 	(void)state;
@@ -594,8 +616,10 @@ main(void)
 		cmocka_unit_test(lifecycle_table_keeps_its_promises_in_every_cell),
 		cmocka_unit_test(lifecycle_changes_are_those_the_trigger_allows),
 		cmocka_unit_test(lifecycle_job_is_done_when_its_first_run_succeeds),
-		cmocka_unit_test(lifecycle_job_fails_after_three_retries_when_it_fails_for_ever),
-		cmocka_unit_test(lifecycle_job_with_one_retry_runs_twice_when_it_fails_for_ever),
+		cmocka_unit_test(
+		    lifecycle_job_fails_after_three_retries_when_it_fails_for_ever),
+		cmocka_unit_test(
+		    lifecycle_job_with_one_retry_runs_twice_when_it_fails_for_ever),
 		cmocka_unit_test(lifecycle_job_without_retries_runs_once_when_it_fails),
 		cmocka_unit_test(lifecycle_job_retried_for_ever_does_not_fail),
 		cmocka_unit_test(lifecycle_job_fails_twice_then_succeeds),
@@ -604,8 +628,10 @@ main(void)
 		cmocka_unit_test(lifecycle_interrupted_run_is_not_counted),
 		cmocka_unit_test(lifecycle_lost_run_is_not_counted),
 		cmocka_unit_test(lifecycle_third_loss_in_a_row_abandons),
-		cmocka_unit_test(lifecycle_losses_are_counted_anew_when_another_end_lies_between),
-		cmocka_unit_test(lifecycle_run_once_job_is_abandoned_when_interrupted_or_lost),
+		cmocka_unit_test(
+		    lifecycle_losses_are_counted_anew_when_another_end_lies_between),
+		cmocka_unit_test(
+		    lifecycle_run_once_job_is_abandoned_when_interrupted_or_lost),
 		cmocka_unit_test(lifecycle_cancelled_run_ends_cancelled),
 		cmocka_unit_test(lifecycle_retry_by_hand_starts_a_fresh_life_when_ended),
 		cmocka_unit_test(lifecycle_retry_by_hand_keeps_failures_when_errored),

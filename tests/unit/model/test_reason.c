@@ -23,7 +23,8 @@ check_round_trip(struct reason reason)
 	reason_format(text, reason);
 	if (reason_parse(text, &read) == -1)
 		fail_msg("\"%s\" is not read back", text);
-	if (read.kind != reason.kind || read.number != reason.number || read.core != reason.core)
+	if (read.kind != reason.kind || read.number != reason.number ||
+	    read.core != reason.core)
 		fail_msg("\"%s\" is read back as another reason", text);
 }
 
@@ -36,11 +37,13 @@ reason_is_read_back_as_the_same_for_every_kind_and_number(void **state)
 			check_round_trip((struct reason){ .kind = kind });
 	}
 	for (int status = 1; status <= 255; status++)
-		check_round_trip((struct reason){ .kind = REASON_EXIT, .number = status });
-	for (int signal = 1; signal <= SIGRTMAX; signal++) {
-		check_round_trip((struct reason){ .kind = REASON_SIGNAL, .number = signal });
 		check_round_trip(
-		    (struct reason){ .kind = REASON_SIGNAL, .number = signal, .core = true });
+		    (struct reason){ .kind = REASON_EXIT, .number = status });
+	for (int signal = 1; signal <= SIGRTMAX; signal++) {
+		check_round_trip(
+		    (struct reason){ .kind = REASON_SIGNAL, .number = signal });
+		check_round_trip((struct reason){
+		    .kind = REASON_SIGNAL, .number = signal, .core = true });
 	}
 	for (int number = 1; number <= LARGEST_ERRNO; number++) {
 		if (strerrorname_np(number) != NULL)
@@ -67,9 +70,11 @@ static const struct {
 	    "cannot execute: No such file or directory" },
 	{ { .kind = REASON_CANCELLED }, 0, "cancelled", "cancelled" },
 	{ { .kind = REASON_INTERRUPTED }, 0, "interrupted", "interrupted by shutdown" },
-	{ { .kind = REASON_LOST_KEEPER }, 0, "lost:keeper", "lost: the keeper was killed" },
+	{ { .kind = REASON_LOST_KEEPER }, 0, "lost:keeper",
+	    "lost: the keeper was killed" },
 	{ { .kind = REASON_LOST_BOOT }, 0, "lost:boot", "lost: machine restarted" },
-	{ { .kind = REASON_DEPENDENCY }, 0, "dependency", "a job it waited for did not succeed" },
+	{ { .kind = REASON_DEPENDENCY }, 0, "dependency",
+	    "a job it waited for did not succeed" },
 };
 
 static void
@@ -111,13 +116,14 @@ reason_words_stay_within_any_buffer(void **state)
 static void
 reason_parse_refuses_what_is_none_of_ours(void **state)
 {
-	static const char *const bad[] = { "", " ", "norma", "normal ", "normalx", "Normal",
-		"normal:1", "exit", "exit:", "exit:0", "exit:256", "exit:-1", "exit:+3", "exit: 3",
-		"exit:3 ", "exit:3x", "exit:99999999999999999999", "signal", "signal:",
-		"signal:SIGKILL", "signal:kill", "signal:9", "signal:NONE", "signal:KILL+",
-		"signal:KILL+cor", "signal:KILL+core+core", "signal:+core", "signal:RTMIN",
-		"signal:RTMIN+", "signal:RTMIN+99", "timeouts", "timeout:3", "oom:", "spawn",
-		"spawn:", "spawn:2", "spawn:ENOSUCH", "spawn:enoent", "spawn:ENOENT ", "lost",
+	static const char *const bad[] = { "", " ", "norma", "normal ", "normalx",
+		"Normal", "normal:1", "exit", "exit:", "exit:0", "exit:256", "exit:-1",
+		"exit:+3", "exit: 3", "exit:3 ", "exit:3x", "exit:99999999999999999999",
+		"signal", "signal:", "signal:SIGKILL", "signal:kill", "signal:9",
+		"signal:NONE", "signal:KILL+", "signal:KILL+cor", "signal:KILL+core+core",
+		"signal:+core", "signal:RTMIN", "signal:RTMIN+", "signal:RTMIN+99",
+		"timeouts", "timeout:3", "oom:", "spawn", "spawn:", "spawn:2",
+		"spawn:ENOSUCH", "spawn:enoent", "spawn:ENOENT ", "lost",
 		"lost:", "lost:keepers", "lost:moon", "cancelled\n", "\xff", "exit:\xff",
 		"signal:KILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILL+core" };
 	struct reason reason = { .kind = REASON_OOM, .number = 42 };
@@ -138,10 +144,18 @@ static void
 reason_counts_failures_losses_and_stops_apart(void **state)
 {
 	static const char classes[REASON_COUNT] = {
-		[REASON_NONE] = '-', [REASON_NORMAL] = '-', [REASON_EXIT] = 'f',
-		[REASON_SIGNAL] = 'f', [REASON_TIMEOUT] = 'f', [REASON_OOM] = 'f',
-		[REASON_SPAWN] = 'f', [REASON_CANCELLED] = 's', [REASON_INTERRUPTED] = 's',
-		[REASON_LOST_KEEPER] = 'l', [REASON_LOST_BOOT] = 'l', [REASON_DEPENDENCY] = 's',
+		[REASON_NONE] = '-',
+		[REASON_NORMAL] = '-',
+		[REASON_EXIT] = 'f',
+		[REASON_SIGNAL] = 'f',
+		[REASON_TIMEOUT] = 'f',
+		[REASON_OOM] = 'f',
+		[REASON_SPAWN] = 'f',
+		[REASON_CANCELLED] = 's',
+		[REASON_INTERRUPTED] = 's',
+		[REASON_LOST_KEEPER] = 'l',
+		[REASON_LOST_BOOT] = 'l',
+		[REASON_DEPENDENCY] = 's',
 	};
 
 	(void)state;
@@ -161,8 +175,13 @@ reason_signal_name_is_known_for_any_number(void **state)
 		int signal;
 		const char *name;
 	} cases[] = {
-		{ SIGHUP, "SIGHUP" }, { SIGSEGV, "SIGSEGV" }, { SIGSTKFLT, "SIGSTKFLT" },
-		{ 0, "SIG0" }, { -1, "SIG-1" }, { 32, "SIG32" }, { 9999, "SIG9999" },
+		{ SIGHUP, "SIGHUP" },
+		{ SIGSEGV, "SIGSEGV" },
+		{ SIGSTKFLT, "SIGSTKFLT" },
+		{ 0, "SIG0" },
+		{ -1, "SIG-1" },
+		{ 32, "SIG32" },
+		{ 9999, "SIG9999" },
 		{ INT32_MIN, "SIG-2147483648" },
 	};
 	char buffer[16];
@@ -194,13 +213,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reason_is_read_back_as_the_same_for_every_kind_and_number),
+		cmocka_unit_test(
+		    reason_is_read_back_as_the_same_for_every_kind_and_number),
 		cmocka_unit_test(reason_has_its_text_and_words_for_every_kind),
 		cmocka_unit_test(reason_words_stay_within_any_buffer),
 		cmocka_unit_test(reason_parse_refuses_what_is_none_of_ours),
 		cmocka_unit_test(reason_counts_failures_losses_and_stops_apart),
 		cmocka_unit_test(reason_signal_name_is_known_for_any_number),
-		cmocka_unit_test(reason_of_an_unknown_errno_is_stored_as_one_that_can_be_read),
+		cmocka_unit_test(
+		    reason_of_an_unknown_errno_is_stored_as_one_that_can_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,8 @@ static struct retry_policy
 policy(enum backoff_kind kind, int64_t base_ms, int64_t cap_ms)
 {
 	return (struct retry_policy){
-		.max_retries = 3, .backoff = kind, .base_ms = base_ms, .cap_ms = cap_ms };
+		.max_retries = 3, .backoff = kind, .base_ms = base_ms, .cap_ms = cap_ms
+	};
 }
 
 static void
@@ -131,7 +132,8 @@ retry_jitter_moves_the_pause_from_end_to_end(void **state)
 static void
 retry_jitter_reaches_both_ends_of_the_longest_pause(void **state)
 {
-	struct retry_policy longest = policy(BACKOFF_CONSTANT, YEARS_100_MS, YEARS_100_MS);
+	struct retry_policy longest =
+	    policy(BACKOFF_CONSTANT, YEARS_100_MS, YEARS_100_MS);
 	int64_t late;
 
 	(void)state;
@@ -152,7 +154,8 @@ expected_pause(const struct retry_policy *any, int64_t failures)
 		return pause;
 	if (any->backoff == BACKOFF_LINEAR)
 		pause *= (long double)failures;
-	for (int64_t i = 1; any->backoff == BACKOFF_EXPONENTIAL && i < failures && i < 70; i++)
+	for (int64_t i = 1; any->backoff == BACKOFF_EXPONENTIAL && i < failures && i < 70;
+	     i++)
 		pause *= 2;
 	return pause < (long double)any->cap_ms ? pause : (long double)any->cap_ms;
 }
@@ -164,11 +167,14 @@ retry_pause_stays_within_jitter_and_cap_for_random_policies(void **state)
 	for (int round = 0; round < 100000; round++) {
 		struct retry_policy any = {
 			.backoff = (enum backoff_kind)(next_random() % BACKOFF_COUNT),
-			.base_ms = (int64_t)(next_random() % YEARS_100_MS >> next_random() % 42),
-			.cap_ms = (int64_t)(next_random() % YEARS_100_MS >> next_random() % 42),
+			.base_ms =
+			    (int64_t)(next_random() % YEARS_100_MS >> next_random() % 42),
+			.cap_ms =
+			    (int64_t)(next_random() % YEARS_100_MS >> next_random() % 42),
 			.jitter_percent = (int)(next_random() % 101),
 		};
-		int64_t failures = (int64_t)(1 + (next_random() >> (1 + next_random() % 63)));
+		int64_t failures =
+		    (int64_t)(1 + (next_random() >> (1 + next_random() % 63)));
 		long double exact = expected_pause(&any, failures);
 		long double spread = exact * any.jitter_percent / 100;
 		int64_t pause = retry_pause_ms(&any, failures, (uint32_t)next_random());
@@ -184,19 +190,22 @@ retry_pause_stays_within_jitter_and_cap_for_random_policies(void **state)
 static void
 retry_pause_of_extremes_does_not_overflow(void **state)
 {
-	static const int64_t numbers[] = { 0, 1, INT64_MAX / 2, INT64_MAX - 1, INT64_MAX };
+	static const int64_t numbers[] = { 0, 1, INT64_MAX / 2, INT64_MAX - 1,
+		INT64_MAX };
 	static const uint32_t randoms[] = { 0, MIDDLE, UINT32_MAX };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(numbers) * COUNT(numbers) * COUNT(numbers); i++) {
 		for (int kind = 0; kind < BACKOFF_COUNT; kind++) {
-			struct retry_policy extreme = policy(kind, numbers[i % COUNT(numbers)],
-			    numbers[i / COUNT(numbers) % COUNT(numbers)]);
+			struct retry_policy extreme =
+			    policy(kind, numbers[i % COUNT(numbers)],
+				numbers[i / COUNT(numbers) % COUNT(numbers)]);
 			int64_t failures = numbers[i / COUNT(numbers) / COUNT(numbers)];
 
 			extreme.jitter_percent = 100;
 			for (size_t j = 0; j < COUNT(randoms); j++)
-				assert_true(retry_pause_ms(&extreme, failures, randoms[j]) >= 0);
+				assert_true(
+				    retry_pause_ms(&extreme, failures, randoms[j]) >= 0);
 		}
 	}
 }
@@ -215,8 +224,9 @@ static const struct {
 	{ "exp:0", BACKOFF_EXPONENTIAL, 0, RETRY_DEFAULT_CAP_MS, "exponential:0s" },
 	{ "constant:36525d,36525d", BACKOFF_CONSTANT, YEARS_100_MS, YEARS_100_MS,
 	    "constant:36525d,36525d" },
-	{ "linear:36524d23h59m59s999ms,36524d23h59m59s999ms", BACKOFF_LINEAR, YEARS_100_MS - 1,
-	    YEARS_100_MS - 1, "linear:36524d23h59m59s999ms,36524d23h59m59s999ms" },
+	{ "linear:36524d23h59m59s999ms,36524d23h59m59s999ms", BACKOFF_LINEAR,
+	    YEARS_100_MS - 1, YEARS_100_MS - 1,
+	    "linear:36524d23h59m59s999ms,36524d23h59m59s999ms" },
 };
 
 static void
@@ -234,12 +244,14 @@ retry_backoff_is_read_and_written_as_the_same(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++) {
-		struct retry_policy read = { .max_retries = 7, .jitter_percent = 9 }, again;
+		struct retry_policy read = { .max_retries = 7, .jitter_percent = 9 },
+				    again;
 		char text[80];
 
 		assert_int_equal(retry_parse_backoff(good[i].text, &read), 0);
 		assert_int_equal(read.backoff, good[i].kind);
-		assert_true(read.base_ms == good[i].base_ms && read.cap_ms == good[i].cap_ms);
+		assert_true(
+		    read.base_ms == good[i].base_ms && read.cap_ms == good[i].cap_ms);
 		assert_int_equal(read.max_retries, 7);
 		assert_int_equal(read.jitter_percent, 9);
 		retry_format_backoff(text, sizeof(text), &read);
@@ -253,11 +265,12 @@ retry_backoff_is_read_and_written_as_the_same(void **state)
 static void
 retry_backoff_refuses_garbage_and_leaves_the_policy(void **state)
 {
-	static const char *const bad[] = { "", ":", "5s", "constant", "constant:", "constant:x",
-		"constant:-1", "constant: 5s", "constant:5s ", "constant:5s,", "constant:5s,x",
-		"constant:5s,1h,1h", "constant:,1h", "constan:5s", "constants:5s", "Constant:5s",
-		" constant:5s", "e:1s", "expo:1s", "exp1s", ":5s", "linear:1s:2s", "linear;1s",
-		"linear:36526d", "linear:1s,36526d", "\xff:1s", "linear:\xff", "linear:1s,\xff" };
+	static const char *const bad[] = { "", ":", "5s", "constant",
+		"constant:", "constant:x", "constant:-1", "constant: 5s", "constant:5s ",
+		"constant:5s,", "constant:5s,x", "constant:5s,1h,1h", "constant:,1h",
+		"constan:5s", "constants:5s", "Constant:5s", " constant:5s", "e:1s",
+		"expo:1s", "exp1s", ":5s", "linear:1s:2s", "linear;1s", "linear:36526d",
+		"linear:1s,36526d", "\xff:1s", "linear:\xff", "linear:1s,\xff" };
 	struct retry_policy read = retry_default;
 
 	(void)state;
@@ -319,7 +332,8 @@ main(void)
 		cmocka_unit_test(retry_pause_is_none_when_its_base_is_none),
 		cmocka_unit_test(retry_jitter_moves_the_pause_from_end_to_end),
 		cmocka_unit_test(retry_jitter_reaches_both_ends_of_the_longest_pause),
-		cmocka_unit_test(retry_pause_stays_within_jitter_and_cap_for_random_policies),
+		cmocka_unit_test(
+		    retry_pause_stays_within_jitter_and_cap_for_random_policies),
 		cmocka_unit_test(retry_pause_of_extremes_does_not_overflow),
 		cmocka_unit_test(retry_backoff_is_read_and_written_as_the_same),
 		cmocka_unit_test(retry_backoff_refuses_garbage_and_leaves_the_policy),

@@ -1,4 +1,5 @@
-/* spec: every option takes what is good and refuses what is bad, with words for a person. */
+/* spec: every option takes what is good and refuses what is bad, with words for a person.
+ */
 
 #include "model/spec.h"
 #include "base/text.h"
@@ -33,11 +34,13 @@ static const struct {
 	{ "jitter", { "0", "20", "20%", "100%" },
 	    { "", "%", "101", "-1", "20%%", "x", "0000000100", "0000050 percent", "50.5",
 		"5000000000000000000000%" } },
-	{ "timeout", { "90", "1h30m", "1ms" }, { "", "0", "0.4ms", "-1", "x", "36526d" } },
+	{ "timeout", { "90", "1h30m", "1ms" },
+	    { "", "0", "0.4ms", "-1", "x", "36526d" } },
 	{ "grace", { "0", "10s" }, { "", "-1", "x", "36526d" } },
 	{ "in", { "0", "2d" }, { "", "-1", "x", "20:00", "36526d" } },
 	{ "at", { "2026-11-22T21:00:00Z", "2026-11-22 21:00", "20:00" },
-	    { "", "now", "2026-11-22", "24:00", "2026-02-29 00:00", "1969-12-31T00:00:00Z" } },
+	    { "", "now", "2026-11-22", "24:00", "2026-02-29 00:00",
+		"1969-12-31T00:00:00Z" } },
 	{ "after", { "1", "41,42", "9007199254740991" },
 	    { "", "0", "-1", "x", "1,", ",1", "1,,2", "1 2", "9007199254740992" } },
 	{ "after-any", { "1", "41,42" }, { "", "0", "x", "1,", "1;2" } },
@@ -123,9 +126,11 @@ spec_option_refuses_what_is_bad_in_words(void **state)
 
 			spec_init(&spec);
 			if (set(&spec, cases[i].option, cases[i].bad[j], &error) == 0)
-				fail_msg("%s took \"%s\"", cases[i].option, cases[i].bad[j]);
+				fail_msg(
+				    "%s took \"%s\"", cases[i].option, cases[i].bad[j]);
 			check_words(cases[i].option, &error);
-			assert_int_equal(set(&spec, cases[i].option, cases[i].bad[j], NULL), -1);
+			assert_int_equal(
+			    set(&spec, cases[i].option, cases[i].bad[j], NULL), -1);
 			spec_done(&spec);
 		}
 	}
@@ -288,12 +293,14 @@ spec_dependencies_gather_up_to_a_limit(void **state)
 static void
 spec_option_is_found_by_its_whole_name(void **state)
 {
-	static const char *const bad[] = { "", "nam", "names", "max", "max-", "max-retries-",
-		"max retries", "-name", "--name", "NAME", "max--retries", "command", "\xff" };
+	static const char *const bad[] = { "", "nam", "names", "max", "max-",
+		"max-retries-", "max retries", "-name", "--name", "NAME", "max--retries",
+		"command", "\xff" };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
-		assert_string_equal(spec_option_find(cases[i].option)->name, cases[i].option);
+		assert_string_equal(
+		    spec_option_find(cases[i].option)->name, cases[i].option);
 	assert_string_equal(spec_option_find("max_retries")->name, "max-retries");
 	assert_string_equal(spec_option_find("leave_children")->name, "leave-children");
 	for (size_t i = 0; i < COUNT(bad); i++)
@@ -308,9 +315,10 @@ spec_options_each_have_help_and_a_letter_of_their_own(void **state)
 		assert_non_null(spec_options[i].help);
 		assert_non_null(spec_options[i].set);
 		for (size_t j = 0; j < i; j++) {
-			assert_string_not_equal(spec_options[i].name, spec_options[j].name);
+			assert_string_not_equal(
+			    spec_options[i].name, spec_options[j].name);
 			assert_true(spec_options[i].letter == 0 ||
-			    spec_options[i].letter != spec_options[j].letter);
+				    spec_options[i].letter != spec_options[j].letter);
 		}
 	}
 }
@@ -338,8 +346,10 @@ static void
 spec_check_refuses_options_that_exclude_each_other(void **state)
 {
 	static const char *const pairs[][4] = {
-		{ "once", "true", NULL, NULL }, { "in", "0", "at", "20:00" },
-		{ "hold", "true", "after", "1" }, { "hold", "true", "after-any", "1" },
+		{ "once", "true", NULL, NULL },
+		{ "in", "0", "at", "20:00" },
+		{ "hold", "true", "after", "1" },
+		{ "hold", "true", "after-any", "1" },
 	};
 
 	(void)state;
@@ -368,13 +378,15 @@ spec_describe_says_what_was_understood(void **state)
 		const char *words;
 	} described[] = {
 		{ { NULL }, "up to 4 runs, 5 s apart" },
-		{ { "timeout", "30s", NULL }, "up to 4 runs, 5 s apart, 30 s each at most" },
+		{ { "timeout", "30s", NULL },
+		    "up to 4 runs, 5 s apart, 30 s each at most" },
 		{ { "max-retries", "0", NULL }, "one run" },
 		{ { "max-retries", "0", "timeout", "90", "in", "2h" },
 		    "one run, 90 s each at most, in 2 h" },
 		{ { "max-retries", "inf", "backoff", "linear:1s", NULL },
 		    "runs until it succeeds, 1 s apart" },
-		{ { "backoff", "exp:500ms", NULL }, "up to 4 runs, 0.5 s and more apart" },
+		{ { "backoff", "exp:500ms", NULL },
+		    "up to 4 runs, 0.5 s and more apart" },
 		{ { "in", "0", NULL }, "up to 4 runs, 5 s apart" },
 	};
 	char words[200];
@@ -385,7 +397,8 @@ spec_describe_says_what_was_understood(void **state)
 
 		spec_init(&spec);
 		for (size_t j = 0; j < 6 && described[i].options[j] != NULL; j += 2)
-			set_good(&spec, described[i].options[j], described[i].options[j + 1]);
+			set_good(
+			    &spec, described[i].options[j], described[i].options[j + 1]);
 		assert_string_equal(
 		    spec_describe(&spec, words, sizeof(words)), described[i].words);
 		spec_done(&spec);

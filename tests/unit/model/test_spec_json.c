@@ -1,6 +1,6 @@
 /*
- * spec_json: what is written is read back as the same job, and no JSON text does more harm
- * than to be refused in words.
+ * spec_json: what is written is read back as the same job, and no JSON text does more
+ * harm than to be refused in words.
  */
 
 #include "model/spec_json.h"
@@ -18,14 +18,16 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define NOW INT64_C(1795377600000) /* 2026-11-22T20:00:00Z */
 
-#define FULL                                                                              \
-	"{\"command\": [\"sh\", \"-c\", \"echo \\\"ä\\\" \\u0001\", \"\"], \"name\": \"n\","  \
-	" \"supervisor\": \"serial\", \"type\": \"report\", \"cwd\": \"/var tmp\","            \
-	" \"stdin\": \"/etc/passwd\", \"once\": true, \"leave-children\": true,"              \
-	" \"priority\": 0, \"max-retries\": 7, \"backoff\": \"exponential:250ms,10m\","        \
-	" \"jitter\": 20, \"timeout\": \"1h30m\", \"grace\": \"0s\", \"in\": \"250ms\","        \
-	" \"max-output\": 1048576, \"umask\": 18, \"after\": [41, 9007199254740991],"         \
-	" \"after-any\": [43], \"environment\": {\"A\": \"1=2\", \"B\": \"\", \"ä\": \"€\"}}"
+#define FULL                                                                             \
+	"{\"command\": [\"sh\", \"-c\", \"echo \\\"ä\\\" \\u0001\", \"\"], \"name\": "  \
+	"\"n\","                                                                         \
+	" \"supervisor\": \"serial\", \"type\": \"report\", \"cwd\": \"/var tmp\","      \
+	" \"stdin\": \"/etc/passwd\", \"once\": true, \"leave-children\": true,"         \
+	" \"priority\": 0, \"max-retries\": 7, \"backoff\": \"exponential:250ms,10m\","  \
+	" \"jitter\": 20, \"timeout\": \"1h30m\", \"grace\": \"0s\", \"in\": \"250ms\"," \
+	" \"max-output\": 1048576, \"umask\": 18, \"after\": [41, 9007199254740991],"    \
+	" \"after-any\": [43], \"environment\": {\"A\": \"1=2\", \"B\": \"\", \"ä\": "  \
+	"\"€\"}}"
 
 static int
 from_text(struct spec *spec, const char *text, struct error *error)
@@ -80,7 +82,8 @@ spec_json_is_read_and_written_as_the_same(void **state)
 	(void)state;
 	check_canonical("{\"command\": [\"true\"]}");
 	check_canonical(FULL);
-	check_canonical("{\"command\": [\"a\"], \"max-retries\": \"inf\", \"hold\": true}");
+	check_canonical(
+	    "{\"command\": [\"a\"], \"max-retries\": \"inf\", \"hold\": true}");
 	check_canonical("{\"command\": [\"a\"], \"max-retries\": 0}");
 	check_canonical("{\"command\": [\"a\"], \"umask\": 0}");
 	check_canonical("{\"command\": [\"a\"], \"umask\": 511}");
@@ -131,7 +134,8 @@ spec_json_takes_what_a_person_writes(void **state)
 
 	(void)state;
 	from_good_text(&spec,
-	    "{\"command\": [\"a\"], \"max_retries\": \"2\", \"timeout\": 1.5, \"grace\": 3,"
+	    "{\"command\": [\"a\"], \"max_retries\": \"2\", \"timeout\": 1.5, \"grace\": "
+	    "3,"
 	    " \"after\": \"41,42\", \"after_any\": 43, \"env\": [\"A=1\", \"B\"],"
 	    " \"env_all\": true, \"env-file\": [\"one\", \"two\"], \"once\": false,"
 	    " \"max-output\": \"1M\", \"priority\": \"7\"}");
@@ -146,7 +150,8 @@ spec_json_takes_what_a_person_writes(void **state)
 	assert_int_equal(spec.max_output, 1 << 20);
 	assert_int_equal(spec.priority, 7);
 	spec_done(&spec);
-	from_good_text(&spec, "{\"command\": [\"a\"], \"env\": {\"A\": \"1\", \"B\": \"x=y\"}}");
+	from_good_text(
+	    &spec, "{\"command\": [\"a\"], \"env\": {\"A\": \"1\", \"B\": \"x=y\"}}");
 	assert_int_equal(spec.environment_requests.count, 2);
 	assert_string_equal(spec.environment_requests.items[0], "A=1");
 	assert_string_equal(spec.environment_requests.items[1], "B=x=y");
@@ -173,43 +178,109 @@ spec_json_writes_times_the_same_in_every_zone(void **state)
 #define WITH(members) "{\"command\": [\"a\"], " members "}"
 
 static const char *const hostile[] = {
-	"null", "true", "7", "\"job\"", "[]", "[{\"command\": [\"a\"]}]", "{}",
-	"{\"command\": null}", "{\"command\": []}", "{\"command\": [\"\"]}",
-	"{\"command\": \"a\"}", "{\"command\": {}}", "{\"command\": [7]}",
-	"{\"command\": [\"a\", null]}", "{\"command\": [\"a\", [\"b\"]]}", "{\"Command\": [\"a\"]}",
-	WITH("\"\": 1"), WITH("\"nosuch\": 1"), WITH("\"\\u001b[2J\": 1"), WITH("\"id\": 1"),
-	WITH("\"status\": \"done\""), WITH("\"command \": []"),
-	WITH("\"name\": null"), WITH("\"name\": 7"), WITH("\"name\": true"),
-	WITH("\"name\": {}"), WITH("\"name\": [[]]"), WITH("\"name\": [\"a\", null]"),
-	WITH("\"name\": \"a b\""), WITH("\"name\": \"\\u001b[2J\""), WITH("\"type\": true"),
-	WITH("\"once\": true"), WITH("\"once\": 1"), WITH("\"once\": \"true\""),
-	WITH("\"once\": null"), WITH("\"hold\": \"true\""), WITH("\"hold\": [\"true\"]"),
-	WITH("\"hold\": true, \"after\": 1"), WITH("\"in\": 1, \"at\": \"20:00\""),
-	WITH("\"priority\": 10"), WITH("\"priority\": -1"), WITH("\"priority\": 5.5"),
-	WITH("\"priority\": true"), WITH("\"priority\": 9223372036854775807"),
-	WITH("\"priority\": \"\""), WITH("\"max-retries\": -1"), WITH("\"max-retries\": 1e300"),
-	WITH("\"max-retries\": null"), WITH("\"backoff\": 5"), WITH("\"backoff\": {}"),
-	WITH("\"jitter\": 101"), WITH("\"jitter\": \"0000000100\""), WITH("\"timeout\": 0"),
-	WITH("\"timeout\": -1"), WITH("\"timeout\": 1e300"), WITH("\"timeout\": 1e18"),
-	WITH("\"timeout\": -1e300"), WITH("\"timeout\": true"), WITH("\"in\": -0.001"),
-	WITH("\"at\": 0"), WITH("\"at\": \"1969-12-31T23:59:59.999Z\""), WITH("\"at\": \"\""),
-	WITH("\"after\": 0"), WITH("\"after\": -1"), WITH("\"after\": 1.5"),
-	WITH("\"after\": [1, \"x\"]"), WITH("\"after\": [1, [2]]"), WITH("\"after\": {}"),
-	WITH("\"after\": 9007199254740992"), WITH("\"cwd\": \"here\""), WITH("\"cwd\": 1"),
-	WITH("\"cwd\": \"\""), WITH("\"stdin\": \"\""), WITH("\"stdin\": false"),
-	WITH("\"env\": 7"), WITH("\"env\": \"9A\""), WITH("\"env\": [\"=x\"]"),
-	WITH("\"env\": {\"A\": 1}"), WITH("\"env\": {\"\": \"x\"}"),
-	WITH("\"env\": {\"A=B\": \"x\"}"), WITH("\"env\": {\"A B\": \"x\"}"),
-	WITH("\"env\": {\"9\": \"x\"}"), WITH("\"env\": [{\"A\": \"x\"}]"),
-	WITH("\"env-file\": {}"), WITH("\"env-all\": \"yes\""),
-	WITH("\"environment\": []"), WITH("\"environment\": \"A=1\""),
-	WITH("\"environment\": {\"A\": null}"), WITH("\"environment\": {\"A\": 7}"),
-	WITH("\"environment\": {\"\": \"x\"}"), WITH("\"environment\": {\"A=B\": \"x\"}"),
-	WITH("\"umask\": -1"), WITH("\"umask\": 512"), WITH("\"umask\": \"022\""),
-	WITH("\"umask\": 1.0"), WITH("\"umask\": null"), WITH("\"umask\": [18]"),
-	WITH("\"umask\": 9223372036854775807"), WITH("\"max-output\": 65535"),
-	WITH("\"max-output\": -1"), WITH("\"max-output\": 9223372036854775807"),
-	WITH("\"max-output\": 1e300"), WITH("\"leave-children\": 0"),
+	"null",
+	"true",
+	"7",
+	"\"job\"",
+	"[]",
+	"[{\"command\": [\"a\"]}]",
+	"{}",
+	"{\"command\": null}",
+	"{\"command\": []}",
+	"{\"command\": [\"\"]}",
+	"{\"command\": \"a\"}",
+	"{\"command\": {}}",
+	"{\"command\": [7]}",
+	"{\"command\": [\"a\", null]}",
+	"{\"command\": [\"a\", [\"b\"]]}",
+	"{\"Command\": [\"a\"]}",
+	WITH("\"\": 1"),
+	WITH("\"nosuch\": 1"),
+	WITH("\"\\u001b[2J\": 1"),
+	WITH("\"id\": 1"),
+	WITH("\"status\": \"done\""),
+	WITH("\"command \": []"),
+	WITH("\"name\": null"),
+	WITH("\"name\": 7"),
+	WITH("\"name\": true"),
+	WITH("\"name\": {}"),
+	WITH("\"name\": [[]]"),
+	WITH("\"name\": [\"a\", null]"),
+	WITH("\"name\": \"a b\""),
+	WITH("\"name\": \"\\u001b[2J\""),
+	WITH("\"type\": true"),
+	WITH("\"once\": true"),
+	WITH("\"once\": 1"),
+	WITH("\"once\": \"true\""),
+	WITH("\"once\": null"),
+	WITH("\"hold\": \"true\""),
+	WITH("\"hold\": [\"true\"]"),
+	WITH("\"hold\": true, \"after\": 1"),
+	WITH("\"in\": 1, \"at\": \"20:00\""),
+	WITH("\"priority\": 10"),
+	WITH("\"priority\": -1"),
+	WITH("\"priority\": 5.5"),
+	WITH("\"priority\": true"),
+	WITH("\"priority\": 9223372036854775807"),
+	WITH("\"priority\": \"\""),
+	WITH("\"max-retries\": -1"),
+	WITH("\"max-retries\": 1e300"),
+	WITH("\"max-retries\": null"),
+	WITH("\"backoff\": 5"),
+	WITH("\"backoff\": {}"),
+	WITH("\"jitter\": 101"),
+	WITH("\"jitter\": \"0000000100\""),
+	WITH("\"timeout\": 0"),
+	WITH("\"timeout\": -1"),
+	WITH("\"timeout\": 1e300"),
+	WITH("\"timeout\": 1e18"),
+	WITH("\"timeout\": -1e300"),
+	WITH("\"timeout\": true"),
+	WITH("\"in\": -0.001"),
+	WITH("\"at\": 0"),
+	WITH("\"at\": \"1969-12-31T23:59:59.999Z\""),
+	WITH("\"at\": \"\""),
+	WITH("\"after\": 0"),
+	WITH("\"after\": -1"),
+	WITH("\"after\": 1.5"),
+	WITH("\"after\": [1, \"x\"]"),
+	WITH("\"after\": [1, [2]]"),
+	WITH("\"after\": {}"),
+	WITH("\"after\": 9007199254740992"),
+	WITH("\"cwd\": \"here\""),
+	WITH("\"cwd\": 1"),
+	WITH("\"cwd\": \"\""),
+	WITH("\"stdin\": \"\""),
+	WITH("\"stdin\": false"),
+	WITH("\"env\": 7"),
+	WITH("\"env\": \"9A\""),
+	WITH("\"env\": [\"=x\"]"),
+	WITH("\"env\": {\"A\": 1}"),
+	WITH("\"env\": {\"\": \"x\"}"),
+	WITH("\"env\": {\"A=B\": \"x\"}"),
+	WITH("\"env\": {\"A B\": \"x\"}"),
+	WITH("\"env\": {\"9\": \"x\"}"),
+	WITH("\"env\": [{\"A\": \"x\"}]"),
+	WITH("\"env-file\": {}"),
+	WITH("\"env-all\": \"yes\""),
+	WITH("\"environment\": []"),
+	WITH("\"environment\": \"A=1\""),
+	WITH("\"environment\": {\"A\": null}"),
+	WITH("\"environment\": {\"A\": 7}"),
+	WITH("\"environment\": {\"\": \"x\"}"),
+	WITH("\"environment\": {\"A=B\": \"x\"}"),
+	WITH("\"umask\": -1"),
+	WITH("\"umask\": 512"),
+	WITH("\"umask\": \"022\""),
+	WITH("\"umask\": 1.0"),
+	WITH("\"umask\": null"),
+	WITH("\"umask\": [18]"),
+	WITH("\"umask\": 9223372036854775807"),
+	WITH("\"max-output\": 65535"),
+	WITH("\"max-output\": -1"),
+	WITH("\"max-output\": 9223372036854775807"),
+	WITH("\"max-output\": 1e300"),
+	WITH("\"leave-children\": 0"),
 };
 
 static void
@@ -285,7 +356,8 @@ spec_json_survives_random_changes_of_a_good_text(void **state)
 		struct spec spec;
 
 		memcpy(text, FULL, sizeof(FULL));
-		for (uint32_t changes = 1 + next_random(&random) % 3; changes > 0; changes--)
+		for (uint32_t changes = 1 + next_random(&random) % 3; changes > 0;
+		     changes--)
 			text[next_random(&random) % (sizeof(FULL) - 1)] =
 			    letters[next_random(&random) % (sizeof(letters) - 1)];
 		if (from_text(&spec, text, NULL) == -1)
@@ -326,8 +398,9 @@ spec_json_is_not_written_when_a_string_is_not_utf8(void **state)
 static void
 strings_are_read_from_an_array_of_strings_only(void **state)
 {
-	static const char *const bad[] = { "", "null", "7", "{}", "\"a\"", "[7]", "[\"a\", null]",
-		"[\"a\"", "[\"a\"]]", "[\"\\u0000\"]", "[\"\xff\"]", "[\"\\ud800\"]" };
+	static const char *const bad[] = { "", "null", "7", "{}", "\"a\"", "[7]",
+		"[\"a\", null]", "[\"a\"", "[\"a\"]]", "[\"\\u0000\"]", "[\"\xff\"]",
+		"[\"\\ud800\"]" };
 	struct strings strings = { 0 };
 	json_t *json;
 
@@ -353,7 +426,8 @@ environment_is_read_from_an_object_of_strings_only(void **state)
 {
 	static const char *const bad[] = { "", "null", "[]", "[\"A=1\"]", "{\"A\": 1}",
 		"{\"A\": null}", "{\"A\": {}}", "{\"\": \"x\"}", "{\"A=B\": \"x\"}",
-		"{\"A\": \"\\u0000\"}", "{\"\\u0000\": \"x\"}", "{\"A\": \"\xff\"}", "{\"A\": \"1\"" };
+		"{\"A\": \"\\u0000\"}", "{\"\\u0000\": \"x\"}", "{\"A\": \"\xff\"}",
+		"{\"A\": \"1\"" };
 	struct strings environment = { 0 };
 	json_t *json;
 

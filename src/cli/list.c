@@ -1,0 +1,105 @@
+/* list: the jobs there are, one a line, the live ones first. */
+
+#include "base/text.h"
+#include "cli/cells.h"
+#include "cli/cli.h"
+#include "cli/format.h"
+#include "cli/select.h"
+#include "cli/tries.h"
+#include "cli/why.h"
+
+static void
+print_age(struct buf *out, const struct rows *row, const void *context)
+{
+	const struct why_now *now = context;
+	int64_t since = rows_number(row, "ended_at", rows_number(row, "created_at", 0));
+	char text[32];
+
+	buf_add_text(out, text_format_duration(text, sizeof(text),
+			      now->wall.ms > since ? now->wall.ms - since : 0));
+}
+
+/* Of the run that goes on or ended the job; one that waits for its next has none. */
+static void
+print_running_time(struct buf *out, const struct rows *row, const void *context)
+{
+	struct why_job job;
+	int64_t ms;
+	char text[32];
+
+	why_read(&job, row);
+	ms = why_running_ms(&job, context);
+	if (ms != -1 && job.status != JOB_NEW && job.status != JOB_ERRORED)
+		buf_add_text(out, text_format_duration(text, sizeof(text), ms));
+}
+
+static void
+print_why(struct buf *out, const struct rows *row, const void *context)
+{
+	struct why_job job;
+	char text[WHY_SIZE];
+
+	why_read(&job, row);
+	buf_add_text(out, why_words(text, sizeof(text), &job, context, WHY_IN_LIST));
+}
+
+static const struct format_column columns[] = {
+	{ .name = "id" },
+	{ .name = "name", .flags = FORMAT_FLEXIBLE },
+	{ .name = "status" },
+	{ .name = "try", .flags = FORMAT_IN_JSON, .cell = tries_cell,
+	    .stored = "max_retries" },
+	{ .name = "age", .print = print_age },
+	{ .name = "time", .print = print_running_time },
+	{ .name = "command", .flags = FORMAT_FLEXIBLE, .cell = cell_command,
+	    .stored = "command" },
+	{ .name = "why", .flags = FORMAT_FLEXIBLE | FORMAT_MAY_BE_EMPTY | FORMAT_IN_JSON,
+	    .print = print_why },
+	{ .name = NULL },
+};
+
+static int
+print_rows(struct invocation *invocation, struct rows *rows, struct error *error)
+{
+	struct why_now now;
+	struct format *format;
+	int more = 0;
+
+	why_now(&now, invocation->state);
+	format = format_open(invocation, columns, rows, &now, error);
+	if (format == NULL)
+		return -1;
+	while (rows != NULL && (more = rows_next(rows, error)) == 1)
+		format_row(format, rows);
+	format_close(format);
+	return more;
+}
+
+int
+verb_list(struct invocation *invocation)
+{
+	struct job_filter filter = {
+		.wants_all = option_is_given(invocation, "all"),
+		.wants_live = option_is_given(invocation, "live"),
+		.limit = option_number(invocation, "limit", 1, INT64_MAX, 0),
+	};
+	struct query *query;
+	struct rows *rows = NULL;
+	struct error error;
+	bool is_given;
+	int result;
+
+	if (select_filter(invocation, &filter, &is_given, &error) == -1)
+		return cli_fail(&error);
+	query = query_open(invocation->state, &error);
+	if (query == NULL && error.code != STATUS_NOT_FOUND)
+		return cli_fail(&error);
+	if (query != NULL && (rows = query_jobs(query, &filter, &error)) == NULL) {
+		query_close(query);
+		return cli_fail(&error);
+	}
+	result = print_rows(invocation, rows, &error);
+	rows_close(rows);
+	query_close(query);
+	return result == 0 ? STATUS_OK : cli_fail(&error);
+}

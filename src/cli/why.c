@@ -1,0 +1,294 @@
+/*
+ * why: the one place that puts into words what a job waits for and how it ended. What
+ * `list`, `show` and `why` say is from here, so that they cannot disagree.
+ */
+
+#include "cli/why.h"
+#include "base/text.h"
+#include "keeper/lock.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define MOST_IDS 10 /* of those waited for; the others are counted */
+
+/* Words that are put one behind the other; what does not fit is left out. */
+struct words {
+	char *buffer;
+	size_t size, used;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+say(struct words *words, const char *format, ...)
+{
+	va_list arguments;
+	int length;
+
+	va_start(arguments, format);
+	length = vsnprintf(words->buffer + words->used, words->size - words->used, format,
+	    arguments);
+	va_end(arguments);
+	if (length > 0)
+		words->used += (size_t)length < words->size - words->used
+		    ? (size_t)length
+		    : words->size - words->used - 1;
+}
+
+void
+why_now(struct why_now *now, const char *state_directory)
+{
+	now->wall = clock_wall();
+	now->boot = clock_boot();
+	clock_boot_id(now->boot_id);
+	now->is_supervised = lock_holder(state_directory) != 0;
+}
+
+static struct reason
+read_reason(const struct rows *row, const char *column)
+{
+	const char *text = rows_text(row, column);
+	struct reason reason = { .kind = REASON_NONE };
+
+	if (text != NULL)
+		reason_parse(text, &reason);
+	return reason;
+}
+
+void
+why_read(struct why_job *job, const struct rows *row)
+{
+	const char *status = rows_text(row, "status");
+
+	*job = (struct why_job){
+		.reason = read_reason(row, "reason"),
+		.detail = rows_text(row, "detail"),
+		.timeout_ms = rows_number(row, "timeout_ms", 0),
+		.started_at = rows_number(row, "started_at", 0),
+		.run_ms = rows_number(row, "run_ms", 0),
+		.progress = rows_real(row, "progress", -1),
+		.progress_text = rows_text(row, "progress_text"),
+		.hold = rows_text(row, "hold"),
+		.waits_for = rows_text(row, "waits_for"),
+		.wake_at = rows_number(row, "wake_at", 0),
+		.wake_boot_ms = rows_number(row, "wake_boot_ms", 0),
+		.wake_boot_id = rows_text(row, "wake_boot_id"),
+		.line = rows_number(row, "line", 0),
+		.busy = rows_number(row, "busy", 0),
+		.max_children = rows_number(row, "max_children", -1),
+	};
+	if (status != NULL)
+		job_status_parse(status, &job->status);
+	if (rows_number(row, "attempt_ended_at", 0) != 0)
+		return;
+	job->stop = read_reason(row, "stop_reason");
+	job->is_claimed = rows_number(row, "attempt", 0) != 0 && job->started_at == 0;
+}
+
+const char *
+why_ordinal(char *buffer, size_t size, int64_t number)
+{
+	int64_t tens = number % 100, ones = number % 10;
+	const char *ending = tens >= 11 && tens <= 13 ? "th"
+	    : ones == 1				      ? "st"
+	    : ones == 2				      ? "nd"
+	    : ones == 3				      ? "rd"
+						      : "th";
+
+	snprintf(buffer, size, "%" PRId64 "%s", number, ending);
+	return buffer;
+}
+
+int64_t
+why_running_ms(const struct why_job *job, const struct why_now *now)
+{
+	if (job->status != JOB_RUNNING)
+		return job->started_at != 0 ? job->run_ms : -1;
+	if (job->started_at == 0 || now->wall.ms < job->started_at)
+		return 0;
+	return now->wall.ms - job->started_at;
+}
+
+/* Delays count by the boot clock in the boot they were made in, by the wall after it. */
+static int64_t
+left_ms(const struct why_job *job, const struct why_now *now)
+{
+	if (job->wake_boot_id != NULL && strcmp(job->wake_boot_id, now->boot_id) == 0)
+		return job->wake_boot_ms - now->boot.ms;
+	return job->wake_at - now->wall.ms;
+}
+
+static void
+say_ids(struct words *words, const char *array)
+{
+	size_t said = 0, count = 1;
+
+	for (const char *c = array; *c != '\0'; c++)
+		count += *c == ',';
+	say(words, "waits for ");
+	for (const char *c = array; *c != '\0'; c++) {
+		if (*c == ',' && ++said == MOST_IDS) {
+			say(words, " and %zu more", count - said);
+			return;
+		}
+		if (*c == ',')
+			say(words, ", ");
+		else if (*c != '[' && *c != ']')
+			say(words, "%c", *c);
+	}
+}
+
+static void
+say_place(struct words *words, const struct why_job *job, const struct why_now *now)
+{
+	char ordinal[32];
+
+	if (!now->is_supervised)
+		say(words, "nothing runs it");
+	else if (job->max_children == -1 || job->busy < job->max_children)
+		say(words, "next to start");
+	else {
+		say(words, "no free place (%" PRId64 " of %" PRId64 ")", job->busy,
+		    job->max_children);
+		if (job->line > 0)
+			say(words, ", %s in line",
+			    why_ordinal(ordinal, sizeof(ordinal), job->line));
+	}
+}
+
+static void
+say_waiting(struct words *words, const struct why_job *job, const struct why_now *now)
+{
+	const char *verb = job->status == JOB_ERRORED ? "again" : "starts";
+	int64_t left = left_ms(job, now);
+	char span[32];
+
+	if (job->is_claimed)
+		say(words, "being started");
+	else if (job->hold != NULL && strcmp(job->hold, "dependency") != 0)
+		say(words, "held by you");
+	else if (job->hold != NULL && job->waits_for != NULL &&
+	    strcmp(job->waits_for, "[]") != 0)
+		say_ids(words, job->waits_for);
+	else if (job->hold != NULL)
+		say(words, "waits for other jobs");
+	else if (job->wake_at == 0)
+		say_place(words, job, now);
+	else if (left <= 0)
+		say(words, "%s", now->is_supervised ? "due now" : "due, but nothing runs it");
+	else
+		say(words, "%s in %s", verb,
+		    text_format_duration(span, sizeof(span), left));
+}
+
+static void
+say_reason(struct words *words, const struct why_job *job)
+{
+	char text[256];
+
+	if (job->detail != NULL)
+		say(words, "%s", job->detail);
+	else
+		say(words, "%s",
+		    reason_words(text, sizeof(text), job->reason, job->timeout_ms));
+}
+
+static void
+say_running(struct words *words, const struct why_job *job, const struct why_now *now,
+    enum why_form form)
+{
+	char text[256];
+	const char *comma = "";
+
+	if (form == WHY_ALONE) {
+		say(words, "running for %s", text_format_duration(text, sizeof(text),
+						 why_running_ms(job, now)));
+		comma = ", ";
+	}
+	if (job->stop.kind != REASON_NONE) {
+		say(words, "%s%s, being ended", comma,
+		    reason_words(text, sizeof(text), job->stop, job->timeout_ms));
+		return;
+	}
+	if (!now->is_supervised) {
+		say(words, "%snothing supervises it", comma);
+		return;
+	}
+	if (job->progress >= 0) {
+		say(words, "%s%.0f%%", comma, job->progress * 100);
+		comma = " ";
+	}
+	if (job->progress_text != NULL)
+		say(words, "%s%s", comma, job->progress_text);
+}
+
+static void
+say_end(struct words *words, const struct why_job *job, enum why_form form)
+{
+	const char *status = job_status_name(job->status);
+	char span[32];
+
+	if (job->status == JOB_DONE) {
+		if (form == WHY_ALONE)
+			say(words, "done after %s",
+			    text_format_duration(span, sizeof(span), job->run_ms));
+		return;
+	}
+	if (form == WHY_ALONE &&
+	    (job->reason.kind != REASON_CANCELLED || job->status != JOB_CANCELLED))
+		say(words, "%s: ", status);
+	say_reason(words, job);
+}
+
+const char *
+why_words(char *buffer, size_t size, const struct why_job *job, const struct why_now *now,
+    enum why_form form)
+{
+	struct words words = { buffer, size, 0 };
+
+	buffer[0] = '\0';
+	switch (job->status) {
+	case JOB_RUNNING:
+		say_running(&words, job, now, form);
+		break;
+	case JOB_ERRORED:
+		if (job->reason.kind != REASON_NONE) {
+			say_reason(&words, job);
+			say(&words, "; ");
+		}
+		say_waiting(&words, job, now);
+		break;
+	case JOB_NEW:
+		say_waiting(&words, job, now);
+		break;
+	default:
+		say_end(&words, job, form);
+		break;
+	}
+	return buffer;
+}
+
+const char *
+why_attempt(char *buffer, size_t size, const struct rows *row)
+{
+	struct reason reason = read_reason(row, "reason");
+	struct reason stop = read_reason(row, "stop_reason");
+	int64_t timeout_ms = rows_number(row, "timeout_ms", 0);
+	char text[256];
+
+	if (reason.kind == REASON_NORMAL)
+		snprintf(buffer, size, "done");
+	else if (reason.kind != REASON_NONE)
+		reason_words(buffer, size, reason, timeout_ms);
+	else if (rows_text(row, "reason") != NULL)
+		snprintf(buffer, size, "%s", rows_text(row, "reason"));
+	else if (rows_number(row, "started_at", 0) == 0)
+		snprintf(buffer, size, "being started");
+	else if (stop.kind != REASON_NONE)
+		snprintf(buffer, size, "%s, being ended",
+		    reason_words(text, sizeof(text), stop, timeout_ms));
+	else
+		snprintf(buffer, size, "running");
+	return buffer;
+}

@@ -1,0 +1,68 @@
+#ifndef CLI_WHY_H
+#define CLI_WHY_H
+
+#include "base/clock.h"
+#include "model/lifecycle.h"
+#include "store/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Why a job waits, or how it ended, in words. Pure but for why_now(). */
+
+/* What the words are measured against. */
+struct why_now {
+	struct wall wall;
+	struct boot boot;
+	char boot_id[CLOCK_BOOT_ID_SIZE];
+	bool is_supervised; /* a supervise runs on this state directory */
+};
+
+/* What is looked at in a job. Texts are borrowed and may be NULL; numbers: 0 is none. */
+struct why_job {
+	enum job_status status;
+	struct reason reason;	/* of its end, or of its last attempt's */
+	const char *detail;	/* of an end without an attempt */
+	int64_t timeout_ms;
+	bool is_claimed;	/* an attempt of it is being started */
+	struct reason stop;	/* why its process is being ended */
+	int64_t started_at, run_ms;
+	double progress;	/* -1: none */
+	const char *progress_text;
+	const char *hold;	/* "user", "dependency" */
+	const char *waits_for;	/* a JSON array of ids */
+	int64_t wake_at, wake_boot_ms;
+	const char *wake_boot_id;
+	int64_t line;		/* its place among the ready ones */
+	int64_t busy, max_children; /* places of its supervisor; -1: no limit */
+};
+
+enum why_form {
+	WHY_IN_LIST, /* what the status does not say: nothing for a job that is done */
+	WHY_ALONE,   /* a sentence on its own */
+};
+
+#define WHY_SIZE 1024
+
+void why_now(struct why_now *now, const char *state_directory);
+
+/* From a row of query_jobs(); borrows the row's texts. */
+void why_read(struct why_job *job, const struct rows *row);
+
+/*
+ * "exit 22; again in 3.4 s", "no free place (2 of 2), 3rd in line", "waits for 41, 43",
+ * "timed out after 30 s". Not escaped. Returns buffer.
+ */
+const char *why_words(char *buffer, size_t size, const struct why_job *job,
+    const struct why_now *now, enum why_form form);
+
+/* How an attempt ended, or that it has not: of a row of query_attempts(). */
+const char *why_attempt(char *buffer, size_t size, const struct rows *row);
+
+/* How long its last attempt has run, or ran; -1 if there was none. */
+int64_t why_running_ms(const struct why_job *job, const struct why_now *now);
+
+/* "1st", "2nd", "3rd", "4th", "11th", "21st" */
+const char *why_ordinal(char *buffer, size_t size, int64_t number);
+
+#endif

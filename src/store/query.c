@@ -1,0 +1,273 @@
+/*
+ * query: the database as the command line reads it, whether somebody writes it or nobody
+ * does. Which jobs there are is query_jobs.c.
+ */
+
+#include "store/query.h"
+#include "base/xalloc.h"
+#include "model/spec.h"
+#include "store/query_jobs.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define BUSY_MS 5000
+#define MOST_OF_A_NAME "1000" /* the newest of them that are looked at */
+
+enum {
+	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS, JOB_EVENTS,
+	NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB, SUPERVISORS,
+	ENVIRONMENT, COUNT
+};
+
+#define EVENT_COLUMNS "SELECT seq, at, job_id, attempt, event, detail FROM events "
+
+static const char *const sql[] = {
+	[EXISTS] = "SELECT id FROM jobs WHERE id = ?1",
+	[BY_NAME] = "SELECT id FROM (SELECT id, status, ended_at FROM jobs WHERE name = ?1 "
+		    "AND name IS NOT NULL ORDER BY id DESC LIMIT " MOST_OF_A_NAME ") "
+		    "ORDER BY status IN ('new', 'running', 'errored') DESC, ended_at DESC, "
+		    "id DESC LIMIT 1",
+	[LATEST_RUN] = "SELECT max(job_id) FROM attempts",
+	[LAST_ATTEMPT] = "SELECT max(attempt) FROM attempts WHERE job_id = ?1",
+	[NEWEST] = "SELECT (SELECT max(id) FROM jobs), (SELECT max(seq) FROM events)",
+	[NEWEST_AT] = "SELECT id FROM jobs WHERE created_at <= (SELECT at FROM events "
+		      "WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) ORDER BY id DESC LIMIT 1",
+	[ATTEMPTS] = "SELECT attempt, job_id, generation, claimed_at, started_at, ended_at, "
+		     "run_ms, pid, stop_reason, stop_at, reason, exit_code, signal, core, "
+		     "user_ms, system_ms, max_rss_kib, output_bytes, output_left_out, "
+		     "last_lines, children_killed, (SELECT timeout_ms FROM jobs "
+		     "WHERE id = job_id) AS timeout_ms FROM attempts "
+		     "WHERE job_id = ?1 AND attempt > ?2 ORDER BY attempt LIMIT ?3",
+	[EVENTS] = EVENT_COLUMNS "WHERE ?1 = 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
+	[JOB_EVENTS] = EVENT_COLUMNS "WHERE job_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+	[NTH_EVENT] = "SELECT seq FROM events WHERE ?1 = 0 AND seq > ?2 ORDER BY seq DESC "
+		      "LIMIT 1 OFFSET ?3",
+	[NTH_JOB_EVENT] = "SELECT seq FROM events WHERE job_id = ?1 AND seq > ?2 "
+			  "ORDER BY seq DESC LIMIT 1 OFFSET ?3",
+	[SUBMISSIONS] = "SELECT id AS job_id, created_at AS at FROM jobs WHERE ?1 = 0 "
+			"AND id > ?2 ORDER BY id LIMIT ?3",
+	[JOB_SUBMISSION] = "SELECT id AS job_id, created_at AS at FROM jobs WHERE id = ?1 "
+			   "AND id > ?2 LIMIT ?3",
+	[NTH_JOB] = "SELECT id FROM jobs WHERE ?1 = 0 AND id > ?2 ORDER BY id DESC "
+		    "LIMIT 1 OFFSET ?3",
+	[SUPERVISORS] = "SELECT s.name, s.max_children, "
+			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
+			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "
+			"count(j.id) FILTER (WHERE j.status = 'errored') AS errored, "
+			"count(j.id) FILTER (WHERE j.status IN ('new', 'errored') "
+			"AND j.hold IS NULL AND j.wake_at IS NULL) AS ready, "
+			"count(j.id) FILTER (WHERE j.hold IS NOT NULL) AS held "
+			"FROM supervisors s LEFT JOIN (SELECT id, status, hold, wake_at, "
+			"supervisor FROM jobs INDEXED BY jobs_live "
+			"WHERE status IN ('new', 'running', 'errored')) j "
+			"ON j.supervisor = s.name GROUP BY s.name",
+	[ENVIRONMENT] = "SELECT v.key AS name, v.value FROM jobs j JOIN environments e "
+			"ON e.id = j.environment, json_each(e.vars) v WHERE j.id = ?1",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+struct query *
+query_open(const char *state_directory, struct error *error)
+{
+	struct query *query = xcalloc(1, sizeof(*query));
+
+	if (db_open(&query->db, state_directory, DB_READ, BUSY_MS, error) == -1) {
+		free(query);
+		return NULL;
+	}
+	if (query_jobs_prepare(query, error) == -1 ||
+	    statements_prepare(&query->other, &query->db, sql, COUNT, error) == -1) {
+		query_close(query);
+		return NULL;
+	}
+	return query;
+}
+
+void
+query_close(struct query *query)
+{
+	if (query == NULL)
+		return;
+	statements_done(&query->jobs);
+	statements_done(&query->other);
+	db_close(&query->db);
+	free(query);
+}
+
+/* Run a bound statement of one row. *ret_number stays as it is where there is none. */
+static int
+read_number(struct query *query, sqlite3_stmt *row, int64_t *ret_number,
+    struct error *error)
+{
+	int code = sqlite3_step(row);
+
+	if (code == SQLITE_ROW)
+		*ret_number = column_number(row, 0, *ret_number);
+	code = statement_end(row, code);
+	return code == SQLITE_OK ? 0 : db_error(&query->db, code, error);
+}
+
+int
+query_find_job(struct query *query, const char *word, int64_t *ret_job,
+    struct error *error)
+{
+	sqlite3_stmt *row;
+	char quoted[256];
+	int64_t id, found = 0;
+
+	if (text_number(word, 1, SPEC_LARGEST_ID, &id) == 0) {
+		row = query->other.prepared[EXISTS];
+		bind_number(row, 1, id);
+	} else {
+		row = query->other.prepared[BY_NAME];
+		bind_text(row, 1, word);
+	}
+	if (read_number(query, row, &found, error) == -1)
+		return -1;
+	if (found == 0)
+		return error_set(error, STATUS_NOT_FOUND, "there is no job %s",
+		    text_quote(quoted, sizeof(quoted), word));
+	*ret_job = found;
+	return 0;
+}
+
+int
+query_latest_run(struct query *query, int64_t *ret_job, struct error *error)
+{
+	int64_t found = 0;
+
+	if (read_number(query, query->other.prepared[LATEST_RUN], &found, error) == -1)
+		return -1;
+	if (found == 0)
+		return error_set(error, STATUS_NOT_FOUND, "no job has been run yet");
+	*ret_job = found;
+	return 0;
+}
+
+int
+query_last_attempt(struct query *query, int64_t job, int64_t *ret_attempt,
+    struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[LAST_ATTEMPT];
+	int64_t found = 0;
+
+	bind_number(row, 1, job);
+	if (read_number(query, row, &found, error) == -1)
+		return -1;
+	*ret_attempt = found;
+	return 0;
+}
+
+int
+query_newest_at(struct query *query, int64_t event, int64_t *ret_job, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[NEWEST_AT];
+	int64_t found = 0;
+
+	bind_number(row, 1, event);
+	if (read_number(query, row, &found, error) == -1)
+		return -1;
+	*ret_job = found;
+	return 0;
+}
+
+int
+query_newest(struct query *query, int64_t *ret_job, int64_t *ret_event,
+    struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[NEWEST];
+	int64_t job = 0, event = 0;
+	int code = sqlite3_step(row);
+
+	if (code == SQLITE_ROW) {
+		job = column_number(row, 0, 0);
+		event = column_number(row, 1, 0);
+	}
+	code = statement_end(row, code);
+	if (code != SQLITE_OK)
+		return db_error(&query->db, code, error);
+	*ret_job = job;
+	*ret_event = event;
+	return 0;
+}
+
+/* ---- readers ---- */
+
+static struct rows *
+read_rows(struct query *query, int statement, enum rows_way way, int64_t subject,
+    int64_t cursor)
+{
+	const struct rows_source source = {
+		.db = &query->db,
+		.statement = query->other.prepared[statement],
+		.way = way,
+		.subject = subject,
+		.cursor = cursor,
+	};
+
+	return rows_new(&source);
+}
+
+/* Only the last `limit` rows: the cursor is moved up to before them. 0 or -1. */
+static int
+move_cursor(struct query *query, int nth_statement, int64_t subject, int64_t *cursor,
+    int64_t limit, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[nth_statement];
+	int64_t nth = 0;
+
+	if (limit <= 0)
+		return 0;
+	bind_number(row, 1, subject);
+	bind_number(row, 2, *cursor);
+	bind_number(row, 3, limit - 1);
+	if (read_number(query, row, &nth, error) == -1)
+		return -1;
+	if (nth > *cursor)
+		*cursor = nth - 1;
+	return 0;
+}
+
+struct rows *
+query_attempts(struct query *query, int64_t job, struct error *error)
+{
+	(void)error;
+	return read_rows(query, ATTEMPTS, ROWS_BY_CURSOR, job, 0);
+}
+
+struct rows *
+query_events(struct query *query, int64_t job, int64_t since, int64_t limit,
+    struct error *error)
+{
+	if (move_cursor(query, job != 0 ? NTH_JOB_EVENT : NTH_EVENT, job, &since, limit,
+		error) == -1)
+		return NULL;
+	return read_rows(
+	    query, job != 0 ? JOB_EVENTS : EVENTS, ROWS_BY_CURSOR, job, since);
+}
+
+struct rows *
+query_submissions(struct query *query, int64_t job, int64_t behind, int64_t limit,
+    struct error *error)
+{
+	if (job == 0 &&
+	    move_cursor(query, NTH_JOB, job, &behind, limit, error) == -1)
+		return NULL;
+	return read_rows(
+	    query, job != 0 ? JOB_SUBMISSION : SUBMISSIONS, ROWS_BY_CURSOR, job, behind);
+}
+
+struct rows *
+query_supervisors(struct query *query, struct error *error)
+{
+	(void)error;
+	return read_rows(query, SUPERVISORS, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_environment(struct query *query, int64_t job, struct error *error)
+{
+	(void)error;
+	return read_rows(query, ENVIRONMENT, ROWS_WHOLE, job, 0);
+}

@@ -1,0 +1,16 @@
+#ifndef STORE_QUERY_JOBS_H
+#define STORE_QUERY_JOBS_H
+
+#include "store/rows.h"
+
+/* The part of query.h that is about jobs: which ones, in what order, and their rows. */
+
+struct query {
+	struct db db;
+	struct statements jobs;	 /* query_jobs.c */
+	struct statements other; /* query.c */
+};
+
+int query_jobs_prepare(struct query *query, struct error *error);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * drain: a queue of /bin/true, worked off with 1, 2 and 8 places, against vfork+execve of
+ * the same program at the same concurrency.
+ *
+ * The bare loop runs half before and half after the program's turn, so that a machine
+ * that becomes slower or faster meanwhile is so for both. Ours counts from the first
+ * claim to the last end, as the attempts tell it: neither side's start-up is in it.
+ */
+
+#include "base/xalloc.h"
+#include "bench/kit/database.h"
+#include "bench/kit/instance.h"
+#include "bench/kit/measure.h"
+
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <err.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_PLACES 8
+
+extern char **environ;
+
+/* ---- the bare loop ---- */
+
+struct bare {
+	bool has_extras;     /* a socket pair and an output file for each */
+	int output_directory;
+	size_t begun, running;
+	pid_t pids[MOST_PLACES];
+	int sockets[MOST_PLACES];
+};
+
+/* A function of its own that is not inlined: vfork returns twice into it. */
+__attribute__((noinline)) static pid_t
+vfork_true(int output, int socket)
+{
+	static char path[] = "/bin/true";
+	static char *const arguments[] = { path, NULL };
+	pid_t pid = vfork();
+
+	if (pid != 0)
+		return pid;
+	if (output != -1 &&
+	    (dup2(output, 1) == -1 || dup2(output, 2) == -1 || dup2(socket, 3) == -1))
+		_exit(127);
+	execve(path, arguments, environ);
+	_exit(127);
+}
+
+static void
+begin_extras(struct bare *bare, int *ret_output, int pair[2])
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "%zu", bare->begun);
+	*ret_output = openat(bare->output_directory, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+	if (*ret_output == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == -1)
+		err(1, "an output file and a socket pair");
+}
+
+static void
+begin_one(struct bare *bare, size_t place)
+{
+	int output = -1, pair[2] = { -1, -1 };
+
+	if (bare->has_extras)
+		begin_extras(bare, &output, pair);
+	bare->pids[place] = vfork_true(output, pair[1]);
+	if (bare->pids[place] == -1)
+		err(1, "vfork");
+	if (bare->has_extras) {
+		close(output);
+		close(pair[1]);
+	}
+	bare->sockets[place] = pair[0];
+	bare->begun++;
+	bare->running++;
+}
+
+static void
+reap_one(struct bare *bare, size_t places)
+{
+	int status;
+	pid_t pid = waitpid(-1, &status, 0);
+
+	if (pid == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		errx(1, "/bin/true did not exit with 0");
+	for (size_t place = 0; place < places; place++) {
+		if (bare->pids[place] != pid)
+			continue;
+		if (bare->has_extras)
+			close(bare->sockets[place]);
+		bare->pids[place] = 0;
+		bare->running--;
+	}
+}
+
+/* Seconds for so many. */
+static double
+run_bare(size_t count, size_t places, bool has_extras)
+{
+	char *directory = directory_make();
+	struct bare bare = { .has_extras = has_extras };
+	int64_t begin;
+	double seconds;
+
+	bare.output_directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	begin = now_ns();
+	while (bare.begun < count || bare.running > 0) {
+		for (size_t place = 0; place < places && bare.begun < count; place++) {
+			if (bare.pids[place] == 0)
+				begin_one(&bare, place);
+		}
+		reap_one(&bare, places);
+	}
+	seconds = seconds_since(begin);
+	close(bare.output_directory);
+	directory_remove(directory);
+	free(directory);
+	return seconds;
+}
+
+/* ---- the program ---- */
+
+static void
+check_record(const char *state, size_t count)
+{
+	int64_t good = state_number(state,
+	    "SELECT count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE "
+	    "j.status = 'done' AND a.reason = 'normal' AND a.exit_code = 0 AND "
+	    "a.started_at >= a.claimed_at AND a.ended_at >= a.started_at");
+
+	if (good != (int64_t)count)
+		errx(1, "%" PRId64 " of %zu attempts are recorded whole", good, count);
+}
+
+static double
+run_program(size_t count, size_t places, const char *preload)
+{
+	struct instance instance;
+	char limit[16];
+	int64_t ms;
+
+	instance_make(&instance);
+	instance_fill(&instance, count, "{\"command\":[\"/bin/true\"]}");
+	snprintf(limit, sizeof(limit), "%zu", places);
+	instance_start(&instance,
+	    (const char *const[]){ "--drain", "--max-children", limit, NULL }, preload);
+	instance_wait(&instance);
+	check_record(instance.state, count);
+	ms = state_number(
+	    instance.state, "SELECT max(ended_at) - min(claimed_at) FROM attempts");
+	instance_done(&instance);
+	return (double)ms / 1000;
+}
+
+/* ---- rounds ---- */
+
+struct drain {
+	size_t places;
+	struct row drain, heap;
+};
+
+static void
+run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload)
+{
+	double bare, plain, ours = 0, heap = 0;
+
+	bare = run_bare(jobs / 2, drain->places, true);
+	plain = run_bare(jobs / 2, drain->places, false);
+	if (heap_first)
+		heap = run_program(jobs, drain->places, preload);
+	ours = run_program(jobs, drain->places, NULL);
+	if (!heap_first)
+		heap = run_program(jobs, drain->places, preload);
+	plain += run_bare(jobs / 2, drain->places, false);
+	bare += run_bare(jobs / 2, drain->places, true);
+	bare = (double)jobs / bare;
+	plain = (double)jobs / plain;
+	ours = (double)jobs / ours;
+	heap = (double)jobs / heap;
+	progress("drain, %zu at a time: bare %.0f, without socket and file %.0f, "
+		 "jobberd %.0f, with 200 MB %.0f per s",
+	    drain->places, bare, plain, ours, heap);
+	row_add(&drain->drain, bare, plain, ours);
+	row_add(&drain->heap, ours, NOT_MEASURED, heap);
+}
+
+int
+main(void)
+{
+	struct drain drains[] = { { .places = 1 }, { .places = 2 }, { .places = 8 } };
+	const double targets[] = { 0.92, 0.95, 0.97 };
+	size_t jobs = (size_t)setting("JOBS", 2000) / 2 * 2, count = 3;
+	char *preload = xasprintf("%s/heap.so", needed("HELPERS")), *whats[6];
+
+	for (size_t i = 0; i < count; i++) {
+		whats[2 * i] = xasprintf("drain of %zu /bin/true, %zu at a time", jobs,
+		    drains[i].places);
+		whats[2 * i + 1] = xasprintf("the same with a heap of 200 MB, against without, "
+					     "%zu at a time", drains[i].places);
+		drains[i].drain = row_make(whats[2 * i], "%.0f/s", AT_LEAST, targets[i]);
+		drains[i].heap = row_make(whats[2 * i + 1], "%.0f/s", AT_LEAST, 0.95);
+	}
+	for (size_t round = 0; round < rounds(); round++) {
+		for (size_t i = 0; i < count; i++)
+			run_round(&drains[i], jobs, round % 2 == 1, preload);
+	}
+	for (size_t i = 0; i < count; i++)
+		row_print(&drains[i].drain);
+	for (size_t i = 0; i < count; i++)
+		row_print(&drains[i].heap);
+	for (size_t i = 0; i < 2 * count; i++)
+		free(whats[i]);
+	free(preload);
+	return 0;
+}

@@ -1,0 +1,111 @@
+/*
+ * memory: private pages of keeper and supervisor process together, per waiting and per
+ * running job. Both have done the same before, less of it, so that what is counted grows
+ * with the number of jobs and not with having worked at all.
+ */
+
+#include "base/xalloc.h"
+#include "bench/kit/database.h"
+#include "bench/kit/instance.h"
+#include "bench/kit/measure.h"
+#include "bench/kit/process.h"
+#include "bench/kit/talk.h"
+
+#include <stdlib.h>
+
+#define WARM_JOBS 64
+#define WARM_ROWS 5000
+#define RUNNING 1000
+
+static const char line[] = "{\"command\":[\"/bin/true\"],\"hold\":true}";
+
+static int64_t
+private_bytes(const struct instance *instance)
+{
+	return process_private_bytes(instance->keeper) +
+	    process_private_bytes(instance_supervisor(instance));
+}
+
+/* Bytes per row that waits. */
+static double
+measure_waiting(size_t count)
+{
+	struct instance instance;
+	int64_t before, after;
+
+	instance_make(&instance);
+	instance_start(&instance, (const char *const[]){ NULL }, NULL);
+	instance_fill(&instance, WARM_ROWS, line);
+	before = private_bytes(&instance);
+	instance_fill(&instance, count, line);
+	after = private_bytes(&instance);
+	instance_done(&instance);
+	progress("memory: %lld KiB, %lld KiB with %zu more waiting",
+	    (long long)before / 1024, (long long)after / 1024, count);
+	return (double)(after - before) / (double)count;
+}
+
+static void
+warm_up(struct client_connection *connection)
+{
+	static const char *const command[] = { "/bin/true", NULL };
+
+	for (int i = 0; i < WARM_JOBS; i++)
+		talk_wait(connection, talk_submit(connection, command));
+}
+
+static void
+await_running(const struct instance *instance, struct client_connection *connection)
+{
+	talk_follow(connection);
+	while (state_number(instance->state,
+		   "SELECT count(*) FROM jobs WHERE status = 'running'") < RUNNING)
+		talk_await_change(connection);
+}
+
+/* Bytes per job that runs. */
+static double
+measure_running(void)
+{
+	static const char *const command[] = { "/bin/sleep", "1000", NULL };
+	int64_t *ids = xcalloc(RUNNING, sizeof(ids[0])), before, after;
+	struct client_connection connection;
+	struct instance instance;
+
+	instance_make(&instance);
+	instance_start(
+	    &instance, (const char *const[]){ "--max-children", "1000", NULL }, NULL);
+	talk_open(&connection, instance.state);
+	warm_up(&connection);
+	talk_submit_held(&connection, command, RUNNING, ids);
+	before = private_bytes(&instance);
+	talk_release(&connection, ids, RUNNING);
+	await_running(&instance, &connection);
+	after = private_bytes(&instance);
+	progress("memory: %lld KiB, %lld KiB with %d running", (long long)before / 1024,
+	    (long long)after / 1024, RUNNING);
+	talk_close(&connection);
+	instance_command(&instance, -1, (const char *const[]){ "shutdown", "--now", NULL });
+	instance_wait(&instance);
+	instance_done(&instance);
+	free(ids);
+	return (double)(after - before) / RUNNING;
+}
+
+int
+main(void)
+{
+	struct row waiting = row_make("memory of both processes per waiting job, of 100,000", "%.0f B",
+		AT_MOST, 0);
+	struct row running = row_make("memory of both processes per running job, of 1,000", "%.0f B",
+		AT_MOST, 1024);
+
+	for (size_t round = 0; round < rounds(); round++) {
+		row_add(&waiting, NOT_MEASURED, NOT_MEASURED,
+		    measure_waiting((size_t)setting("BATCH", 100000)));
+		row_add(&running, NOT_MEASURED, NOT_MEASURED, measure_running());
+	}
+	row_print(&waiting);
+	row_print(&running);
+	return 0;
+}

@@ -1,0 +1,73 @@
+#ifndef SUPPORT_OUTSIDE_H
+#define SUPPORT_OUTSIDE_H
+
+#include "support/system.h"
+
+#include <sqlite3.h>
+
+/* The instance as it is seen from outside, and what can be done to it from there. */
+
+/* Sanitizers make everything slower: limits in tests are multiplied by this. */
+#ifdef SANITIZED
+#define SLOWNESS 5
+#else
+#define SLOWNESS 1
+#endif
+
+int64_t now_ms(void);  /* monotonic */
+int64_t wall_ms(void); /* since 1970 */
+
+/* This much time, which is what is tested; fails if the keeper dies meanwhile. */
+void let_pass(struct instance *instance, int64_t ms);
+
+/* ---- processes ---- */
+
+/* Wait until this process is not even a zombie any more; fails if that takes longer. */
+void wait_reaped(pid_t pid, int64_t within_ms);
+/* How often it has gone to sleep and been woken. */
+int64_t wakeups(pid_t pid);
+/* User and system time used so far. */
+int64_t cpu_ms(pid_t pid);
+/* How many processes has it below it, directly? */
+size_t children_of(pid_t pid);
+
+/* ---- bells: fifos that jobs ring, held open so that no line is lost ---- */
+
+struct bell {
+	char path[300];
+	int fd;
+};
+
+void bell_init(struct bell *bell, struct instance *instance, const char *name);
+void bell_done(struct bell *bell);
+/* Wait for the next line; to be freed. */
+char *bell_wait(struct bell *bell);
+/* The same, as a number. */
+int64_t bell_number(struct bell *bell);
+/* Has it been rung, and nobody looked? */
+bool bell_has_rung(struct bell *bell);
+
+/* ---- the database, as others use it ---- */
+
+/* An open connection with synchronous=FULL. */
+sqlite3 *other_open(struct instance *instance);
+void other_close(sqlite3 *database);
+/* Fails unless it succeeds. */
+void other_run(sqlite3 *database, const char *statement);
+
+/* ---- disks ---- */
+
+/*
+ * Let the state directory be a file system of its own of so many bytes, in a mount
+ * namespace of this test program. false: not permitted here.
+ */
+bool disk_mount(struct instance *instance, const char *size);
+void disk_unmount(struct instance *instance);
+/* Use up all that is free, and free it. */
+void disk_fill(struct instance *instance);
+void disk_free(struct instance *instance);
+
+/* Lines of a file in the test's directory that begin so. */
+int64_t witness_count(struct instance *instance, const char *name, const char *start);
+
+#endif
