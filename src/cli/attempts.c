@@ -45,7 +45,7 @@ static const struct format_column columns[] = {
 	{ .name = "pid" },
 	{ .name = "started", .cell = cell_time, .stored = "started_at" },
 	{ .name = "time", .print = print_running_time },
-	{ .name = "why", .flags = FORMAT_FLEXIBLE | FORMAT_IN_JSON, .print = print_why },
+	{ .name = "why", .flags = FORMAT_IMPORTANT | FORMAT_IN_JSON, .print = print_why },
 	{ .name = "user", .cell = cell_duration, .stored = "user_ms" },
 	{ .name = "system", .cell = cell_duration, .stored = "system_ms" },
 	{ .name = "memory", .print = print_memory },

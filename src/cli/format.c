@@ -89,23 +89,26 @@ open_table(const struct format *format, const struct invocation *invocation)
 	};
 	const char **headers = xcalloc(format->count, sizeof(headers[0]));
 	const char *term = getenv("TERM");
-	bool *is_flexible = xcalloc(format->count, sizeof(is_flexible[0]));
+	size_t *shares = xcalloc(format->count, sizeof(shares[0]));
 	struct table *table;
 
 	for (size_t i = 0; i < format->count; i++) {
 		const struct chosen *column = &format->columns[i];
 
 		headers[i] = column->name;
-		is_flexible[i] = column->own == NULL || (column->own->flags & FORMAT_FLEXIBLE);
+		shares[i] = column->own == NULL		  ? 1
+		    : column->own->flags & FORMAT_IMPORTANT ? 2
+		    : column->own->flags & FORMAT_FLEXIBLE  ? 1
+							    : 0;
 	}
 	if (!option_is_given(invocation, "no-header"))
 		setup.headers = headers;
-	setup.is_flexible = is_flexible;
+	setup.shares = shares;
 	setup.is_bold = setup.width > 0 && getenv("NO_COLOR") == NULL && term != NULL &&
 	    strcmp(term, "dumb") != 0;
 	table = table_new(&setup);
 	free(headers);
-	free(is_flexible);
+	free(shares);
 	return table;
 }
 

@@ -24,9 +24,10 @@ struct format_column {
 };
 
 enum format_flags {
-	FORMAT_FLEXIBLE = 1 << 0,    /* may be cut on a narrow terminal */
-	FORMAT_MAY_BE_EMPTY = 1 << 1, /* nothing instead of "-" */
-	FORMAT_IN_JSON = 1 << 2,     /* not in the row, but among its keys with --json */
+	FORMAT_FLEXIBLE = 1 << 0,     /* may be cut on a narrow terminal */
+	FORMAT_IMPORTANT = 1 << 1,    /* … but less than the others */
+	FORMAT_MAY_BE_EMPTY = 1 << 2, /* nothing instead of "-" */
+	FORMAT_IN_JSON = 1 << 3,      /* not in the row, but among its keys with --json */
 };
 
 struct format;

@@ -53,7 +53,7 @@ static const struct format_column columns[] = {
 	{ .name = "time", .print = print_running_time },
 	{ .name = "command", .flags = FORMAT_FLEXIBLE, .cell = cell_command,
 	    .stored = "command" },
-	{ .name = "why", .flags = FORMAT_FLEXIBLE | FORMAT_MAY_BE_EMPTY | FORMAT_IN_JSON,
+	{ .name = "why", .flags = FORMAT_IMPORTANT | FORMAT_MAY_BE_EMPTY | FORMAT_IN_JSON,
 	    .print = print_why },
 	{ .name = NULL },
 };

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define GAP 2
-#define NARROWEST 8 /* a flexible column is not cut below this */
+#define NARROWEST 8 /* nothing is cut below this */
 #define MOST_KEPT 2000 /* rows */
 #define USUAL_WIDTH 80
 
@@ -26,7 +26,7 @@ struct table_cell {
 
 struct table {
 	struct table_setup setup;
-	bool *is_flexible;
+	size_t *shares;
 	size_t *natural; /* the widest cell of each column */
 	size_t *widths;	 /* what it is given */
 	struct buf text; /* of the cells that are kept */
@@ -72,11 +72,11 @@ table_new(const struct table_setup *setup)
 
 	setlocale(LC_CTYPE, "C.UTF-8"); /* for wcwidth(3): output is UTF-8 everywhere */
 	table->setup = *setup;
-	table->is_flexible = xcalloc(setup->columns, sizeof(table->is_flexible[0]));
+	table->shares = xcalloc(setup->columns, sizeof(table->shares[0]));
 	table->natural = xcalloc(setup->columns, sizeof(table->natural[0]));
 	table->widths = xcalloc(setup->columns, sizeof(table->widths[0]));
 	for (size_t i = 0; i < setup->columns; i++)
-		table->is_flexible[i] = setup->is_flexible != NULL && setup->is_flexible[i];
+		table->shares[i] = setup->shares != NULL ? setup->shares[i] : 0;
 	for (size_t i = 0; setup->headers != NULL && i < setup->columns; i++) {
 		char header[64];
 		size_t length = 0;
@@ -89,15 +89,17 @@ table_new(const struct table_setup *setup)
 	return table;
 }
 
-/* Make the widest flexible column one narrower. False if there is none left. */
+/* Make the column that has most for its share one narrower. False if there is none left. */
 static bool
 narrow_one(struct table *table)
 {
+	const size_t *widths = table->widths, *shares = table->shares;
 	size_t widest = SIZE_MAX;
 
 	for (size_t i = 0; i < table->setup.columns; i++) {
-		if (table->is_flexible[i] && table->widths[i] > NARROWEST &&
-		    (widest == SIZE_MAX || table->widths[i] >= table->widths[widest]))
+		if (shares[i] > 0 && widths[i] > NARROWEST &&
+		    (widest == SIZE_MAX ||
+			widths[i] * shares[widest] >= widths[widest] * shares[i]))
 			widest = i;
 	}
 	if (widest == SIZE_MAX)
@@ -223,7 +225,7 @@ table_close(struct table *table)
 	if (table == NULL)
 		return;
 	print_kept(table);
-	free(table->is_flexible);
+	free(table->shares);
 	free(table->natural);
 	free(table->widths);
 	free(table->cells);

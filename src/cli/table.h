@@ -13,7 +13,7 @@ struct table_setup {
 	FILE *file;
 	size_t columns;
 	const char *const *headers; /* NULL: no header line */
-	const bool *is_flexible;    /* by column: may be cut when the terminal is narrow */
+	const size_t *shares;	    /* by column, of the room when it is narrow; 0: never cut */
 	size_t width;		    /* of the terminal; 0: for programs */
 	bool is_bold;		    /* the header */
 };

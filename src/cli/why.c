@@ -241,6 +241,15 @@ say_end(struct words *words, const struct why_job *job, enum why_form form)
 	say_reason(words, job);
 }
 
+/* A new job may have had runs that do not count; earlier lives of it do not matter. */
+static bool
+is_reason_to_wait(const struct why_job *job)
+{
+	if (job->status == JOB_ERRORED)
+		return job->reason.kind != REASON_NONE;
+	return job->reason.kind == REASON_INTERRUPTED || reason_is_loss(job->reason);
+}
+
 const char *
 why_words(char *buffer, size_t size, const struct why_job *job, const struct why_now *now,
     enum why_form form)
@@ -252,14 +261,12 @@ why_words(char *buffer, size_t size, const struct why_job *job, const struct why
 	case JOB_RUNNING:
 		say_running(&words, job, now, form);
 		break;
+	case JOB_NEW:
 	case JOB_ERRORED:
-		if (job->reason.kind != REASON_NONE) {
+		if (is_reason_to_wait(job)) {
 			say_reason(&words, job);
 			say(&words, "; ");
 		}
-		say_waiting(&words, job, now);
-		break;
-	case JOB_NEW:
 		say_waiting(&words, job, now);
 		break;
 	default:

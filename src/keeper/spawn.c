@@ -200,3 +200,22 @@ spawn_helper(const char *path, char *const *arguments, const int *descriptors,
 	execv(path, arguments);
 	_exit(127);
 }
+
+int
+spawn_detached(const char *path, char *const *arguments, int output_fd, int error_fd)
+{
+	pid_t pid = fork();
+	int null;
+
+	if (pid != 0)
+		return pid == -1 ? -1 : 0;
+	setsid();
+	spawn_reset_signals();
+	null = open("/dev/null", O_RDWR);
+	if (null == -1 || dup2(null, STDIN_FILENO) == -1 ||
+	    dup2(output_fd, STDOUT_FILENO) == -1 || dup2(error_fd, STDERR_FILENO) == -1)
+		_exit(1);
+	close_range(3, ~0U, 0);
+	execv(path, arguments);
+	_exit(127);
+}

@@ -44,6 +44,12 @@ bool spawn_is_lack(int error);
 int spawn_helper(const char *path, char *const *arguments, const int *descriptors,
     size_t descriptor_count, pid_t *ret_pid);
 
+/*
+ * Start a program that outlives us: its own session, standard input from /dev/null,
+ * output_fd as its output, error_fd as its errors, no others. 0, or -1 with errno.
+ */
+int spawn_detached(const char *path, char *const *arguments, int output_fd, int error_fd);
+
 /* The clock ticks since boot that a process made now would have as its start time. */
 int64_t spawn_start_ticks(void);
 

@@ -43,7 +43,7 @@ static const char *const sql[] = {
 		  "WHERE job_id = ?1 AND attempt = ?2",
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
-		  "detail = ?9 WHERE id = ?1",
+		  "detail = ?9, hold = CASE WHEN ?7 IS NULL THEN hold END WHERE id = ?1",
 	[SET_HOLD] = "UPDATE jobs SET hold = ?2 WHERE id = ?1",
 	[OPEN_ATTEMPT] = "SELECT attempt, generation, started_at FROM attempts WHERE job_id = ?1 "
 			 "AND ended_at IS NULL",
@@ -115,14 +115,17 @@ sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
 	return statement_run(statement);
 }
 
-/* Write what the rules said. `reason` is stored only where no attempt tells it. */
+/*
+ * Write what the rules said about something that happened so long ago. `reason` is stored
+ * only where no attempt tells it.
+ */
 static int
 apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict *verdict,
-    const char *reason, const char *detail)
+    int64_t age_ms, const char *reason, const char *detail)
 {
 	sqlite3_stmt *statement = engine->advance.prepared[APPLY];
 	bool is_paused = (verdict->actions & ACTION_PAUSE) != 0;
-	int64_t pause_ms = verdict->pause_ms;
+	int64_t pause_ms = verdict->pause_ms - age_ms;
 
 	bind_number(statement, 1, job);
 	bind_text(statement, 2, job_status_name(verdict->next));
@@ -130,7 +133,8 @@ apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict 
 	bind_unless(statement, 4, is_paused ? engine->now.ms + pause_ms : -1, -1);
 	bind_unless(statement, 5, is_paused ? engine->boot_now.ms + pause_ms : -1, -1);
 	bind_text(statement, 6, is_paused ? engine->boot_id : NULL);
-	bind_unless(statement, 7, verdict->actions & ACTION_END ? engine->now.ms : -1, -1);
+	bind_unless(statement, 7,
+	    verdict->actions & ACTION_END ? engine->now.ms - age_ms : -1, -1);
 	bind_text(statement, 8, reason);
 	bind_text(statement, 9, detail);
 	return statement_run(statement);
@@ -191,7 +195,7 @@ cancel_for_dependency(struct sqlite_engine *engine, int64_t job, const char *why
 	if (code != SQLITE_OK || !found ||
 	    lifecycle_decide(&rules, JOB_DEPENDENCY_FAILED, 0, &verdict) == -1)
 		return code;
-	code = apply(engine, job, &verdict, "dependency", why);
+	code = apply(engine, job, &verdict, 0, "dependency", why);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, job, 0, "cancelled", why);
 	batch_add_ended(engine->batch, job, verdict.next, reason);
@@ -476,7 +480,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	step->ended.ret_pause_ms = verdict.pause_ms;
 	code = write_end(engine, step, reason);
 	if (code == SQLITE_OK)
-		code = apply(engine, key->job, &verdict, NULL, NULL);
+		code = apply(engine, key->job, &verdict, step->ended.age_ms, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = write_end_events(engine, step, event, reason, job.failures);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
@@ -571,7 +575,7 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 		code = set_hold(engine, job, "user");
 	if (code == SQLITE_OK &&
 	    (ends || (ret_verdict->actions & (ACTION_WAKE | ACTION_REVIVE))))
-		code = apply(engine, job, ret_verdict,
+		code = apply(engine, job, ret_verdict, 0,
 		    ends ? reason_format(text, reason) : NULL, detail);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, job, 0, words[event], detail);
@@ -603,24 +607,34 @@ refuse_change(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
-/*
- * A job that is claimed or has a process: a cancel is a wish until it is gone. One that is
- * only claimed may be held: it is recalled, and if it starts all the same, that counts.
- */
+/* A job that is only claimed is recalled; if it starts all the same, that counts. */
+static int
+hold_claimed(struct sqlite_engine *engine, struct step *step)
+{
+	bool is_hold = step->change.event == JOB_HOLD, found;
+	int64_t job = step->change.job;
+	struct lifecycle_job rules;
+	int code = set_hold(engine, job, is_hold ? "user" : NULL);
+
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, job, 0, is_hold ? "held" : "released", NULL);
+	if (code == SQLITE_OK)
+		code = read_job(engine, job, &rules, &found);
+	if (code == SQLITE_OK)
+		step->change.ret_status = rules.status;
+	step->change.ret_must_recall = is_hold;
+	return code;
+}
+
+/* A job that is claimed or has a process: a cancel is a wish until it is gone. */
 static int
 change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
 {
 	const struct reason cancelled = { .kind = REASON_CANCELLED };
+	enum job_event event = step->change.event;
 
-	if (step->change.event == JOB_HOLD && !is_started) {
-		int code = set_hold(engine, step->change.job, "user");
-
-		step->change.ret_must_recall = true;
-		step->change.ret_status = JOB_NEW;
-		return code == SQLITE_OK
-		    ? sqlite_write_event(engine, step->change.job, 0, "held", NULL)
-		    : code;
-	}
+	if (!is_started && (event == JOB_HOLD || event == JOB_RELEASE))
+		return hold_claimed(engine, step);
 	if (step->change.event != JOB_CANCEL) {
 		step->answer = STEP_REFUSED;
 		step->change.ret_status = JOB_RUNNING;

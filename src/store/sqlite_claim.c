@@ -204,6 +204,13 @@ read_candidates(struct sqlite_engine *engine, const struct step *step, int64_t m
 	return statement_end(row, code);
 }
 
+static void
+drop_candidates(struct candidates *candidates)
+{
+	for (size_t i = 0; i < candidates->count; i++)
+		spec_done(&candidates->items[i].claimed.spec);
+}
+
 /* Claim it, or end it in words. Takes over its description. */
 static int
 take(struct sqlite_engine *engine, struct step *step, struct candidate *candidate)
@@ -233,7 +240,32 @@ is_too_early(const struct step *step, const struct candidate *candidate)
 	    candidate->claimed.spec.retry.max_retries == 0;
 }
 
-/* When one is refused, others that waited for it may be ready now: look again. */
+/*
+ * Take them in their order, as far as the first that is too early (the later ones must not
+ * overtake it) or was refused (others that waited for it may be ready now).
+ */
+static int
+take_all(struct sqlite_engine *engine, struct step *step, struct candidates *candidates)
+{
+	int64_t refused = step->claim.ret_refused;
+	bool goes_on = true;
+	int code = SQLITE_OK;
+
+	step->claim.ret_jobs = xreallocarray(step->claim.ret_jobs,
+	    step->claim.ret_count + candidates->count, sizeof(step->claim.ret_jobs[0]));
+	for (size_t i = 0; i < candidates->count; i++) {
+		struct candidate *candidate = &candidates->items[i];
+
+		goes_on = goes_on && code == SQLITE_OK &&
+		    step->claim.ret_refused == refused && !is_too_early(step, candidate);
+		if (goes_on)
+			code = take(engine, step, candidate);
+		else
+			spec_done(&candidate->claimed.spec);
+	}
+	return code;
+}
+
 int
 sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 {
@@ -248,15 +280,10 @@ sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 		candidates.count = 0;
 		if (most > 0)
 			code = read_candidates(engine, step, most, &candidates);
-		step->claim.ret_jobs = xreallocarray(step->claim.ret_jobs,
-		    step->claim.ret_count + candidates.count, sizeof(step->claim.ret_jobs[0]));
-		for (size_t i = 0; i < candidates.count; i++) {
-			if (code == SQLITE_OK && step->claim.ret_refused == refused &&
-			    !is_too_early(step, &candidates.items[i]))
-				code = take(engine, step, &candidates.items[i]);
-			else
-				spec_done(&candidates.items[i].claimed.spec);
-		}
+		if (code == SQLITE_OK)
+			code = take_all(engine, step, &candidates);
+		else
+			drop_candidates(&candidates);
 	} while (code == SQLITE_OK && step->claim.ret_refused > refused);
 	free(candidates.items);
 	return code;

@@ -121,6 +121,7 @@ batch_add(struct batch *batch, enum step_kind kind,
 	struct step *step = xcalloc(1, sizeof(*step));
 
 	step->kind = kind;
+	step->noted = clock_mono();
 	step->act = act;
 	step->arg = arg;
 	if (batch->count == batch->room) {
@@ -166,11 +167,29 @@ batch_act(struct batch *batch)
 	}
 }
 
+/* A batch may have waited long for the database: what it tells of is older by that. */
+static void
+grow_older(struct batch *batch)
+{
+	struct mono now = clock_mono();
+
+	for (size_t i = 0; i < batch->count; i++) {
+		struct step *step = batch->steps[i];
+
+		if (step->kind == STEP_STARTED)
+			step->started.age_ms += now.ms - step->noted.ms;
+		else if (step->kind == STEP_ENDED)
+			step->ended.age_ms += now.ms - step->noted.ms;
+		step->noted = now;
+	}
+}
+
 void
 store_turn(struct store *store, struct batch *batch,
     void (*done)(void *arg, enum store_answer answer), void *arg)
 {
 	batch_forget_results(batch);
+	grow_older(batch);
 	store->engine->turn(store, batch, done, arg);
 }
 

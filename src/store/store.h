@@ -108,6 +108,7 @@ struct step {
 	enum step_kind kind;
 	enum step_answer answer;
 	struct error error; /* with STEP_REFUSED */
+	struct mono noted;  /* when age_ms was right */
 
 	/* Called by batch_act() after the turn is committed. */
 	void (*act)(void *arg, struct step *step);
@@ -136,8 +137,8 @@ struct step {
 		struct {
 			char supervisor[NAME_SIZE];
 			int64_t places; /* how many at most … */
-			int64_t ahead;	/* … of which the last so many ahead of their turn,
-					 * and of those none that may run only once */
+			int64_t ahead;	/* … of which the last so many ahead of their turn:
+					 * that ends before the first that may run once */
 			struct claimed_job *ret_jobs; /* owned by the batch */
 			size_t ret_count;
 			int64_t ret_refused; /* rows that made no sense and have ended failed */

@@ -423,7 +423,7 @@ end_recorded(void *arg, struct step *step)
 			 " ended, but the database knows no such attempt (any more)",
 		    key->job, key->attempt);
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
-		turn_wake_in(supervisor, step->ended.ret_pause_ms);
+		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
 	live_acknowledge(supervisor, key);
 	if (live != NULL && live->key.attempt == key->attempt)
 		live_remove(live);

@@ -137,7 +137,8 @@ check_record(const char *state, size_t count)
 	int64_t good = state_number(state,
 	    "SELECT count(*) FROM attempts a JOIN jobs j ON j.id = a.job_id WHERE "
 	    "j.status = 'done' AND a.reason = 'normal' AND a.exit_code = 0 AND "
-	    "a.started_at >= a.claimed_at AND a.ended_at >= a.started_at");
+	    "a.claimed_at IS NOT NULL AND a.started_at IS NOT NULL AND "
+	    "a.ended_at IS NOT NULL AND a.run_ms IS NOT NULL AND a.pid IS NOT NULL");
 
 	if (good != (int64_t)count)
 		errx(1, "%" PRId64 " of %zu attempts are recorded whole", good, count);
@@ -167,6 +168,7 @@ run_program(size_t count, size_t places, const char *preload)
 
 struct drain {
 	size_t places;
+	char *what, *heap_what;
 	struct row drain, heap;
 };
 
@@ -195,32 +197,37 @@ run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload
 	row_add(&drain->heap, ours, NOT_MEASURED, heap);
 }
 
+static void
+name_rows(struct drain *drain, size_t jobs, double target)
+{
+	drain->what = xasprintf("drain of %zu /bin/true, %zu at a time", jobs, drain->places);
+	drain->heap_what = xasprintf(
+	    "the same with a heap of 200 MB, against without, %zu at a time", drain->places);
+	drain->drain = row_make(drain->what, "%.0f/s", AT_LEAST, target);
+	drain->heap = row_make(drain->heap_what, "%.0f/s", AT_LEAST, 0.95);
+}
+
 int
 main(void)
 {
 	struct drain drains[] = { { .places = 1 }, { .places = 2 }, { .places = 8 } };
 	const double targets[] = { 0.92, 0.95, 0.97 };
 	size_t jobs = (size_t)setting("JOBS", 2000) / 2 * 2, count = 3;
-	char *preload = xasprintf("%s/heap.so", needed("HELPERS")), *whats[6];
+	char *preload = xasprintf("%s/heap.so", needed("HELPERS"));
 
-	for (size_t i = 0; i < count; i++) {
-		whats[2 * i] = xasprintf("drain of %zu /bin/true, %zu at a time", jobs,
-		    drains[i].places);
-		whats[2 * i + 1] = xasprintf("the same with a heap of 200 MB, against without, "
-					     "%zu at a time", drains[i].places);
-		drains[i].drain = row_make(whats[2 * i], "%.0f/s", AT_LEAST, targets[i]);
-		drains[i].heap = row_make(whats[2 * i + 1], "%.0f/s", AT_LEAST, 0.95);
-	}
+	for (size_t i = 0; i < count; i++)
+		name_rows(&drains[i], jobs, targets[i]);
 	for (size_t round = 0; round < rounds(); round++) {
 		for (size_t i = 0; i < count; i++)
 			run_round(&drains[i], jobs, round % 2 == 1, preload);
 	}
 	for (size_t i = 0; i < count; i++)
 		row_print(&drains[i].drain);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		row_print(&drains[i].heap);
-	for (size_t i = 0; i < 2 * count; i++)
-		free(whats[i]);
+		free(drains[i].what);
+		free(drains[i].heap_what);
+	}
 	free(preload);
 	return 0;
 }

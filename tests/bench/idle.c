@@ -42,10 +42,11 @@ insert_foreign(const struct instance *instance)
 int
 main(void)
 {
-	struct row switches = row_make("idle for 30 s: context switches", "%.0f", AT_MOST, 0);
+	struct row switches =
+	    row_make("idle for 30 s: context switches", "%.0f", AT_MOST, 0);
 	struct row cpu = row_make("idle for 30 s: processor time", "%.0f us", AT_MOST, 0);
-	struct row memory = row_make("idle: private memory of both processes", "%.0f KiB", AT_MOST,
-		5120);
+	struct row memory =
+	    row_make("idle: private memory of both processes", "%.0f KiB", AT_MOST, 5120);
 	struct instance instance;
 	struct process_activity before, after;
 	int64_t seconds = setting("SECONDS_IDLE", 30), kib;

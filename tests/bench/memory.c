@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #define WARM_JOBS 64
-#define WARM_ROWS 5000
+#define WARM_ROWS 20000 /* more than SQLite's page cache holds */
 #define RUNNING 1000
 
 static const char line[] = "{\"command\":[\"/bin/true\"],\"hold\":true}";
@@ -95,10 +95,10 @@ measure_running(void)
 int
 main(void)
 {
-	struct row waiting = row_make("memory of both processes per waiting job, of 100,000", "%.0f B",
-		AT_MOST, 0);
-	struct row running = row_make("memory of both processes per running job, of 1,000", "%.0f B",
-		AT_MOST, 1024);
+	struct row waiting = row_make("memory of both processes per waiting job, of 100,000",
+	    "%.0f B", AT_MOST, 0);
+	struct row running = row_make("memory of both processes per running job, of 1,000",
+	    "%.0f B", AT_MOST, 1024);
 
 	for (size_t round = 0; round < rounds(); round++) {
 		row_add(&waiting, NOT_MEASURED, NOT_MEASURED,

@@ -194,12 +194,14 @@ main(void)
 {
 	size_t batch = (size_t)setting("BATCH", 100000) / A_TRANSACTION * A_TRANSACTION;
 	struct rows rows = {
-		.batch = row_make("submit --batch of 100,000, against raw inserts", "%.0f/s", AT_LEAST,
-		    0.5),
-		.offline = row_make("the same with nothing running", "%.0f/s", ONLY_SHOWN, 0),
+		.batch = row_make("submit --batch of 100,000, against raw inserts", "%.0f/s",
+		    AT_LEAST, 0.5),
+		.offline =
+		    row_make("the same with nothing running", "%.0f/s", ONLY_SHOWN, 0),
 		.one = row_make("submit one by one, one client, against raw commits of one row",
 		    "%.0f/s", ONLY_SHOWN, 0),
-		.eight = row_make("submit one by one, 8 clients against one", "%.0f/s", AT_LEAST, 4),
+		.eight = row_make(
+		    "submit one by one, 8 clients against one", "%.0f/s", AT_LEAST, 4),
 	};
 
 	for (size_t round = 0; round < rounds(); round++)

@@ -25,19 +25,22 @@ rules_of(const struct memory_job *job)
 	return rules;
 }
 
-/* Write what the rules said. */
+/* Write what the rules said about something that happened so long ago. */
 static void
 apply(struct memory_store *store, struct memory_job *job,
-    const struct lifecycle_verdict *verdict, struct reason reason, const char *detail)
+    const struct lifecycle_verdict *verdict, int64_t age_ms, struct reason reason,
+    const char *detail)
 {
 	job->status = verdict->next;
 	job->failures = verdict->failures;
 	job->wake_at = job->wake_boot = NEVER;
 	if (verdict->actions & ACTION_PAUSE) {
-		job->wake_at = store->now.ms + verdict->pause_ms;
-		job->wake_boot = store->boot_now.ms + verdict->pause_ms;
+		job->wake_at = store->now.ms - age_ms + verdict->pause_ms;
+		job->wake_boot = store->boot_now.ms - age_ms + verdict->pause_ms;
 	}
-	job->ended_at = verdict->actions & ACTION_END ? store->now.ms : NEVER;
+	job->ended_at = verdict->actions & ACTION_END ? store->now.ms - age_ms : NEVER;
+	if (verdict->actions & ACTION_END)
+		job->hold = HOLD_NONE;
 	job->reason = reason;
 	job->detail = memory_keep(store, detail);
 }
@@ -80,7 +83,7 @@ cancel_for(struct memory_store *store, struct memory_job *job, const struct memo
 	    on->status == JOB_CANCELLED ? "was " : "", job_status_name(on->status));
 	if (lifecycle_decide(&rules, JOB_DEPENDENCY_FAILED, 0, &verdict) == -1)
 		return;
-	apply(store, job, &verdict, reason, why);
+	apply(store, job, &verdict, 0, reason, why);
 	memory_add_event(store, id, 0, "cancelled", why);
 	settle_end(store, id, verdict.next, reason);
 }
@@ -160,6 +163,7 @@ memory_step_started(struct memory_store *store, struct step *step)
 	attempt->pid_start = step->started.pid_start;
 	job = memory_find_job(store, attempt->key.job);
 	job->status = JOB_RUNNING;
+	job->hold = HOLD_NONE;
 	memory_add_event(store, job->id, attempt->key.attempt, "started", NULL);
 }
 
@@ -267,8 +271,10 @@ memory_step_ended(struct memory_store *store, struct step *step)
 		return;
 	job = memory_find_job(store, attempt->key.job);
 	reason = final_reason(step->ended.end.reason, attempt->stop);
-	if (reason.kind == REASON_NORMAL)
+	if (reason.kind == REASON_NORMAL && job->status != JOB_RUNNING) {
 		job->status = JOB_RUNNING; /* whether or not anybody said so before */
+		job->hold = HOLD_NONE;
+	}
 	rules = rules_of(job);
 	rules.losses_in_a_row = count_losses(store, attempt);
 	event = lifecycle_classify_end(&rules, reason);
@@ -281,7 +287,7 @@ memory_step_ended(struct memory_store *store, struct step *step)
 	step->ended.ret_max_retries = rules.retry.max_retries;
 	step->ended.ret_pause_ms = verdict.pause_ms;
 	write_end(store, attempt, step);
-	apply(store, job, &verdict, (struct reason){ 0 }, NULL);
+	apply(store, job, &verdict, step->ended.age_ms, (struct reason){ 0 }, NULL);
 	add_end_events(store, step, event, rules.failures);
 	if (verdict.actions & ACTION_END)
 		settle_end(store, job->id, verdict.next, reason);
@@ -320,9 +326,9 @@ memory_apply_event(struct memory_store *store, int64_t id, enum job_event event,
 	if (verdict.actions & ACTION_HOLD)
 		job->hold = HOLD_USER;
 	if (verdict.actions & ACTION_END)
-		apply(store, job, &verdict, reason, detail);
+		apply(store, job, &verdict, 0, reason, detail);
 	if (verdict.actions & (ACTION_WAKE | ACTION_REVIVE))
-		apply(store, job, &verdict, (struct reason){ 0 }, NULL);
+		apply(store, job, &verdict, 0, (struct reason){ 0 }, NULL);
 	memory_add_event(store, id, 0, words[event], detail);
 	if (verdict.actions & ACTION_UNHOLD)
 		release(store, job);
@@ -342,9 +348,20 @@ refuse(struct step *step, const struct memory_job *job)
 
 /* A job with a process, or about to have one. */
 static void
-change_running(struct memory_job *job, struct memory_attempt *attempt, struct step *step)
+change_running(struct memory_store *store, struct memory_job *job,
+    struct memory_attempt *attempt, struct step *step)
 {
+	bool is_hold = step->change.event == JOB_HOLD;
+
 	step->change.ret_attempt = attempt->key;
+	if (attempt->started_at == NEVER &&
+	    (is_hold || step->change.event == JOB_RELEASE)) {
+		job->hold = is_hold ? HOLD_USER : HOLD_NONE;
+		memory_add_event(store, job->id, 0, is_hold ? "held" : "released", NULL);
+		step->change.ret_must_recall = is_hold;
+		step->change.ret_status = job->status;
+		return;
+	}
 	if (step->change.event != JOB_CANCEL) {
 		refuse(step, job);
 		step->change.ret_status = JOB_RUNNING;
@@ -378,14 +395,14 @@ memory_step_change(struct memory_store *store, struct step *step)
 	struct memory_job *job = memory_find_job(store, step->change.job);
 	struct memory_attempt *attempt = memory_find_open(store, step->change.job);
 
-	step->change.ret_must_stop = false;
+	step->change.ret_must_stop = step->change.ret_must_recall = false;
 	step->change.ret_attempt = (struct attempt_key){ 0 };
 	if (job == NULL) {
 		step->answer = STEP_NOT_FOUND;
 		error_set(&step->error, STATUS_NOT_FOUND, "there is no job %" PRId64,
 		    step->change.job);
 	} else if (attempt != NULL)
-		change_running(job, attempt, step);
+		change_running(store, job, attempt, step);
 	else if (step->change.event == JOB_RETRY && !job_status_is_live(job->status) &&
 	    has_rival(store, job)) {
 		step->answer = STEP_REFUSED;

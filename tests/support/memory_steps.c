@@ -345,6 +345,7 @@ claim_job(struct memory_store *store, const struct memory_job *job, struct step 
 	claimed->spec.max_output = spec->max_output;
 	claimed->spec.leaves_children = spec->leaves_children;
 	claimed->spec.retry.max_retries = spec->retry.max_retries;
+	claimed->spec.priority = priority_of(job);
 }
 
 static void
@@ -355,7 +356,12 @@ step_claim(struct memory_store *store, struct step *step)
 
 	while ((int64_t)step->claim.ret_count < step->claim.places &&
 	    (job = find_ready(store, step->claim.supervisor)) != NULL) {
+		bool is_ahead = (int64_t)step->claim.ret_count >=
+		    step->claim.places - step->claim.ahead;
+
 		if (job->spec->command.count > 0 && job->spec->command.items[0][0] != '\0') {
+			if (is_ahead && job->spec->retry.max_retries == 0)
+				break;
 			claim_job(store, job, step);
 			continue;
 		}

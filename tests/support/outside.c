@@ -41,6 +41,14 @@ wall_ms(void)
 	return read_clock(CLOCK_REALTIME);
 }
 
+void
+assert_between(int64_t number, int64_t least, int64_t most)
+{
+	if (number < least || number > most)
+		fail_msg("%lld is not between %lld and %lld", (long long)number,
+		    (long long)least, (long long)most);
+}
+
 static int
 open_pidfd(pid_t pid)
 {
@@ -62,7 +70,7 @@ let_pass(struct instance *instance, int64_t ms)
 static char *
 proc_text(pid_t pid, const char *name)
 {
-	char path[64];
+	char path[128];
 
 	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
 	return file_text(path);

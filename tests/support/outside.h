@@ -14,6 +14,9 @@
 #define SLOWNESS 1
 #endif
 
+/* cmocka's own knows no negative numbers. */
+void assert_between(int64_t number, int64_t least, int64_t most);
+
 int64_t now_ms(void);  /* monotonic */
 int64_t wall_ms(void); /* since 1970 */
 

@@ -49,6 +49,7 @@ program(void)
 static pid_t
 launch(const char *const *arguments, int input, int output, int errors)
 {
+	const char *path = program();
 	pid_t pid = fork();
 
 	if (pid == -1)
@@ -60,7 +61,7 @@ launch(const char *const *arguments, int input, int output, int errors)
 		dup2(output, 1);
 		dup2(errors, 2);
 		syscall(SYS_close_range, 3U, ~0U, 0U);
-		execv(program(), (char *const *)arguments);
+		execv(path, (char *const *)arguments);
 		_exit(127);
 	}
 	return pid;

@@ -449,6 +449,31 @@ claim_takes_no_more_than_its_places(void **state)
 	assert_int_equal(claim_count(subject, "default", 9), 0);
 }
 
+/* Else it could be overtaken for ever. */
+static void
+claim_ahead_ends_before_a_job_that_may_run_once(void **state)
+{
+	struct subject *subject = *state;
+	struct batch batch;
+	struct step *step;
+
+	submit(subject, "max-retries=0");
+	submit(subject, "");
+	submit(subject, "max-retries=0");
+	submit(subject, "");
+	batch_init(&batch);
+	step = add_claim(&batch, "default", 4);
+	step->claim.ahead = 3;
+	run_ok(subject, &batch);
+	assert_int_equal(step->claim.ret_count, 2);
+	assert_int_equal(step->claim.ret_jobs[1].key.job, 2);
+	run_ok(subject, &batch);
+	assert_int_equal(step->claim.ret_count, 2);
+	assert_int_equal(step->claim.ret_jobs[0].key.job, 3);
+	assert_int_equal(step->claim.ret_jobs[1].key.job, 4);
+	batch_done(&batch);
+}
+
 static void
 claim_keeps_supervisors_apart(void **state)
 {
@@ -510,6 +535,7 @@ check_claimed_spec(const struct claimed_job *claimed)
 	assert_int_equal(spec->max_output, 65536);
 	assert_int_equal(spec->retry.max_retries, 0);
 	assert_true(spec->leaves_children);
+	assert_int_equal(spec->priority, SPEC_DEFAULT_PRIORITY);
 	assert_null(claimed->environment);
 }
 
@@ -1189,15 +1215,83 @@ cancel_of_a_process_is_a_wish(void **state)
 }
 
 static void
-change_of_a_claimed_job_is_refused_but_for_a_cancel(void **state)
+hold_of_a_claimed_job_recalls_it(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+	struct batch batch;
+	struct step *step;
+
+	submit(subject, "");
+	key = claim(subject, "default");
+	batch_init(&batch);
+	step = add_change(&batch, 1, JOB_HOLD);
+	run_ok(subject, &batch);
+	assert_int_equal(step->answer, STEP_OK);
+	assert_true(step->change.ret_must_recall);
+	assert_false(step->change.ret_must_stop);
+	assert_memory_equal(&step->change.ret_attempt, &key, sizeof(key));
+	assert_int_equal(step->change.ret_status, JOB_NEW);
+	batch_done(&batch);
+	assert_int_equal(withdraw(subject, key), STEP_OK);
+	assert_int_equal(claim_count(subject, "default", 9), 0); /* it is held */
+	assert_int_equal(change(subject, 1, JOB_RELEASE), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 1);
+}
+
+static void
+hold_of_a_claimed_job_is_over_when_it_starts_all_the_same(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+
+	submit(subject, "");
+	key = claim(subject, "default");
+	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_OK);
+	assert_int_equal(started(subject, key), STEP_OK);
+	assert_status(subject, 1, "running");
+	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_REFUSED);
+	assert_int_equal(ended(subject, key, "interrupted"), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 1);
+}
+
+static void
+hold_of_a_claimed_job_ends_with_it(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+
+	submit(subject, "max-retries=0");
+	key = claim(subject, "default");
+	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_OK);
+	assert_int_equal(ended(subject, key, "spawn:ENOENT"), STEP_OK);
+	assert_status(subject, 1, "failed spawn:ENOENT");
+	assert_int_equal(change(subject, 1, JOB_RETRY), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 1);
+}
+
+static void
+hold_of_a_claimed_job_is_taken_back_by_a_release(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+
+	submit(subject, "");
+	key = claim(subject, "default");
+	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_OK);
+	assert_int_equal(change(subject, 1, JOB_RELEASE), STEP_OK);
+	assert_int_equal(withdraw(subject, key), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 1);
+}
+
+static void
+retry_of_a_claimed_job_is_refused(void **state)
 {
 	struct subject *subject = *state;
 
 	submit(subject, "");
 	claim(subject, "default");
-	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_REFUSED);
 	assert_int_equal(change(subject, 1, JOB_RETRY), STEP_REFUSED);
-	assert_int_equal(change(subject, 1, JOB_CANCEL), STEP_OK);
 }
 
 static void
@@ -1923,6 +2017,7 @@ static const struct {
 	CASE(retry_of_a_job_whose_dependency_failed_says_it_is_cancelled),
 	CASE(claim_goes_by_priority_then_id),
 	CASE(claim_takes_no_more_than_its_places),
+	CASE(claim_ahead_ends_before_a_job_that_may_run_once),
 	CASE(claim_keeps_supervisors_apart),
 	CASE(claim_leaves_the_job_new),
 	CASE(claim_passes_over_what_waits),
@@ -1955,7 +2050,11 @@ static const struct {
 	CASE(change_refused_says_why),
 	CASE(cancel_of_a_waiting_job_ends_it),
 	CASE(cancel_of_a_process_is_a_wish),
-	CASE(change_of_a_claimed_job_is_refused_but_for_a_cancel),
+	CASE(hold_of_a_claimed_job_recalls_it),
+	CASE(hold_of_a_claimed_job_is_over_when_it_starts_all_the_same),
+	CASE(hold_of_a_claimed_job_ends_with_it),
+	CASE(hold_of_a_claimed_job_is_taken_back_by_a_release),
+	CASE(retry_of_a_claimed_job_is_refused),
 	CASE(retry_begins_a_fresh_life),
 	CASE(retry_wakes_a_job_that_waits_for_a_time),
 	CASE(retry_of_a_name_that_is_taken_again_is_refused),

@@ -171,7 +171,8 @@ add_random_claim(const struct world *world, uint64_t *random, struct batch *batc
 	const char *supervisor = PICK(random, supervisors);
 
 	(void)world;
-	add_claim(batch, supervisor, (int64_t)draw(random, 5));
+	add_claim(batch, supervisor, (int64_t)draw(random, 5))->claim.ahead =
+	    chance(random, 30) ? (int64_t)draw(random, 4) : 0;
 }
 
 static void
@@ -439,6 +440,7 @@ compare_claims(struct step *left, struct step *right)
 		compare_texts(a->spec.cwd, b->spec.cwd);
 		compare_texts(a->spec.stdin_path, b->spec.stdin_path);
 		assert_int_equal(a->spec.timeout_ms, b->spec.timeout_ms);
+		assert_int_equal(a->spec.priority, b->spec.priority);
 		assert_int_equal(a->spec.retry.max_retries, b->spec.retry.max_retries);
 		compare_environments(a->environment, b->environment);
 	}
@@ -461,6 +463,7 @@ static void
 compare_change(struct step *left, struct step *right)
 {
 	assert_int_equal(left->change.ret_must_stop, right->change.ret_must_stop);
+	assert_int_equal(left->change.ret_must_recall, right->change.ret_must_recall);
 	compare_keys(&left->change.ret_attempt, &right->change.ret_attempt);
 	assert_int_equal(left->change.ret_status, right->change.ret_status);
 }

@@ -1,0 +1,330 @@
+/*
+ * run: submit a job, show its output as it comes, exit with its status. With nothing
+ * running the job is recorded first and a draining supervise is started for it, in a
+ * session of its own: it belongs to nobody's terminal and leaves when all is done.
+ */
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/follow.h"
+#include "cli/outfile.h"
+#include "cli/submit.h"
+#include "cli/why.h"
+#include "keeper/spawn.h"
+#include "model/reason.h"
+#include "store/query.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run {
+	const struct invocation *invocation;
+	int64_t job;
+	int interrupts;	     /* how often ^C was heeded */
+	int64_t told_attempt; /* the last one whose pause was told */
+};
+
+static volatile sig_atomic_t interrupt_count;
+
+/* Only there to end a wait: what follows happens outside of it. */
+static void
+note_interrupt(int number)
+{
+	(void)number;
+	interrupt_count++;
+}
+
+/* ---- a supervisor of our own ---- */
+
+/* Its ready line, or its end, is all we wait for. */
+static void
+wait_until_ready(int fd)
+{
+	char bytes[512];
+
+	while (read(fd, bytes, sizeof(bytes)) == -1 && errno == EINTR)
+		;
+}
+
+static int
+start_supervise(const struct invocation *invocation, struct error *error)
+{
+	const char *const arguments[] = { "jobberd", "-C", invocation->state, "supervise",
+		"--drain", NULL };
+	char *path = xasprintf("%s/supervise.log", invocation->state);
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), pair[2];
+	int result = -1;
+
+	if (log == -1)
+		error_set_errno(error, STATUS_RUN_FAILED, "%s", path);
+	else if (pipe2(pair, O_CLOEXEC) == -1)
+		error_set_errno(error, STATUS_RUN_FAILED, "pipe");
+	else {
+		result = spawn_detached(
+		    "/proc/self/exe", (char *const *)arguments, pair[1], log);
+		if (result == -1)
+			error_set_errno(error, STATUS_RUN_FAILED, "cannot start supervise");
+		close(pair[1]);
+		if (result == 0)
+			wait_until_ready(pair[0]);
+		close(pair[0]);
+	}
+	if (log != -1)
+		close(log);
+	free(path);
+	return result;
+}
+
+/* ---- while it runs ---- */
+
+static void
+cancel(const struct run *run)
+{
+	struct client_connection connection;
+	struct error error;
+	json_t *result;
+
+	fprintf(stderr, "\njobberd: cancelling job %" PRId64 "; once more to leave it running\n",
+	    run->job);
+	if (client_open(&connection, run->invocation->state, &error) == -1) {
+		cli_fail(&error);
+		return;
+	}
+	result = client_call(&connection, "cancel",
+	    json_pack("{s:[I]}", "ids", (json_int_t)run->job), NULL, &error);
+	if (result == NULL)
+		cli_fail(&error);
+	json_decref(result);
+	client_close(&connection);
+}
+
+static bool
+interrupted(void *arg)
+{
+	struct run *run = arg;
+
+	if (interrupt_count == run->interrupts)
+		return false;
+	run->interrupts = interrupt_count;
+	if (run->interrupts == 1)
+		cancel(run);
+	return run->interrupts > 1;
+}
+
+/* Each pause before a retry is one line. */
+static void
+changed(void *arg)
+{
+	struct run *run = arg;
+	struct job_filter filter = { .id = run->job };
+	struct error error;
+	struct query *query = query_open(run->invocation->state, &error);
+	struct rows *rows = query != NULL ? query_jobs(query, &filter, &error) : NULL;
+	struct why_job job;
+	struct why_now now;
+	char words[WHY_SIZE];
+
+	if (rows != NULL && rows_next(rows, &error) == 1) {
+		int64_t tries = rows_number(rows, "attempt", 0);
+
+		why_read(&job, rows);
+		if (job.status == JOB_ERRORED && tries > run->told_attempt) {
+			run->told_attempt = tries;
+			why_now(&now, run->invocation->state);
+			fflush(stdout);
+			fprintf(stderr, "jobberd: attempt %" PRId64 ": %s\n", tries,
+			    why_words(words, sizeof(words), &job, &now, WHY_IN_LIST));
+		}
+	}
+	rows_close(rows);
+	query_close(query);
+}
+
+/* ---- the end ---- */
+
+static int
+exit_status(struct reason reason)
+{
+	switch (reason.kind) {
+	case REASON_NORMAL:
+		return STATUS_OK;
+	case REASON_EXIT:
+		return reason.number;
+	case REASON_SIGNAL:
+		return STATUS_SIGNALLED + reason.number;
+	case REASON_TIMEOUT:
+		return STATUS_TIMED_OUT;
+	case REASON_SPAWN:
+		return reason.number == ENOENT ? STATUS_NO_COMMAND : STATUS_CANNOT_EXECUTE;
+	default:
+		return STATUS_RUN_FAILED;
+	}
+}
+
+static int
+report_end(const struct run *run, const char *status, const char *text)
+{
+	struct reason reason = { 0 };
+	char words[128];
+
+	if (text != NULL)
+		reason_parse(text, &reason);
+	if (strcmp(status, "done") == 0)
+		return STATUS_OK;
+	reason_words(words, sizeof(words), reason, run->invocation->spec.timeout_ms);
+	if (reason.kind != REASON_EXIT)
+		cli_complain(0, "job %" PRId64 " %s: %s", run->job, status, words);
+	/* A job that failed can never look like a success. */
+	return exit_status(reason) != STATUS_OK ? exit_status(reason) : STATUS_RUN_FAILED;
+}
+
+/* Nobody answers any more: did it come to its end? */
+static int
+report_from_database(const struct run *run, const struct error *why)
+{
+	struct job_filter filter = { .id = run->job };
+	struct error error;
+	struct query *query = query_open(run->invocation->state, &error);
+	struct rows *rows = query != NULL ? query_jobs(query, &filter, &error) : NULL;
+	enum job_status status = JOB_NEW;
+	int result;
+
+	if (rows != NULL && rows_next(rows, &error) == 1)
+		job_status_parse(rows_text(rows, "status"), &status);
+	if (job_status_is_live(status)) {
+		cli_fail(why);
+		result = cli_complain(STATUS_RUN_FAILED, "job %" PRId64 " is %s", run->job,
+		    job_status_name(status));
+	} else
+		result = report_end(run, rows_text(rows, "status"), rows_text(rows, "reason"));
+	rows_close(rows);
+	query_close(query);
+	return result;
+}
+
+static void
+print_what_there_is(const struct run *run)
+{
+	struct outfile file;
+
+	outfile_open(&file, run->invocation->state, run->job, 1);
+	outfile_print(&file, true);
+	outfile_close(&file);
+}
+
+static int
+follow_job(struct run *run, struct client_connection *connection)
+{
+	sigset_t during, before;
+	struct sigaction action = { .sa_handler = note_interrupt };
+	struct follow follow = {
+		.state = run->invocation->state,
+		.connection = connection,
+		.job = run->job,
+		.mask = &before,
+		.interrupted = interrupted,
+		.changed = changed,
+		.arg = run,
+	};
+	json_t *answer = NULL, *ended;
+	struct error error;
+	int status;
+
+	sigemptyset(&during);
+	sigaddset(&during, SIGINT);
+	sigaddset(&during, SIGTERM);
+	sigprocmask(SIG_BLOCK, &during, &before);
+	sigdelset(&before, SIGINT);
+	sigdelset(&before, SIGTERM);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	switch (follow_output(&follow, &answer, &error)) {
+	case FOLLOW_ENDED:
+		ended = json_array_get(json_object_get(answer, "ended"), 0);
+		status = report_end(run, json_string_value(json_object_get(ended, "status")),
+		    json_string_value(json_object_get(ended, "reason")));
+		break;
+	case FOLLOW_INTERRUPTED:
+		fprintf(stderr, "jobberd: job %" PRId64 " goes on\n", run->job);
+		printf("%" PRId64 "\n", run->job);
+		status = STATUS_SIGNALLED + SIGINT;
+		break;
+	default:
+		status = report_from_database(run, &error);
+		break;
+	}
+	json_decref(answer);
+	return status;
+}
+
+static int
+follow_or_read(struct run *run, struct client_connection *connection)
+{
+	struct error error;
+
+	if (connection->fd != -1)
+		return follow_job(run, connection);
+	if (client_open(connection, run->invocation->state, &error) == 0)
+		return follow_job(run, connection);
+	/* It was quick: all is done and the draining supervise has left already. */
+	print_what_there_is(run);
+	return report_from_database(run, &error);
+}
+
+static int
+submit_for_run(struct invocation *invocation, struct client_connection *connection,
+    int64_t *ret_job)
+{
+	struct submission submission;
+	struct error error;
+	int64_t holder;
+	size_t bad;
+	int result;
+
+	submission_init(&submission, invocation);
+	submission.connection = connection->fd != -1 ? connection : NULL;
+	result = submission_prepare(&submission, &invocation->spec, &error);
+	if (result == 0)
+		result = submission_send(&submission, &invocation->spec, 1, ret_job, &bad,
+		    &holder, &error);
+	submission_done(&submission);
+	return result == 0 ? STATUS_OK : cli_fail(&error);
+}
+
+int
+verb_run(struct invocation *invocation)
+{
+	struct spec *spec = &invocation->spec;
+	struct run run = { .invocation = invocation };
+	struct client_connection connection;
+	struct error error;
+	int status;
+
+	if (!spec->has_max_retries) {
+		spec->retry.max_retries = 0;
+		spec->has_max_retries = true;
+	}
+	for (int i = 0; i < invocation->argument_count; i++)
+		strings_add(&spec->command, invocation->arguments[i]);
+	if (client_open(&connection, invocation->state, &error) == -1 &&
+	    error.code != STATUS_NOT_RUNNING)
+		return cli_complain(STATUS_RUN_FAILED, "%s", error.text);
+	status = submit_for_run(invocation, &connection, &run.job);
+	if (status != STATUS_OK) {
+		client_close(&connection);
+		return status == STATUS_USAGE ? status : STATUS_RUN_FAILED;
+	}
+	if (connection.fd == -1 && start_supervise(invocation, &error) == -1)
+		return cli_fail(&error);
+	status = follow_or_read(&run, &connection);
+	client_close(&connection);
+	return status;
+}
