@@ -112,7 +112,7 @@ line_json(const struct rows *row, const char *event)
 		    object, keys[i], cell != NULL ? json_incref(cell) : json_null());
 	}
 	json_object_set_new(object, "event", row_json_string(event));
-	text = json_dumps(object, JSON_COMPACT);
+	text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
 	json_decref(object);
 	json_decref(cells);
 	return text;

@@ -87,7 +87,7 @@ row_json(const struct rows *row)
 void
 row_json_print(json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
 
 	if (text != NULL)
 		puts(text);

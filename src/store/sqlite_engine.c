@@ -175,9 +175,10 @@ engine_turn(struct store *store, struct batch *batch,
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
 
-	if (engine->db.handle == NULL)
+	if (engine->db.handle == NULL) {
+		engine->token = -1;
 		done(arg, STORE_UNAVAILABLE);
-	else
+	} else
 		done(arg, turn(engine, batch));
 }
 

@@ -297,7 +297,9 @@ void
 fault_vfs_set(enum fault fault)
 {
 	the.fault = fault;
-	the.has_failed = the.is_dead = false;
+	the.is_dead = false;
+	if (fault != FAULT_NONE)
+		the.has_failed = false;
 }
 
 void

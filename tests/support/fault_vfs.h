@@ -32,7 +32,7 @@ void fault_vfs_set(enum fault fault);
  */
 void fault_vfs_fail_nth(int nth, bool is_for_good);
 
-bool fault_vfs_has_failed(void); /* since the last set */
+bool fault_vfs_has_failed(void); /* has what was ordered last happened? */
 int fault_vfs_syncs(void);	 /* of a WAL, since it was installed */
 
 #endif

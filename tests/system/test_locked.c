@@ -45,12 +45,12 @@ static void
 lock_of_30_s_delays_records_and_nothing_else(void **state)
 {
 	struct instance i;
-	struct bell pids, go, term;
+	struct bell pids, go, term, again;
 	struct helper submit;
 	sqlite3 *other;
 	char *text, question[300], command[900];
 	int64_t begin, started, polite_started, ran, locked_at, released_at;
-	pid_t worker, polite, deaf;
+	pid_t worker, polite, deaf, failing;
 
 	(void)state;
 	instance_init(&i);
@@ -74,10 +74,20 @@ lock_of_30_s_delays_records_and_nothing_else(void **state)
 	    command, NULL);
 	deaf = (pid_t)bell_number(&pids);
 	begin = now_ms();
+	/* 4 fails, and its pause is over long before that can be recorded. */
+	snprintf(command, sizeof(command),
+	    "[ $JOBBERD_ATTEMPT = 2 ] && exit; echo $$ > %s; read x < %s.2; exit 1",
+	    pids.path, go.path);
+	bell_init(&again, &i, "go.2");
+	submit_job(&i, "-r", "1", "--backoff", "constant:20s", "--", "sh", "-c", command,
+	    NULL);
+	failing = (pid_t)bell_number(&pids);
 
 	other = other_open(&i);
 	other_run(other, "BEGIN IMMEDIATE");
 	locked_at = now_ms();
+	fifo_write(again.path, "go\n");
+	wait_reaped(failing, 1000 * SLOWNESS);
 	fifo_write(go.path, "go\n");
 	wait_gone(worker);
 	ran = now_ms() - started;
@@ -100,12 +110,14 @@ lock_of_30_s_delays_records_and_nothing_else(void **state)
 	begin = now_ms();
 	assert_int_equal(helper_wait(&submit), 0);
 	assert_between(now_ms() - begin, 0, 1000 * SLOWNESS);
-	assert_string_equal(submit.out.text, "4\n");
+	assert_string_equal(submit.out.text, "5\n");
 	helper_end(&submit);
-	assert_int_equal(wait_job(&i, 4), 0);
+	assert_int_equal(wait_job(&i, 5), 0);
 	assert_int_equal(wait_job(&i, 1), 1);
+	assert_int_equal(wait_job(&i, 4), 0);
+	assert_between(now_ms() - begin, 0, 3000 * SLOWNESS);
 	text = sql(&i, "SELECT group_concat(reason, ' ') FROM attempts");
-	assert_string_equal(text, "exit:7 timeout timeout normal");
+	assert_string_equal(text, "exit:7 timeout timeout exit:1 normal normal");
 	free(text);
 	/* The true times, not those of the record. */
 	assert_between(sql_number(&i, "SELECT run_ms FROM attempts WHERE job_id = 1"),
@@ -122,6 +134,7 @@ lock_of_30_s_delays_records_and_nothing_else(void **state)
 	bell_done(&pids);
 	bell_done(&go);
 	bell_done(&term);
+	bell_done(&again);
 	instance_stop(&i);
 	check_accounts(&i);
 	instance_done(&i);

@@ -302,6 +302,26 @@ empty_file_becomes_a_database(void **state)
 	store_close(open_at(place->directory));
 }
 
+/* SQLite alone would delete the WAL, and with it the last jobs. */
+static void
+wal_whose_database_is_gone_is_not_thrown_away(void **state)
+{
+	struct place *place = *state;
+	char *wal = xasprintf("%s-wal", place->database);
+	struct buf before;
+
+	write_file(wal, "not empty", 9);
+	before = read_whole(wal);
+	assert_refused(place->directory, "this database is gone");
+	write_file(place->database, "", 0);
+	assert_refused(place->directory, "this database is gone");
+	assert_same_bytes(wal, &before);
+	buf_done(&before);
+	write_file(wal, "", 0); /* as it is left at a clean end */
+	store_close(open_at(place->directory));
+	free(wal);
+}
+
 static void
 directory_behind_a_link_is_fine(void **state)
 {
@@ -358,15 +378,17 @@ damaged_database_is_seen_by_the_check(void **state)
 	struct error error = { 0 };
 	struct buf buf;
 	sqlite3 *handle;
+	size_t page;
 
 	store_close(open_at(place->directory));
 	handle = connect_to(place->directory);
 	tell(handle, "INSERT INTO jobs(command) VALUES('[\"true\"]');"
 		     "PRAGMA wal_checkpoint(TRUNCATE)");
+	page = strtoul(
+	    ask(handle, "SELECT rootpage FROM sqlite_schema WHERE name = 'events'"), NULL, 10);
 	sqlite3_close(handle);
 	buf = read_whole(place->database);
-	for (size_t at = 2 * 4096; at < buf.length; at += 4096)
-		memset(buf_start(&buf) + at, 0x5a, 64);
+	memset(buf_start(&buf) + (page - 1) * 4096, 0x5a, 64);
 	write_file(place->database, buf_start(&buf), buf.length);
 	buf_done(&buf);
 	assert_null(sqlite_store_open(place->directory, 0, true, &error));
@@ -789,6 +811,7 @@ main(void)
 		AT_PLACE(path_that_is_no_regular_file_is_refused),
 		AT_PLACE(fresh_directory_gets_the_newest_schema),
 		AT_PLACE(empty_file_becomes_a_database),
+		AT_PLACE(wal_whose_database_is_gone_is_not_thrown_away),
 		AT_PLACE(directory_behind_a_link_is_fine),
 		AT_PLACE(file_system_without_wal_is_refused_in_words),
 		AT_PLACE(migration_that_fails_changes_nothing_and_leaves_a_copy),
