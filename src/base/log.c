@@ -7,11 +7,43 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static enum log_level threshold = LOG_LEVEL_INFO;
+
+static struct {
+	bool is_held;
+	size_t used;
+	char text[16384];
+} held;
+
+static void
+write_held(void)
+{
+	/* Nobody can be told that the log itself cannot be written. */
+	if (held.used > 0 && write(STDERR_FILENO, held.text, held.used) == -1)
+		held.used = 0;
+	held.used = 0;
+}
+
+void
+log_hold(void)
+{
+	held.is_held = true;
+}
+
+void
+log_release(void)
+{
+	int saved = errno;
+
+	held.is_held = false;
+	write_held();
+	errno = saved;
+}
 
 void
 log_set_level(enum log_level level)
@@ -36,9 +68,12 @@ write_line(enum log_level level, const char *name, const char *format, va_list a
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	line[length++] = '\n';
-	/* Nobody can be told that the log itself cannot be written. */
-	if (write(STDERR_FILENO, line, length) == -1)
-		errno = saved;
+	if (held.used + length > sizeof(held.text))
+		write_held();
+	memcpy(held.text + held.used, line, length);
+	held.used += length;
+	if (!held.is_held)
+		write_held();
 	errno = saved;
 }
 

@@ -3,11 +3,20 @@
 #include "base/xalloc.h"
 
 #include <err.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+void
+xalloc_keep_some(void)
+{
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+	mallopt(M_TOP_PAD, 256 << 10);
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+}
 
 static void *
 checked(void *memory)

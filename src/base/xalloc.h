@@ -4,6 +4,12 @@
 #include <stddef.h>
 
 /*
+ * Keep memory that was freed, up to a little: a loop that takes and gives back the same
+ * amount each turn need not ask the kernel each time.
+ */
+void xalloc_keep_some(void);
+
+/*
  * Allocation that does not fail: out of memory ends the process, since everything
  * that matters is on disk already. Results are freed with free(3).
  */

@@ -19,14 +19,13 @@ print_running_time(struct buf *out, const struct rows *row, const void *context)
 {
 	const struct why_now *now = context;
 	int64_t started_at = rows_number(row, "started_at", 0);
+	int64_t ms = now->wall.ms > started_at ? now->wall.ms - started_at : 0;
 	char text[32];
 
 	if (rows_number(row, "ended_at", 0) != 0 || started_at == 0)
 		cell_duration(out, row, "run_ms");
 	else
-		buf_add_text(out, text_format_duration(text, sizeof(text),
-				      now->wall.ms > started_at ? now->wall.ms - started_at
-								: 0));
+		buf_add_text(out, text_format_duration(text, sizeof(text), ms));
 }
 
 static void

@@ -97,8 +97,9 @@ cell_time(struct buf *out, const struct rows *row, const char *column_at)
 	int64_t ms = rows_number(row, column_at, -1);
 	char text[64];
 
-	if (ms >= 0)
-		buf_add_text(out, text_format_time(text, sizeof(text), (struct wall){ ms }));
+	if (ms < 0)
+		return;
+	buf_add_text(out, text_format_time(text, sizeof(text), (struct wall){ ms }));
 }
 
 void

@@ -27,8 +27,8 @@ colour_length(const char *bytes, size_t length)
 		return length == 1 ? -1 : 0;
 	if (bytes[1] != '[')
 		return 0;
-	while (i < length && i < LONGEST_SEQUENCE && strchr("0123456789;:", bytes[i]) != NULL &&
-	    bytes[i] != '\0')
+	while (i < length && i < LONGEST_SEQUENCE && bytes[i] != '\0' &&
+	    strchr("0123456789;:", bytes[i]) != NULL)
 		i++;
 	if (i == length && i < LONGEST_SEQUENCE)
 		return -1;
@@ -40,10 +40,10 @@ static bool
 is_begun(const char *bytes, size_t length)
 {
 	unsigned char lead = (unsigned char)bytes[0];
-	size_t wanted = lead >= 0xf0 && lead < 0xf5 ? 4 : lead >= 0xe0 && lead < 0xf0 ? 3
-	    : lead >= 0xc2 && lead < 0xe0				       ? 2
-										       : 1;
+	size_t wanted = lead >= 0xf5 ? 1 : lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
 
+	if (lead < 0xc2)
+		return false;
 	if (length >= wanted)
 		return false;
 	for (size_t i = 1; i < length; i++) {
@@ -93,7 +93,9 @@ shown_length(const char *bytes, size_t left, unsigned keep)
 		if (byte == '\r' && bytes[1] == '\n')
 			return 2;
 	}
-	return byte == '\033' && (keep & ESCAPE_KEEP_COLOUR) ? colour_length(bytes, left) : 0;
+	if (byte == '\033' && (keep & ESCAPE_KEEP_COLOUR))
+		return colour_length(bytes, left);
+	return 0;
 }
 
 size_t

@@ -25,7 +25,7 @@ size_t escape_add(struct buf *out, const char *bytes, size_t length, unsigned ke
 /* The same for a whole text: one line. */
 void escape_add_text(struct buf *out, const char *text);
 
-/* A command as one could type it into a shell, on one line; `json` is an array of strings. */
+/* A command (a JSON array of strings) as one could type it into a shell, on one line. */
 void escape_add_command(struct buf *out, const char *json);
 
 /* How many columns of a terminal these UTF-8 bytes take (in a UTF-8 locale). */

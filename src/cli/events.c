@@ -104,7 +104,6 @@ line_json(const struct rows *row, const char *event)
 	json_t *object = json_object(), *cells = row_json(row), *cell;
 	static const char *const keys[] = { "seq", "at", "at_text", "job_id", "attempt",
 		"event", "detail" };
-	char *text;
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		cell = json_object_get(cells, keys[i]);
@@ -112,10 +111,8 @@ line_json(const struct rows *row, const char *event)
 		    object, keys[i], cell != NULL ? json_incref(cell) : json_null());
 	}
 	json_object_set_new(object, "event", row_json_string(event));
-	text = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15));
-	json_decref(object);
 	json_decref(cells);
-	return text;
+	return row_json_line(object);
 }
 
 static void
@@ -124,7 +121,8 @@ print_row(struct lines *lines, const struct rows *row)
 	const char *event = rows_text(row, "event");
 
 	event = event != NULL ? event : "submitted";
-	lines_add(lines, lines->wants_json ? line_json(row, event) : line_text(row, event));
+	lines_add(lines,
+	    lines->wants_json ? line_json(row, event) : line_text(row, event));
 }
 
 /* ---- the merge ---- */

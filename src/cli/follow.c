@@ -93,16 +93,16 @@ print_file(struct following *following, bool is_end)
 static int
 print_attempts(struct following *following, bool is_end, struct error *error)
 {
+	struct follow *follow = following->follow;
 	int64_t last;
 
-	if (query_last_attempt(following->query, following->follow->job, &last, error) == -1)
+	if (query_last_attempt(following->query, follow->job, &last, error) == -1)
 		return -1;
 	if (!following->has_file && last > 0)
-		open_file(following,
-		    following->follow->attempt > 0 ? following->follow->attempt : 1);
-	while (following->has_file && following->follow->attempt < last) {
+		open_file(following, follow->attempt > 0 ? follow->attempt : 1);
+	while (following->has_file && follow->attempt < last) {
 		print_file(following, true);
-		open_file(following, following->follow->attempt + 1);
+		open_file(following, follow->attempt + 1);
 	}
 	print_file(following, is_end);
 	return 0;
@@ -178,9 +178,10 @@ go_on(struct following *following, json_t **ret_ended, struct error *error)
 	for (;;) {
 		int got = receive(following, ret_ended, error);
 
+		if (got == 1 && print_attempts(following, true, error) == -1)
+			return FOLLOW_FAILED;
 		if (got == 1)
-			return print_attempts(following, true, error) == 0 ? FOLLOW_ENDED
-									    : FOLLOW_FAILED;
+			return FOLLOW_ENDED;
 		if (got == -1 && ask_again(following, error) == -1) {
 			struct error ignored;
 

@@ -18,10 +18,10 @@ struct follow {
 	/* Open. It is opened anew when the supervisor process was replaced. */
 	struct client_connection *connection;
 	int64_t job;
-	int64_t attempt; /* the first to show, 0: the first there is; then the last shown */
+	int64_t attempt; /* the first to show, 0: the first of all; then the last shown */
 	/*
-	 * Optional: signals that are blocked and let in only while waiting (as by ppoll(2)).
-	 * After one has come interrupted(arg) is called; true gives up.
+	 * Optional: signals that are blocked and let in only while waiting (as by
+	 * ppoll(2)). After one has come interrupted(arg) is called; true gives up.
 	 */
 	const sigset_t *mask;
 	bool (*interrupted)(void *arg);
@@ -31,9 +31,9 @@ struct follow {
 };
 
 enum follow_end {
-	FOLLOW_ENDED,	     /* *ret_ended: the answer to `wait`, a new reference */
+	FOLLOW_ENDED, /* *ret_ended: the answer to `wait`, a new reference */
 	FOLLOW_INTERRUPTED,
-	FOLLOW_FAILED,	     /* *error: STATUS_NOT_RUNNING or _TRY_LATER when nothing answers */
+	FOLLOW_FAILED, /* *error: STATUS_NOT_RUNNING when nothing answers any more */
 };
 
 enum follow_end follow_output(struct follow *follow, json_t **ret_ended,

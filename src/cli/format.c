@@ -176,8 +176,7 @@ print_cell(struct format *format, const struct chosen *column, const struct rows
 	else
 		cell_stored(&format->cell, row, column->name);
 	if (format->cell.length > 0)
-		escape_add(&format->escaped, buf_start(&format->cell), format->cell.length,
-		    ESCAPE_KEEP_NONE, true);
+		escape_add_text(&format->escaped, buf_text(&format->cell));
 	else if (column->own == NULL || !(column->own->flags & FORMAT_MAY_BE_EMPTY))
 		buf_add_text(&format->escaped, "-");
 }
@@ -224,15 +223,13 @@ void
 format_row(struct format *format, const struct rows *row)
 {
 	if (format->table == NULL) {
-		json_t *object =
-		    format->is_chosen ? chosen_json(format, row) : whole_json(format, row);
-
 		putchar(format->has_rows ? ',' : '\n');
-		row_json_print(object);
+		row_json_print(format->is_chosen ? chosen_json(format, row)
+						 : whole_json(format, row));
 	}
 	for (size_t i = 0; format->table != NULL && i < format->count; i++) {
 		print_cell(format, &format->columns[i], row);
-		table_add(format->table, buf_start(&format->escaped), format->escaped.length);
+		table_add(format->table, &format->escaped);
 	}
 	format->has_rows = true;
 }
@@ -244,8 +241,10 @@ format_lines(const struct format_column *columns, const struct rows *row,
 	struct buf cell = { 0 }, escaped = { 0 };
 	size_t widest = 0;
 
-	for (size_t i = 0; columns[i].name != NULL; i++)
-		widest = strlen(columns[i].name) > widest ? strlen(columns[i].name) : widest;
+	for (size_t i = 0; columns[i].name != NULL; i++) {
+		if (strlen(columns[i].name) > widest)
+			widest = strlen(columns[i].name);
+	}
 	for (; columns->name != NULL; columns++) {
 		buf_clear(&cell);
 		buf_clear(&escaped);
@@ -253,8 +252,8 @@ format_lines(const struct format_column *columns, const struct rows *row,
 		if (cell.length == 0)
 			continue;
 		escape_add_text(&escaped, buf_text(&cell));
-		printf("%s:%*s %s\n", columns->name, (int)(widest - strlen(columns->name)),
-		    "", buf_text(&escaped));
+		printf("%s:%*s %s\n", columns->name,
+		    (int)(widest - strlen(columns->name)), "", buf_text(&escaped));
 	}
 	buf_done(&cell);
 	buf_done(&escaped);

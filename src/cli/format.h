@@ -15,8 +15,8 @@ struct format_column {
 	const char *name;
 	unsigned flags;
 	/*
-	 * Append the cell, which is escaped later: from the row and what the verb knows, or
-	 * (cells.h) from one stored column. Neither: the row's column of this name.
+	 * Append the cell, which is escaped later: from the row and what the verb knows,
+	 * or (cells.h) from one stored column. Neither: the row's column of this name.
 	 */
 	void (*print)(struct buf *out, const struct rows *row, const void *context);
 	void (*cell)(struct buf *out, const struct rows *row, const char *stored);
@@ -33,8 +33,8 @@ enum format_flags {
 struct format;
 
 /*
- * `shape` has the columns of the rows to come, NULL if there will be none. NULL with *error
- * when -o names a column that is neither in `columns` nor in the rows.
+ * `shape` has the columns of the rows to come, NULL if there will be none. NULL with
+ * *error when -o names a column that is neither in `columns` nor in the rows.
  */
 struct format *format_open(const struct invocation *invocation,
     const struct format_column *columns, const struct rows *shape, const void *context,

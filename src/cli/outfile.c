@@ -85,7 +85,7 @@ print_gap(struct outfile *file, int64_t bytes)
 	file->is_mid_line = false;
 }
 
-/* Where data goes on from `at`: `at` itself unless it is in a hole; -1: only a hole is left. */
+/* Where data goes on: `at` itself unless it is in a hole; -1: no data is left. */
 static int64_t
 data_from(int fd, int64_t at)
 {
@@ -133,9 +133,10 @@ print_chunk(struct outfile *file)
 void
 outfile_print(struct outfile *file, bool is_end)
 {
+	int flags = O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+
 	if (file->fd == -1)
-		file->fd = open(
-		    file->path, O_RDONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		file->fd = open(file->path, flags);
 	while (file->fd != -1 && print_chunk(file))
 		;
 	if (is_end)

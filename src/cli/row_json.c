@@ -84,13 +84,22 @@ row_json(const struct rows *row)
 	return object;
 }
 
+char *
+row_json_line(json_t *json)
+{
+	char *text =
+	    json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+	json_decref(json);
+	return text;
+}
+
 void
 row_json_print(json_t *json)
 {
-	char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	char *text = row_json_line(json);
 
 	if (text != NULL)
 		puts(text);
 	free(text);
-	json_decref(json);
 }

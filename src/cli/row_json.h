@@ -20,6 +20,9 @@ json_t *row_json_string(const char *text);
 /* What this JSON text says; a string where it is none. */
 json_t *row_json_text(const char *text);
 
+/* The value as one line without its newline, to be freed; takes it over. */
+char *row_json_line(json_t *json);
+
 /* Print one value on a line of its own; takes it over. */
 void row_json_print(json_t *json);
 

@@ -282,7 +282,8 @@ verb_why(struct invocation *invocation)
 		return cli_fail(&error);
 	if (invocation->wants_json)
 		row_json_print(json_pack("{s:I, s:s, s:o}", "id", (json_int_t)subject.job,
-		    "status", rows_text(subject.row, "status"), "why", why_json(&subject)));
+		    "status", rows_text(subject.row, "status"), "why",
+		    why_json(&subject)));
 	else {
 		print_why(&words, subject.row, &subject);
 		escape_add_text(&out, buf_text(&words));

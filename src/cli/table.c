@@ -81,15 +81,15 @@ table_new(const struct table_setup *setup)
 		char header[64];
 		size_t length = 0;
 
-		for (; setup->headers[i][length] != '\0' && length < sizeof(header); length++)
-			header[length] =
-			    (char)toupper((unsigned char)setup->headers[i][length]);
+		for (const char *c = setup->headers[i];
+		     *c != '\0' && length < sizeof(header); c++)
+			header[length++] = (char)toupper((unsigned char)*c);
 		keep_cell(table, header, length);
 	}
 	return table;
 }
 
-/* Make the column that has most for its share one narrower. False if there is none left. */
+/* Make the column that has most for its share one narrower. False: none may be. */
 static bool
 narrow_one(struct table *table)
 {
@@ -211,9 +211,9 @@ print_kept(struct table *table)
 }
 
 void
-table_add(struct table *table, const char *text, size_t length)
+table_add(struct table *table, const struct buf *cell)
 {
-	keep_cell(table, text, length);
+	keep_cell(table, cell->length > 0 ? buf_start(cell) : "", cell->length);
 	if (table->count % table->setup.columns == 0 &&
 	    (table->setup.width == 0 || table->count / table->setup.columns == MOST_KEPT))
 		print_kept(table);

@@ -1,6 +1,8 @@
 #ifndef CLI_TABLE_H
 #define CLI_TABLE_H
 
+#include "base/buf.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -13,9 +15,9 @@ struct table_setup {
 	FILE *file;
 	size_t columns;
 	const char *const *headers; /* NULL: no header line */
-	const size_t *shares;	    /* by column, of the room when it is narrow; 0: never cut */
-	size_t width;		    /* of the terminal; 0: for programs */
-	bool is_bold;		    /* the header */
+	const size_t *shares; /* by column, of the room when it is narrow; 0: never cut */
+	size_t width; /* of the terminal; 0: for programs */
+	bool is_bold; /* the header */
 };
 
 struct table;
@@ -24,7 +26,7 @@ struct table;
 struct table *table_new(const struct table_setup *setup);
 
 /* The next cell of the current row; after the last one the next row begins. */
-void table_add(struct table *table, const char *text, size_t length);
+void table_add(struct table *table, const struct buf *cell);
 
 /* Print what has not been printed yet and free it all. NULL is allowed. */
 void table_close(struct table *table);

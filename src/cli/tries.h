@@ -4,7 +4,7 @@
 #include "base/buf.h"
 #include "store/query.h"
 
-/* How many runs of a job there were of how many it may have, from a row of query_jobs(). */
+/* How many runs a job had of how many it may have: from a row of query_jobs(). */
 
 /*
  * Runs in its present life: those that counted as failures, and one more that goes on or

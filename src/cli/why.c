@@ -176,7 +176,7 @@ say_waiting(struct words *words, const struct why_job *job, const struct why_now
 	else if (job->wake_at == 0)
 		say_place(words, job, now);
 	else if (left <= 0)
-		say(words, "%s", now->is_supervised ? "due now" : "due, but nothing runs it");
+		say(words, now->is_supervised ? "due now" : "due, but nothing runs it");
 	else
 		say(words, "%s in %s", verb,
 		    text_format_duration(span, sizeof(span), left));

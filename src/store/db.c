@@ -165,17 +165,21 @@ has_moved(const struct db *db)
 	    info.st_ino != db->inode;
 }
 
-/* SQLite would take the WAL of a database that was moved away for rubbish. */
-static int
-check_wal(const struct db *db, struct error *error)
+static bool
+has_wal(const struct db *db)
 {
 	char *path = xasprintf("%s-wal", db->path);
 	struct stat info;
-	bool is_alone = stat(path, &info) == 0 && info.st_size > 0;
+	bool result = stat(path, &info) == 0 && info.st_size > 0;
 
 	free(path);
-	if (!is_alone)
-		return 0;
+	return result;
+}
+
+/* SQLite would throw away the WAL of a database that was moved elsewhere. */
+static int
+refuse_wal(const struct db *db, struct error *error)
+{
 	return error_set(error, STATUS_CONFIG,
 	    "%s: this database is gone, and %s-wal has a part of it: put it back, or move "
 	    "the other away too", db->path, db->path);
@@ -185,18 +189,19 @@ check_wal(const struct db *db, struct error *error)
 static int
 check_file(const struct db *db, enum db_mode mode, struct error *error)
 {
+	bool is_part = has_wal(db); /* asked first: somebody may be making them */
 	struct stat info;
 
 	if (lstat(db->path, &info) == -1) {
 		if (errno == ENOENT && mode == DB_CREATE)
-			return check_wal(db, error);
+			return is_part ? refuse_wal(db, error) : 0;
 		return error_set_errno(error,
 		    errno == ENOENT ? STATUS_NOT_FOUND : STATUS_CONFIG, "%s", db->path);
 	}
 	if (!S_ISREG(info.st_mode))
 		return error_set(
 		    error, STATUS_CONFIG, "%s: this is not a regular file", db->path);
-	return info.st_size == 0 ? check_wal(db, error) : 0;
+	return info.st_size == 0 && is_part ? refuse_wal(db, error) : 0;
 }
 
 /* SQLite is told to follow no links; those on the way to the directory are fine. */

@@ -15,40 +15,42 @@
 #define MOST_OF_A_NAME "1000" /* the newest of them that are looked at */
 
 enum {
-	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS, JOB_EVENTS,
-	NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB, SUPERVISORS,
-	ENVIRONMENT, COUNT
+	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
+	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
+	SUPERVISORS, ENVIRONMENT, COUNT
 };
 
 #define EVENT_COLUMNS "SELECT seq, at, job_id, attempt, event, detail FROM events "
 
 static const char *const sql[] = {
 	[EXISTS] = "SELECT id FROM jobs WHERE id = ?1",
-	[BY_NAME] = "SELECT id FROM (SELECT id, status, ended_at FROM jobs WHERE name = ?1 "
-		    "AND name IS NOT NULL ORDER BY id DESC LIMIT " MOST_OF_A_NAME ") "
-		    "ORDER BY status IN ('new', 'running', 'errored') DESC, ended_at DESC, "
-		    "id DESC LIMIT 1",
+	[BY_NAME] = "SELECT id FROM (SELECT id, status, ended_at FROM jobs "
+		    "WHERE name = ?1 AND name IS NOT NULL ORDER BY id DESC "
+		    "LIMIT " MOST_OF_A_NAME ") ORDER BY status IN ('new', 'running', "
+		    "'errored') DESC, ended_at DESC, id DESC LIMIT 1",
 	[LATEST_RUN] = "SELECT max(job_id) FROM attempts",
 	[LAST_ATTEMPT] = "SELECT max(attempt) FROM attempts WHERE job_id = ?1",
 	[NEWEST] = "SELECT (SELECT max(id) FROM jobs), (SELECT max(seq) FROM events)",
 	[NEWEST_AT] = "SELECT id FROM jobs WHERE created_at <= (SELECT at FROM events "
-		      "WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) ORDER BY id DESC LIMIT 1",
-	[ATTEMPTS] = "SELECT attempt, job_id, generation, claimed_at, started_at, ended_at, "
-		     "run_ms, pid, stop_reason, stop_at, reason, exit_code, signal, core, "
-		     "user_ms, system_ms, max_rss_kib, output_bytes, output_left_out, "
-		     "last_lines, children_killed, (SELECT timeout_ms FROM jobs "
-		     "WHERE id = job_id) AS timeout_ms FROM attempts "
+		      "WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) "
+		      "ORDER BY id DESC LIMIT 1",
+	[ATTEMPTS] = "SELECT attempt, job_id, generation, claimed_at, started_at, "
+		     "ended_at, run_ms, pid, stop_reason, stop_at, reason, exit_code, "
+		     "signal, core, user_ms, system_ms, max_rss_kib, output_bytes, "
+		     "output_left_out, last_lines, children_killed, (SELECT timeout_ms "
+		     "FROM jobs WHERE id = job_id) AS timeout_ms FROM attempts "
 		     "WHERE job_id = ?1 AND attempt > ?2 ORDER BY attempt LIMIT ?3",
 	[EVENTS] = EVENT_COLUMNS "WHERE ?1 = 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
-	[JOB_EVENTS] = EVENT_COLUMNS "WHERE job_id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-	[NTH_EVENT] = "SELECT seq FROM events WHERE ?1 = 0 AND seq > ?2 ORDER BY seq DESC "
-		      "LIMIT 1 OFFSET ?3",
+	[JOB_EVENTS] = EVENT_COLUMNS "WHERE job_id = ?1 AND seq > ?2 ORDER BY seq "
+				     "LIMIT ?3",
+	[NTH_EVENT] = "SELECT seq FROM events WHERE ?1 = 0 AND seq > ?2 "
+		      "ORDER BY seq DESC LIMIT 1 OFFSET ?3",
 	[NTH_JOB_EVENT] = "SELECT seq FROM events WHERE job_id = ?1 AND seq > ?2 "
 			  "ORDER BY seq DESC LIMIT 1 OFFSET ?3",
 	[SUBMISSIONS] = "SELECT id AS job_id, created_at AS at FROM jobs WHERE ?1 = 0 "
 			"AND id > ?2 ORDER BY id LIMIT ?3",
-	[JOB_SUBMISSION] = "SELECT id AS job_id, created_at AS at FROM jobs WHERE id = ?1 "
-			   "AND id > ?2 LIMIT ?3",
+	[JOB_SUBMISSION] = "SELECT id AS job_id, created_at AS at FROM jobs "
+			   "WHERE id = ?1 AND id > ?2 LIMIT ?3",
 	[NTH_JOB] = "SELECT id FROM jobs WHERE ?1 = 0 AND id > ?2 ORDER BY id DESC "
 		    "LIMIT 1 OFFSET ?3",
 	[SUPERVISORS] = "SELECT s.name, s.max_children, "

@@ -40,13 +40,14 @@ struct job_filter {
  *
  * A job's row has its own columns, those of its last attempt, and what it waits for:
  * `line` (its place among the ready ones), `busy` and `max_children` (places taken and
- * places of its supervisor), `waits_for` (a JSON array of ids). Live jobs come first, then
- * the ended ones, the last first. With `id` also what is long: `last_lines`, `after`.
+ * places of its supervisor), `waits_for` (a JSON array of ids). Live jobs come first,
+ * then the ended ones, the last first. With `id` also `last_lines` and `after`, which are
+ * long.
  */
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
-/* Events behind `since`, of one job or of all (job 0); the last `limit` of them if not 0. */
+/* Events behind `since`, of one job or of all (0); the last `limit` of them if not 0. */
 struct rows *query_events(struct query *query, int64_t job, int64_t since, int64_t limit,
     struct error *error);
 /*

@@ -55,13 +55,13 @@ static const char *const sql[] = {
 	[JOB_WHOLE] = "SELECT " JOB_COLUMNS ", a.last_lines, (SELECT json_group_array("
 		      "json_object('id', on_id, 'until', kind)) FROM dependencies "
 		      "WHERE job_id = j.id HAVING count(*) > 0) AS after" JOB_SOURCE,
-	[ONE] = "SELECT j.id, CASE WHEN " IS_READY("j") " THEN (SELECT count(*) FROM jobs r "
-		"WHERE r.supervisor = j.supervisor AND (r.priority, r.id) <= "
-		"(j.priority, j.id) AND " IS_READY("r") ") END, "
-		"(SELECT count(*) FROM " OPEN_ATTEMPTS " AND b.supervisor = j.supervisor) "
+	[ONE] = "SELECT j.id, CASE WHEN " IS_READY("j") " THEN (SELECT count(*) "
+		"FROM jobs r WHERE r.supervisor = j.supervisor AND (r.priority, r.id) "
+		"<= (j.priority, j.id) AND " IS_READY("r") ") END, (SELECT count(*) "
+		"FROM " OPEN_ATTEMPTS " AND b.supervisor = j.supervisor) "
 		"FROM jobs j WHERE j.id = ?1",
-	[LIVE] = "WITH busy(supervisor, places) AS MATERIALIZED (SELECT b.supervisor, count(*) "
-		 "FROM " OPEN_ATTEMPTS " GROUP BY b.supervisor), "
+	[LIVE] = "WITH busy(supervisor, places) AS MATERIALIZED (SELECT b.supervisor, "
+		 "count(*) FROM " OPEN_ATTEMPTS " GROUP BY b.supervisor), "
 		 "line(id, place) AS MATERIALIZED (SELECT r.id, row_number() OVER "
 		 "(PARTITION BY r.supervisor ORDER BY r.priority, r.id) FROM jobs r "
 		 "WHERE " IS_READY("r") ") "
@@ -72,9 +72,10 @@ static const char *const sql[] = {
 		 "ORDER BY j.status = 'running' DESC, j.status = 'errored' DESC, "
 		 "j.status <> 'running' AND j.priority, j.id LIMIT ?4",
 	[ENDED] = "SELECT j.id FROM jobs j WHERE j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
-	[ENDED_NAMED] = "SELECT j.id FROM jobs j WHERE j.name IS NOT NULL AND j.name GLOB ?1 "
-			"AND j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
-	[ENDED_EVENTS] = "SELECT j.id, j.ended_at FROM events e JOIN jobs j ON j.id = e.job_id "
+	[ENDED_NAMED] = "SELECT j.id FROM jobs j WHERE j.name IS NOT NULL "
+			"AND j.name GLOB ?1 AND j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
+	[ENDED_EVENTS] = "SELECT j.id, j.ended_at FROM events e "
+			 "JOIN jobs j ON j.id = e.job_id "
 			 "WHERE e.event IN ('completed', 'failed', 'cancelled') "
 			 "AND e.seq > (SELECT max(seq) FROM events) - " MOST_EVENTS " "
 			 "AND j." ENDED_STATUS " ORDER BY e.seq DESC",
@@ -216,7 +217,8 @@ note_all(struct last_ended *last, sqlite3_stmt *row)
  * none of an end, the newest jobs have to do.
  */
 static int
-add_last_ended(struct query *query, const struct job_filter *filter, struct key_list *list)
+add_last_ended(struct query *query, const struct job_filter *filter,
+    struct key_list *list)
 {
 	struct last_ended last = { .count = 0 };
 	int code = note_all(&last, query->jobs.prepared[ENDED_EVENTS]);

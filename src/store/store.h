@@ -74,6 +74,7 @@ struct open_attempt {
 	struct attempt_key key;
 	char supervisor[NAME_SIZE];
 	bool is_started;
+	bool has_vanished;	/* somebody deleted its job's row */
 	int64_t pid, pid_start; /* 0: not known */
 	bool is_same_boot;	/* it was claimed in this boot of the machine */
 	int64_t age_ms;		/* since it was started, else claimed, by the wall clock */

@@ -493,8 +493,6 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 	live->pid_start = report->started.pid_start;
 	live->started.ms = report->started.at_mono_ms;
 	live->socket_fd = descriptor;
-	if (descriptor != -1)
-		talk_listen(live);
 	output_watch(live);
 	/* An adopted one has its start in the database already. */
 	if (supervisor->phase != PHASE_ATTACHING &&
@@ -594,10 +592,7 @@ ended(struct supervisor *supervisor, const struct report *report)
 	promote_successor(live, &report->ended);
 	live->end = xmalloc(sizeof(*live->end));
 	*live->end = *report;
-	if (live->is_orphan) {
-		live_acknowledge(supervisor, &live->key);
-		live_remove(live);
-	} else if (supervisor->phase > PHASE_SETTLING || live->is_in_store)
+	if (supervisor->phase > PHASE_SETTLING || live->is_in_store || live->is_orphan)
 		live_record_end(live); /* else when it has been compared */
 }
 
@@ -678,6 +673,15 @@ live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
 	}
 }
 
+void
+live_disown(struct live *live)
+{
+	log_warn("job=%" PRId64 " its row is gone: it is stopped", live->key.job);
+	turn_add_event(live->supervisor, live->key.job, live->key.attempt, "row vanished", NULL);
+	live->is_orphan = true;
+	live_stop(live->supervisor, &live->key, STOP_CANCELLED, STOP_OWN_GRACE);
+}
+
 /* ---- what others wrote into the database ---- */
 
 static void
@@ -694,7 +698,7 @@ foreign_seen(void *arg, struct step *step)
 		live = live_find(supervisor, open->key.job);
 		if (live == NULL || live->key.attempt != open->key.attempt)
 			continue;
-		live->is_in_store = true;
+		live->is_in_store = !open->has_vanished;
 		if (open->stop.kind == REASON_CANCELLED)
 			live_stop(supervisor, &live->key, STOP_CANCELLED, STOP_OWN_GRACE);
 	}
@@ -703,11 +707,7 @@ foreign_seen(void *arg, struct step *step)
 		if (live->is_in_store || live->has_ended || live->is_orphan ||
 		    !live->is_started)
 			continue;
-		log_warn("job=%" PRId64 " its row is gone: it is stopped", live->key.job);
-		turn_add_event(supervisor, live->key.job, live->key.attempt, "row vanished",
-		    NULL);
-		live->is_orphan = true;
-		live_stop(supervisor, &live->key, STOP_CANCELLED, STOP_OWN_GRACE);
+		live_disown(live);
 	}
 }
 

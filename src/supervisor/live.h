@@ -27,7 +27,7 @@ struct live {
 	bool was_attached; /* we came to it in the middle of its life */
 	bool is_in_store; /* settling: it has an open row */
 	bool must_note_start; /* settling: the row does not say started yet */
-	bool is_orphan;	  /* its row is gone: to be stopped and forgotten */
+	bool is_orphan;	  /* its row is gone: it is being stopped */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
 	struct channel *channel;  /* made when it says something */
@@ -63,6 +63,8 @@ void live_record_start(struct live *live);
 void live_record_end(struct live *live);
 /* Tell the keeper to forget it. */
 void live_acknowledge(struct supervisor *supervisor, const struct attempt_key *key);
+/* Its job's row was deleted: end the process, and say so. */
+void live_disown(struct live *live);
 /* Forget a claim that was not started. */
 void live_withdraw(struct live *live);
 
@@ -74,7 +76,11 @@ void output_remove_job(struct supervisor *supervisor, int64_t job, const char *s
 void output_watch(struct live *live);
 
 /* talk.c: what a job says on its fd 3 */
-void talk_listen(struct live *live); /* socket_fd is there */
+/*
+ * Listen from now on, if it has a socket and we do not yet. Not at its start: what a short
+ * job said is read at its end, and that is cheaper.
+ */
+void talk_listen(struct live *live);
 void talk_drain(struct live *live);  /* its process is dead: the last words */
 void talk_done(struct live *live);
 

@@ -168,7 +168,10 @@ look(void *arg)
 
 	for (struct live *live = live_first(supervisor); live != NULL;
 	     live = live_next(live)) {
-		if (live->is_started && !live->has_ended && live->output_watch == -1)
+		if (!live->is_started || live->has_ended)
+			continue;
+		talk_listen(live);
+		if (live->output_watch == -1)
 			watch_file(live);
 	}
 }
@@ -208,14 +211,13 @@ output_watch(struct live *live)
 	struct supervisor *supervisor = live->supervisor;
 	struct live_table *table = supervisor->live;
 
-	if (table->inotify_fd == -1) {
-		table->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-		if (table->inotify_fd == -1)
-			return; /* the cap is then kept at the end only */
+	/* Without inotify the cap is kept at the end only. */
+	if (table->inotify_fd == -1 &&
+	    (table->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) != -1)
 		table->inotify_watch = loop_add(
 		    supervisor->loop, table->inotify_fd, EPOLLIN, inotify_ready, supervisor);
-		supervisor->output_timer = (struct timer){ .fire = look, .arg = supervisor };
-	}
+	supervisor->output_timer.fire = look;
+	supervisor->output_timer.arg = supervisor;
 	if (!timer_is_set(&supervisor->output_timer))
 		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
 }

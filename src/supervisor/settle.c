@@ -84,6 +84,8 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->must_note_start = !open->is_started;
 	live->max_output = open->max_output;
 	link_send(supervisor->link, &order, sizeof(order), -1);
+	if (open->has_vanished)
+		live_disown(live);
 }
 
 /* The keeper has it, or its end. */
@@ -100,6 +102,8 @@ settle_held(struct supervisor *supervisor, struct live *live,
 		live_record_start(live);
 	if (live->has_ended)
 		live_record_end(live);
+	else if (open->has_vanished)
+		live_disown(live);
 	else if (open->stop.kind != REASON_NONE)
 		live_stop(supervisor, &live->key, cause_of(open->stop), STOP_OWN_GRACE);
 }
@@ -140,11 +144,7 @@ settle_unknown(struct supervisor *supervisor)
 			live_remove(live);
 			continue;
 		}
-		log_warn("job=%" PRId64 " its row is gone: it is stopped", live->key.job);
-		turn_add_event(supervisor, live->key.job, live->key.attempt, "row vanished",
-		    NULL);
-		live->is_orphan = true;
-		live_stop(supervisor, &live->key, STOP_CANCELLED, STOP_OWN_GRACE);
+		live_disown(live);
 	}
 }
 

@@ -290,6 +290,7 @@ supervisor_run(const struct supervisor_setup *setup, struct error *error)
 		.leaving_because = "stop",
 	};
 
+	xalloc_keep_some();
 	if (set_up(&supervisor) == -1) {
 		*error = supervisor.error;
 		return supervisor.error.code;

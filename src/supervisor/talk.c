@@ -208,8 +208,9 @@ socket_ready(void *arg, uint32_t events)
 void
 talk_listen(struct live *live)
 {
-	live->watch = loop_add(
-	    live->supervisor->loop, live->socket_fd, EPOLLIN, socket_ready, live);
+	if (live->socket_fd != -1 && live->watch == NULL)
+		live->watch = loop_add(
+		    live->supervisor->loop, live->socket_fd, EPOLLIN, socket_ready, live);
 }
 
 void

@@ -131,12 +131,14 @@ act(struct supervisor *supervisor)
 	supervisor->under_way = NULL;
 	supervisor->under_way_is_committed = false;
 	out_of_trouble(supervisor);
+	log_hold();
 	batch_act(batch);
 	if (batch->released > 0)
 		live_anything_ready(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	control_changed(supervisor);
 	supervisor->must_count = true;
+	log_release();
 	free_batch(batch);
 	loop_again(supervisor->loop);
 }

@@ -30,11 +30,14 @@ extern char **environ;
 /* ---- the bare loop ---- */
 
 struct bare {
-	bool has_extras;     /* a socket pair and an output file for each */
+	bool has_extras; /* a socket pair and an output file for each */
 	int output_directory;
 	size_t begun, running;
-	pid_t pids[MOST_PLACES];
-	int sockets[MOST_PLACES];
+	struct {
+		pid_t pid; /* 0: free */
+		int socket;
+		char output[32];
+	} places[MOST_PLACES];
 };
 
 /* A function of its own that is not inlined: vfork returns twice into it. */
@@ -55,11 +58,11 @@ vfork_true(int output, int socket)
 }
 
 static void
-begin_extras(struct bare *bare, int *ret_output, int pair[2])
+begin_extras(struct bare *bare, size_t place, int *ret_output, int pair[2])
 {
-	char name[32];
+	char *name = bare->places[place].output;
 
-	snprintf(name, sizeof(name), "%zu", bare->begun);
+	snprintf(name, sizeof(bare->places[place].output), "%zu", bare->begun);
 	*ret_output = openat(bare->output_directory, name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
 	if (*ret_output == -1 ||
@@ -73,17 +76,32 @@ begin_one(struct bare *bare, size_t place)
 	int output = -1, pair[2] = { -1, -1 };
 
 	if (bare->has_extras)
-		begin_extras(bare, &output, pair);
-	bare->pids[place] = vfork_true(output, pair[1]);
-	if (bare->pids[place] == -1)
+		begin_extras(bare, place, &output, pair);
+	bare->places[place].pid = vfork_true(output, pair[1]);
+	if (bare->places[place].pid == -1)
 		err(1, "vfork");
 	if (bare->has_extras) {
 		close(output);
 		close(pair[1]);
 	}
-	bare->sockets[place] = pair[0];
+	bare->places[place].socket = pair[0];
 	bare->begun++;
 	bare->running++;
+}
+
+/*
+ * The file, empty, goes again as it does with jobberd: to leave thousands of them costs
+ * more than all the rest on some file systems, which would flatter us.
+ */
+static void
+end_one(struct bare *bare, size_t place)
+{
+	if (bare->has_extras) {
+		close(bare->places[place].socket);
+		unlinkat(bare->output_directory, bare->places[place].output, 0);
+	}
+	bare->places[place].pid = 0;
+	bare->running--;
 }
 
 static void
@@ -95,12 +113,8 @@ reap_one(struct bare *bare, size_t places)
 	if (pid == -1 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		errx(1, "/bin/true did not exit with 0");
 	for (size_t place = 0; place < places; place++) {
-		if (bare->pids[place] != pid)
-			continue;
-		if (bare->has_extras)
-			close(bare->sockets[place]);
-		bare->pids[place] = 0;
-		bare->running--;
+		if (bare->places[place].pid == pid)
+			end_one(bare, place);
 	}
 }
 
@@ -117,7 +131,7 @@ run_bare(size_t count, size_t places, bool has_extras)
 	begin = now_ns();
 	while (bare.begun < count || bare.running > 0) {
 		for (size_t place = 0; place < places && bare.begun < count; place++) {
-			if (bare.pids[place] == 0)
+			if (bare.places[place].pid == 0)
 				begin_one(&bare, place);
 		}
 		reap_one(&bare, places);

@@ -363,7 +363,6 @@ row_that_only_we_can_see_makes_no_sense_ends_failed_in_words(void **state)
 		{ "command", "'[null]'", "command" },
 		{ "command", "'[\"a\",[\"b\"]]'", "command" },
 		{ "command", "'[\"a\\u0000b\"]'", "command" },
-		{ "command, backoff", "'[\"false\"]', 'sometimes'", "backoff" },
 	};
 	struct instance i;
 	char statement[300], question[200], *text;
