@@ -19,34 +19,35 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 
 #define LIVE_STATUS "status IN ('new', 'running', 'errored')"
 #define ENDED_STATUS "status IN ('done', 'failed', 'cancelled')"
-#define IS_READY(job)                                                                         \
-	job ".status IN ('new', 'errored') AND " job ".hold IS NULL AND " job                 \
-	    ".wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = " job     \
-	    ".id AND ended_at IS NULL)"
+#define IS_READY(job)                                                                    \
+	job ".status IN ('new', 'errored') AND " job ".hold IS NULL AND " job            \
+	    ".wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "                   \
+	    "WHERE job_id = " job ".id AND ended_at IS NULL)"
 /* CROSS: from the few open attempts to their jobs, never the other way. */
-#define OPEN_ATTEMPTS                                                                         \
-	"attempts o INDEXED BY attempts_open CROSS JOIN jobs b ON b.id = o.job_id "           \
+#define OPEN_ATTEMPTS                                                                    \
+	"attempts o INDEXED BY attempts_open CROSS JOIN jobs b ON b.id = o.job_id "      \
 	"WHERE o.ended_at IS NULL"
-#define JOB_COLUMNS                                                                           \
-	"j.id, j.name, j.status, j.type, j.supervisor, j.priority, j.command, j.cwd, "        \
-	"j.umask, j.stdin, j.max_retries, j.backoff, j.jitter, j.timeout_ms, j.grace_ms, "    \
-	"j.max_output, j.leave_children, j.hold, j.wake_at, j.wake_boot_ms, j.wake_boot_id, " \
-	"j.failures, j.retries, j.progress, j.progress_text, j.result, "                      \
-	"coalesce(j.reason, a.reason) AS reason, j.detail, j.created_at, j.ended_at, "        \
-	"a.attempt, a.claimed_at, a.started_at, a.ended_at AS attempt_ended_at, "             \
-	"a.reason AS attempt_reason, a.pid, a.stop_reason, a.stop_at, a.exit_code, "          \
-	"a.signal, a.core, a.run_ms, a.user_ms, a.system_ms, a.max_rss_kib, "                 \
-	"a.output_bytes, a.output_left_out, a.children_killed, ?2 AS line, ?3 AS busy, "      \
-	"s.max_children, CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array("      \
-	"d.on_id) FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "   \
+#define JOB_COLUMNS                                                                      \
+	"j.id, j.name, j.status, j.type, j.supervisor, j.priority, j.command, "          \
+	"j.cwd, j.umask, j.stdin, j.max_retries, j.backoff, j.jitter, j.timeout_ms, "    \
+	"j.grace_ms, j.max_output, j.leave_children, j.hold, j.wake_at, "                \
+	"j.wake_boot_ms, j.wake_boot_id, j.failures, j.retries, j.progress, "            \
+	"j.progress_text, j.result, coalesce(j.reason, a.reason) AS reason, "            \
+	"j.detail, j.created_at, j.ended_at, a.attempt, a.claimed_at, a.started_at, "    \
+	"a.ended_at AS attempt_ended_at, a.reason AS attempt_reason, a.pid, "            \
+	"a.stop_reason, a.stop_at, a.exit_code, a.signal, a.core, a.run_ms, "            \
+	"a.user_ms, a.system_ms, a.max_rss_kib, a.output_bytes, a.output_left_out, "     \
+	"a.children_killed, ?2 AS line, ?3 AS busy, s.max_children, "                    \
+	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
+	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND b." LIVE_STATUS ") END AS waits_for"
-#define JOB_SOURCE                                                                            \
-	" FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = "               \
-	"(SELECT max(attempt) FROM attempts WHERE job_id = j.id) "                            \
+#define JOB_SOURCE                                                                       \
+	" FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = "          \
+	"(SELECT max(attempt) FROM attempts WHERE job_id = j.id) "                       \
 	"LEFT JOIN supervisors s ON s.name = j.supervisor WHERE j.id = ?1"
 /* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit. */
-#define AS_ASKED                                                                              \
-	"AND (?1 IS NULL OR j.name GLOB ?1) AND (?2 IS NULL OR j.type = ?2) "                 \
+#define AS_ASKED                                                                         \
+	"AND (?1 IS NULL OR j.name GLOB ?1) AND (?2 IS NULL OR j.type = ?2) "            \
 	"AND (?3 IS NULL OR instr(?3, ',' || j.status || ',') > 0) "
 #define LAST_FIRST "ORDER BY j.ended_at DESC, j.id DESC LIMIT ?4"
 

@@ -142,8 +142,9 @@ read_by_key(struct rows *rows)
 	size_t end = rows->next_key + PORTION;
 	int code = db_execute(source->db, "BEGIN"), closed;
 
-	for (; code == SQLITE_OK && rows->next_key < source->key_count && rows->next_key < end;
-	     rows->next_key++) {
+	if (end > source->key_count)
+		end = source->key_count;
+	for (; code == SQLITE_OK && rows->next_key < end; rows->next_key++) {
 		const struct row_key *key = &source->keys[rows->next_key];
 
 		bind_number(source->statement, 1, key->id);
@@ -221,7 +222,8 @@ rows_find(const struct rows *rows, const char *name)
 static const struct cell *
 find_cell(const struct rows *rows, int column)
 {
-	if (column < 0 || column >= rows->columns || rows->at == 0 || rows->at > rows->count)
+	if (column < 0 || column >= rows->columns || rows->at == 0 ||
+	    rows->at > rows->count)
 		return NULL;
 	return &rows->cells[(rows->at - 1) * (size_t)rows->columns + (size_t)column];
 }

@@ -23,7 +23,7 @@ struct rows_source {
 	enum rows_way {
 		ROWS_WHOLE,	/* in one portion; ?1 subject */
 		ROWS_BY_KEY,	/* ?1 id, ?2 line, ?3 busy of each key */
-		ROWS_BY_CURSOR, /* ?1 subject, ?2 cursor (column 0 of the last), ?3 limit */
+		ROWS_BY_CURSOR, /* ?1 subject, ?2 cursor: the last column 0, ?3 limit */
 	} way;
 	int64_t subject, cursor;
 	struct row_key *keys; /* taken over */

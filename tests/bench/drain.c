@@ -27,6 +27,11 @@
 
 extern char **environ;
 
+/* What some jobs took: seconds by the clock, and of processors, the jobs' own too. */
+struct cost {
+	double seconds, cpu;
+};
+
 /* ---- the bare loop ---- */
 
 struct bare {
@@ -118,14 +123,24 @@ reap_one(struct bare *bare, size_t places)
 	}
 }
 
-/* Seconds for so many. */
 static double
-run_bare(size_t count, size_t places, bool has_extras)
+cpu_so_far(void)
+{
+	struct rusage own, children;
+
+	getrusage(RUSAGE_SELF, &own);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return cpu_seconds(&own) + cpu_seconds(&children);
+}
+
+/* Add the seconds for so many. */
+static void
+run_bare(size_t count, size_t places, bool has_extras, struct cost *cost)
 {
 	char *directory = directory_make();
 	struct bare bare = { .has_extras = has_extras };
+	double cpu = cpu_so_far();
 	int64_t begin;
-	double seconds;
 
 	bare.output_directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	begin = now_ns();
@@ -136,11 +151,11 @@ run_bare(size_t count, size_t places, bool has_extras)
 		}
 		reap_one(&bare, places);
 	}
-	seconds = seconds_since(begin);
+	cost->seconds += seconds_since(begin);
+	cost->cpu += cpu_so_far() - cpu;
 	close(bare.output_directory);
 	directory_remove(directory);
 	free(directory);
-	return seconds;
 }
 
 /* ---- the program ---- */
@@ -158,57 +173,57 @@ check_record(const char *state, size_t count)
 		errx(1, "%" PRId64 " of %zu attempts are recorded whole", good, count);
 }
 
-static double
-run_program(size_t count, size_t places, const char *preload)
+static void
+run_program(size_t count, size_t places, const char *preload, struct cost *cost)
 {
 	struct instance instance;
 	char limit[16];
-	int64_t ms;
 
 	instance_make(&instance);
 	instance_fill(&instance, count, "{\"command\":[\"/bin/true\"]}");
 	snprintf(limit, sizeof(limit), "%zu", places);
 	instance_start(&instance,
 	    (const char *const[]){ "--drain", "--max-children", limit, NULL }, preload);
-	instance_wait(&instance);
+	cost->cpu = instance_wait(&instance);
 	check_record(instance.state, count);
-	ms = state_number(
-	    instance.state, "SELECT max(ended_at) - min(claimed_at) FROM attempts");
+	cost->seconds = (double)state_number(instance.state,
+	    "SELECT max(ended_at) - min(claimed_at) FROM attempts") / 1000;
 	instance_done(&instance);
-	return (double)ms / 1000;
 }
 
 /* ---- rounds ---- */
 
 struct drain {
 	size_t places;
-	char *what, *heap_what;
-	struct row drain, heap;
+	char *what, *heap_what, *cpu_what;
+	struct row drain, heap, cpu;
 };
 
 static void
 run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload)
 {
-	double bare, plain, ours = 0, heap = 0;
+	struct cost bare = { 0 }, plain = { 0 }, ours, heap;
+	size_t places = drain->places;
+	double count = (double)jobs;
 
-	bare = run_bare(jobs / 2, drain->places, true);
-	plain = run_bare(jobs / 2, drain->places, false);
+	run_bare(jobs / 2, places, true, &bare);
+	run_bare(jobs / 2, places, false, &plain);
 	if (heap_first)
-		heap = run_program(jobs, drain->places, preload);
-	ours = run_program(jobs, drain->places, NULL);
+		run_program(jobs, places, preload, &heap);
+	run_program(jobs, places, NULL, &ours);
 	if (!heap_first)
-		heap = run_program(jobs, drain->places, preload);
-	plain += run_bare(jobs / 2, drain->places, false);
-	bare += run_bare(jobs / 2, drain->places, true);
-	bare = (double)jobs / bare;
-	plain = (double)jobs / plain;
-	ours = (double)jobs / ours;
-	heap = (double)jobs / heap;
+		run_program(jobs, places, preload, &heap);
+	run_bare(jobs / 2, places, false, &plain);
+	run_bare(jobs / 2, places, true, &bare);
 	progress("drain, %zu at a time: bare %.0f, without socket and file %.0f, "
 		 "jobberd %.0f, with 200 MB %.0f per s",
-	    drain->places, bare, plain, ours, heap);
-	row_add(&drain->drain, bare, plain, ours);
-	row_add(&drain->heap, ours, NOT_MEASURED, heap);
+	    places, count / bare.seconds, count / plain.seconds, count / ours.seconds,
+	    count / heap.seconds);
+	row_add(&drain->drain, count / bare.seconds, count / plain.seconds,
+	    count / ours.seconds);
+	row_add(&drain->heap, count / ours.seconds, NOT_MEASURED, count / heap.seconds);
+	row_add(&drain->cpu, 1e6 * bare.cpu / count, 1e6 * plain.cpu / count,
+	    1e6 * ours.cpu / count);
 }
 
 static void
@@ -217,8 +232,11 @@ name_rows(struct drain *drain, size_t jobs, double target)
 	drain->what = xasprintf("drain of %zu /bin/true, %zu at a time", jobs, drain->places);
 	drain->heap_what = xasprintf(
 	    "the same with a heap of 200 MB, against without, %zu at a time", drain->places);
+	drain->cpu_what =
+	    xasprintf("processor time a job, its own too, %zu at a time", drain->places);
 	drain->drain = row_make(drain->what, "%.0f/s", AT_LEAST, target);
 	drain->heap = row_make(drain->heap_what, "%.0f/s", AT_LEAST, 0.95);
+	drain->cpu = row_make(drain->cpu_what, "%.0f us", ONLY_SHOWN, 0);
 }
 
 int
@@ -237,8 +255,11 @@ main(void)
 	}
 	for (size_t i = 0; i < count; i++)
 		row_print(&drains[i].drain);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		row_print(&drains[i].heap);
+	for (size_t i = 0; i < count; i++) {
+		row_print(&drains[i].cpu);
+		free(drains[i].cpu_what);
 		free(drains[i].what);
 		free(drains[i].heap_what);
 	}

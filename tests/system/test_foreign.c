@@ -180,17 +180,24 @@ insert_is_noticed_after_the_log_was_deleted_while_nothing_ran(void **state)
 	instance_done(&i);
 }
 
-/* Two foreign jobs that wait behind one that runs, in an instance with one place. */
+/* A job that rings with its pid and runs until it is let go. */
 static void
-occupy(struct instance *i, struct bell *bell, struct bell *go)
+submit_ringing(struct instance *i, struct bell *bell, struct bell *go)
 {
 	char command[900];
 
+	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s", bell->path, go->path);
+	submit_job(i, "-r", "0", "--name", "ringing", "--", "sh", "-c", command, NULL);
+}
+
+/* An instance with one place, and that is taken. */
+static void
+occupy(struct instance *i, struct bell *bell, struct bell *go)
+{
 	instance_start(i, "--max-children", "1", NULL);
 	bell_init(bell, i, "bell");
 	bell_init(go, i, "go");
-	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s", bell->path, go->path);
-	submit_job(i, "-r", "0", "--", "sh", "-c", command, NULL);
+	submit_ringing(i, bell, go);
 }
 
 static void
@@ -321,7 +328,7 @@ row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 		    "the id of a new job" },
 		{ "INSERT INTO jobs (command, environment) VALUES ('[\"a\"]', 77)",
 		    "there is no environment" },
-		{ "INSERT OR REPLACE INTO jobs (command, name) VALUES ('[\"a\"]', 'taken')",
+		{ "INSERT OR REPLACE INTO jobs (command, name) VALUES ('[\"a\"]', 'ringing')",
 		    "already_started" },
 		{ "INSERT OR REPLACE INTO jobs (id, command) VALUES (1, '[\"a\"]')",
 		    "exists already" },
@@ -335,15 +342,10 @@ row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 	};
 	struct instance i;
 	struct bell bell, go;
-	char command[900];
 
 	(void)state;
 	instance_init(&i);
-	instance_start(&i, NULL);
-	bell_init(&bell, &i, "bell");
-	bell_init(&go, &i, "go");
-	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s", bell.path, go.path);
-	submit_job(&i, "-r", "0", "--name", "taken", "--", "sh", "-c", command, NULL);
+	occupy(&i, &bell, &go);
 	free(bell_wait(&bell));
 	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++)
 		assert_refused(&i, cases[n].statement, cases[n].words);
@@ -411,12 +413,38 @@ row_deleted_by_force_stops_its_process_with_an_event(void **state)
 	assert_int_equal(wait_job(&i, 2), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM events WHERE job_id = 1 AND "
 					"event = 'row vanished'"), 1);
-	instance_stop(&i);
-	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1 AND "
-					"ended_at IS NULL"), 0);
-	bell_done(&bell);
-	bell_done(&go);
-	instance_done(&i);
+	leave_occupied(&i, &bell, &go);
+}
+
+static void
+row_deleted_while_nobody_looked_stops_its_process_all_the_same(void **state)
+{
+	struct instance i;
+	struct bell bell, go;
+	pid_t pid, supervisor;
+
+	(void)state;
+	instance_init(&i);
+	occupy(&i, &bell, &go);
+	pid = (pid_t)bell_number(&bell);
+	supervisor = instance_supervisor_pid(&i);
+	kill(supervisor, SIGSTOP);
+	write_foreign(&i, "DROP TRIGGER jobs_delete_guard; DELETE FROM jobs WHERE id = 1");
+	kill(supervisor, SIGKILL);
+	wait_gone(pid);
+	write_foreign(&i, INSERT_TRUE);
+	assert_int_equal(wait_job(&i, 2), 0);
+	/* With no keeper either: the next one finds the process by its record. */
+	submit_ringing(&i, &bell, &go); /* 3 */
+	pid = (pid_t)bell_number(&bell);
+	instance_kill_keeper(&i);
+	write_foreign(&i, "DELETE FROM jobs WHERE id = 3");
+	assert_true(is_alive(pid));
+	instance_start(&i, NULL);
+	wait_gone(pid);
+	write_foreign(&i, INSERT_TRUE);
+	assert_int_equal(wait_job(&i, 4), 0);
+	leave_occupied(&i, &bell, &go);
 }
 
 /* Both processes sleep until something happens, with a foreign connection open or not. */
@@ -467,6 +495,8 @@ main(void)
 		cmocka_unit_test(row_that_makes_no_sense_is_refused_by_the_schema),
 		cmocka_unit_test(row_that_only_we_can_see_makes_no_sense_ends_failed_in_words),
 		cmocka_unit_test(row_deleted_by_force_stops_its_process_with_an_event),
+		cmocka_unit_test(
+		    row_deleted_while_nobody_looked_stops_its_process_all_the_same),
 		cmocka_unit_test(idle_processes_are_not_woken_after_a_foreign_insert),
 	};
 

@@ -3,6 +3,7 @@
 #include "bench/kit/instance.h"
 #include "base/xalloc.h"
 #include "bench/kit/database.h"
+#include "bench/kit/measure.h"
 
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -128,17 +129,19 @@ spawn(const char *const *arguments, int input, int output, const char *errors)
 	return pid;
 }
 
-void
+double
 process_wait(pid_t pid, const char *what)
 {
+	struct rusage usage;
 	int status;
 
-	while (waitpid(pid, &status, 0) == -1) {
+	while (wait4(pid, &status, 0, &usage) == -1) {
 		if (errno != EINTR)
 			err(1, "%s", what);
 	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		errx(1, "%s ended with wait status %#x", what, (unsigned)status);
+	return cpu_seconds(&usage);
 }
 
 static void
@@ -216,13 +219,13 @@ instance_start(struct instance *instance, const char *const *words, const char *
 	free(log);
 }
 
-void
+double
 instance_wait(struct instance *instance)
 {
 	pid_t keeper = instance->keeper;
 
 	instance->keeper = running_keeper = 0;
-	process_wait(keeper, "supervise");
+	return process_wait(keeper, "supervise");
 }
 
 void

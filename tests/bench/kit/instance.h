@@ -24,16 +24,19 @@ void instance_done(struct instance *instance);
  */
 void instance_start(struct instance *instance, const char *const *words,
     const char *preload);
-/* Wait until it leaves by itself. */
-void instance_wait(struct instance *instance);
+/*
+ * Wait until it leaves by itself. The processor seconds of it, of its supervisor process and of
+ * its jobs.
+ */
+double instance_wait(struct instance *instance);
 void instance_stop(struct instance *instance);
 pid_t instance_supervisor(const struct instance *instance);
 
 /* Begin a verb; what it prints goes to `output`. input, output -1: /dev/null. */
 pid_t instance_begin(const struct instance *instance, int input, int output,
     const char *const *words);
-/* Wait for this process, which must exit 0. */
-void process_wait(pid_t pid, const char *what);
+/* Wait for this process, which must exit 0. Its processor seconds, its children's too. */
+double process_wait(pid_t pid, const char *what);
 /* Both. */
 void instance_command(const struct instance *instance, int input, const char *const *words);
 

@@ -73,6 +73,15 @@ seconds_since(int64_t begin_ns)
 	return (double)(now_ns() - begin_ns) / 1e9;
 }
 
+double
+cpu_seconds(const struct rusage *usage)
+{
+	const struct timeval *user = &usage->ru_utime, *system = &usage->ru_stime;
+
+	return (double)(user->tv_sec + system->tv_sec) +
+	    (double)(user->tv_usec + system->tv_usec) / 1e6;
+}
+
 int64_t
 setting(const char *name, int64_t otherwise)
 {

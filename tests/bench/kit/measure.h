@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
 /* Figures taken in several rounds, and the line of the table that they become. */
 
@@ -19,6 +20,8 @@ void samples_done(struct samples *samples);
 /* CLOCK_MONOTONIC. */
 int64_t now_ns(void);
 double seconds_since(int64_t begin_ns);
+/* User and system time together. */
+double cpu_seconds(const struct rusage *usage);
 
 /* A number from the environment. Ends the program if it is none. */
 int64_t setting(const char *name, int64_t otherwise);
@@ -44,7 +47,7 @@ struct row row_make(const char *what, const char *format, enum bound bound, doub
 
 #define NOT_MEASURED (-1.0)
 
-/* One round's figures. NOT_MEASURED where there is no such side. */
+/* A round's figures. NOT_MEASURED: there is no such side. */
 void row_add(struct row *row, double bare, double plain, double ours);
 
 /* Print it for tests/bench/run: fields between tabs. Frees its samples. */

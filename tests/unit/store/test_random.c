@@ -818,29 +818,156 @@ run_sequence(struct world *world)
 }
 
 static void
+choose_seeds(uint64_t *ret_first, uint64_t *ret_count)
+{
+	const char *given = getenv("JOBBERD_SEED");
+	char *behind;
+
+	*ret_first = 1;
+	*ret_count = SEQUENCES;
+	if (given == NULL)
+		return;
+	*ret_first = strtoull(given, &behind, 10);
+	*ret_count = *behind == '+' ? strtoull(behind + 1, NULL, 10) : 1;
+}
+
+static void
+begin_world(struct world *world, uint64_t seed)
+{
+	*world = (struct world){ .seed = seed, .since = clock_wall(),
+		.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
+	subject_open(&world->sqlite, &subject_sqlite);
+	subject_open(&world->memory, seed % 2 ? &subject_memory : &subject_memory_late);
+}
+
+static void
+end_world(struct world *world)
+{
+	clock_shift(0, 0);
+	subject_close(&world->memory);
+	subject_close(&world->sqlite);
+	world->seed = 0;
+}
+
+static void
 sqlite_and_memory_agree_on_random_turns(void **state)
 {
 	struct world *world = *state;
-	const char *given = getenv("JOBBERD_SEED");
-	uint64_t first = 1, count = SEQUENCES;
-	char *behind;
+	uint64_t first, count, seed;
 
-	if (given != NULL) {
-		first = strtoull(given, &behind, 10);
-		count = *behind == '+' ? strtoull(behind + 1, NULL, 10) : 1;
-	}
-	for (uint64_t seed = first; seed < first + count; seed++) {
-		*world = (struct world){ .seed = seed, .since = clock_wall(),
-			.random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1 };
-		subject_open(&world->sqlite, &subject_sqlite);
-		subject_open(&world->memory, seed % 2 ? &subject_memory : &subject_memory_late);
+	choose_seeds(&first, &count);
+	for (seed = first; seed < first + count; seed++) {
+		begin_world(world, seed);
 		same_limit(&world->sqlite);
 		same_limit(&world->memory);
 		run_sequence(world);
-		subject_close(&world->memory);
-		subject_close(&world->sqlite);
-		clock_shift(0, 0);
-		world->seed = 0;
+		end_world(world);
+	}
+}
+
+/* ---- others write too: SQLite alone, and rules that must always hold ---- */
+
+static void
+foreign_write(struct world *world, sqlite3 *handle)
+{
+	static const char *const writes[] = {
+		"UPDATE jobs SET status = 'cancelled' WHERE id = %d",
+		"UPDATE jobs SET status = 'cancelled' WHERE id %% 5 = %d",
+		"UPDATE jobs SET hold = 'user' WHERE id = %d",
+		"UPDATE jobs SET hold = NULL WHERE id = %d",
+		"UPDATE jobs SET wake_at = NULL WHERE id = %d",
+		"UPDATE jobs SET wake_at = 1 WHERE id = %d",
+		"UPDATE jobs SET wake_at = wake_at + 3600000 WHERE id = %d",
+		"UPDATE jobs SET priority = 0, max_retries = 0 WHERE id = %d",
+		"UPDATE jobs SET max_retries = NULL WHERE id = %d",
+		"UPDATE OR IGNORE jobs SET status = 'done' WHERE id = %d",
+		"UPDATE OR REPLACE jobs SET name = 'a' WHERE id = %d",
+		"INSERT OR REPLACE INTO jobs(id, command) VALUES(%d, '[\"true\"]')",
+		"INSERT OR REPLACE INTO jobs(name, command) VALUES('a', '[\"true\"]')",
+		"INSERT INTO jobs(command, priority) VALUES('[\"true\"]', %d)",
+		"INSERT INTO jobs(command) VALUES('[1]')",
+		"DELETE FROM jobs WHERE id = %d",
+		"DELETE FROM jobs WHERE status IN ('done', 'failed', 'cancelled')",
+		"DELETE FROM dependencies WHERE job_id = %d",
+		"DELETE FROM attempts WHERE job_id = %d",
+	};
+	char sql[160];
+
+	snprintf(sql, sizeof(sql), PICK(&world->random, writes),
+	    (int)pick_job(world, &world->random));
+	sqlite3_exec(handle, sql, NULL, NULL, NULL); /* or it is refused */
+}
+
+static void
+check_rules(sqlite3 *handle)
+{
+	static const char *const violations[] = {
+		/* who runs has a started attempt, and the other way round */
+		"SELECT id FROM jobs WHERE status = 'running' AND NOT EXISTS (SELECT 1 FROM "
+		"attempts WHERE job_id = id AND ended_at IS NULL AND started_at IS NOT NULL)",
+		"SELECT job_id FROM attempts JOIN jobs ON id = job_id WHERE attempts.ended_at IS "
+		"NULL AND started_at IS NOT NULL AND status <> 'running'",
+		/* no attempt is open without a live job */
+		"SELECT job_id FROM attempts a WHERE a.ended_at IS NULL AND NOT EXISTS (SELECT 1 "
+		"FROM jobs WHERE id = job_id AND status IN ('new', 'running', 'errored'))",
+		/* who waits for others has one to wait for, and none that ended badly */
+		"SELECT id FROM jobs j WHERE hold = 'dependency' AND NOT EXISTS (SELECT 1 FROM "
+		"dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "
+		"AND b.status IN ('new', 'running', 'errored'))",
+		"SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id JOIN jobs b "
+		"ON b.id = d.on_id WHERE j.hold = 'dependency' AND d.kind = 'done' "
+		"AND b.status IN ('failed', 'cancelled')",
+		/* what has ended says when, what is live does not, and nobody holds the dead */
+		"SELECT id FROM jobs WHERE (ended_at IS NULL) <> (status IN ('new', 'running', "
+		"'errored'))",
+		"SELECT id FROM jobs WHERE hold IS NOT NULL AND status NOT IN ('new', 'errored')",
+		"SELECT job_id FROM foreign_cancels",
+		"SELECT 1 FROM writer WHERE is_writing <> 0",
+	};
+
+	for (size_t i = 0; i < sizeof(violations) / sizeof(violations[0]); i++) {
+		if (strcmp(ask(handle, violations[i]), "-") != 0)
+			fail_msg("job %s: %s", ask(handle, violations[i]), violations[i]);
+	}
+}
+
+static void
+run_among_others(struct world *world, sqlite3 *handle)
+{
+	for (world->turn = 0; world->turn < TURNS; world->turn++) {
+		struct batch batch;
+
+		move_clock(world);
+		for (uint64_t i = draw(&world->random, 3); i > 0; i--)
+			foreign_write(world, handle);
+		fill(world, world->random, &batch);
+		draw(&world->random, 2);
+		batch_add(&batch, STEP_DUE, NULL, NULL);
+		run_ok(&world->sqlite, &batch);
+		learn(world, &batch);
+		batch_done(&batch);
+		world->jobs = strtoll(
+		    ask(handle, "SELECT coalesce(max(id), 0) FROM jobs"), NULL, 10);
+		check_rules(handle);
+	}
+	assert_string_equal(ask(handle, "PRAGMA integrity_check"), "ok");
+}
+
+static void
+rules_hold_whatever_others_write(void **state)
+{
+	struct world *world = *state;
+	uint64_t first, count, seed;
+
+	choose_seeds(&first, &count);
+	for (seed = first; seed < first + count / 2 + 1; seed++) {
+		sqlite3 *handle;
+
+		begin_world(world, seed);
+		handle = connect_to(world->sqlite.directory);
+		run_among_others(world, handle);
+		sqlite3_close(handle);
+		end_world(world);
 	}
 }
 
@@ -859,9 +986,7 @@ free_world(void **state)
 
 	if (world->seed != 0) {
 		print_message("JOBBERD_SEED=%" PRIu64 " turn=%d\n", world->seed, world->turn);
-		clock_shift(0, 0);
-		subject_close(&world->memory);
-		subject_close(&world->sqlite);
+		end_world(world);
 	}
 	free(world);
 	return 0;
@@ -873,6 +998,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    sqlite_and_memory_agree_on_random_turns, make_world, free_world),
+		cmocka_unit_test_setup_teardown(
+		    rules_hold_whatever_others_write, make_world, free_world),
 	};
 
 	return cmocka_run_group_tests_name("store random", tests, NULL, NULL);
