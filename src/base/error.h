@@ -29,7 +29,10 @@ struct error {
 	char text[512];
 };
 
-/* Fill in *error (which may be NULL) and return -1, so that a caller can say `return error_set(…)`. */
+/*
+ * Fill in *error (which may be NULL) and return -1, so that a caller can say
+ * `return error_set(…)`.
+ */
 int error_set(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

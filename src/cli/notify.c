@@ -71,7 +71,8 @@ send_note(const char *method, json_t *params)
 
 	if (text == NULL || text_number(text, 3, 65535, &fd) == -1) {
 		json_decref(params);
-		return cli_complain(STATUS_STATE, "this is not inside a job: JOBBERD_FD is not set");
+		return cli_complain(
+		    STATUS_STATE, "this is not inside a job: JOBBERD_FD is not set");
 	}
 	rpc_add_notification(&line, method, params);
 	if (file_write_all((int)fd, buf_start(&line), line.length) == -1)

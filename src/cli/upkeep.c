@@ -256,13 +256,28 @@ print_sizes(const json_t *status)
 		json_integer_value(json_object_get(status, "output_bytes"))));
 }
 
+static json_t *
+status_json(const struct invocation *invocation, json_t *process, json_t *supervisors)
+{
+	int64_t files, output = directory_size(invocation->state, "output", &files);
+	json_t *status = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", invocation->state,
+	    "database_bytes", (json_int_t)file_size(invocation->state, "jobberd.db"),
+	    "wal_bytes", (json_int_t)file_size(invocation->state, "jobberd.db-wal"),
+	    "output_files", (json_int_t)files, "output_bytes", (json_int_t)output);
+
+	json_object_set_new(status, "process", process != NULL ? process : json_null());
+	json_object_set_new(
+	    status, "supervisors", supervisors != NULL ? supervisors : json_null());
+	return status;
+}
+
 int
 verb_status(struct invocation *invocation)
 {
 	struct client_connection connection;
-	json_t *process = NULL, *status;
-	int64_t files, output;
+	json_t *process = NULL, *supervisors, *status;
 	struct error error;
+	int result;
 
 	if (client_open(&connection, invocation->state, &error) == 0) {
 		process = client_call(&connection, "status", NULL, NULL, &error);
@@ -271,28 +286,27 @@ verb_status(struct invocation *invocation)
 			return cli_fail(&error);
 	} else if (error.code != STATUS_NOT_RUNNING)
 		return cli_fail(&error);
-	output = directory_size(invocation->state, "output", &files);
-	status = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", invocation->state,
-	    "database_bytes", (json_int_t)file_size(invocation->state, "jobberd.db"),
-	    "wal_bytes", (json_int_t)file_size(invocation->state, "jobberd.db-wal"),
-	    "output_files", (json_int_t)files, "output_bytes", (json_int_t)output);
-	json_object_set_new(status, "process", process != NULL ? process : json_null());
-	json_object_set_new(
-	    status, "supervisors", supervisors_json(invocation, &error));
-	if (json_object_get(status, "supervisors") == NULL) {
-		json_decref(status);
+	result = process != NULL ? STATUS_OK : STATUS_NOT_RUNNING;
+	supervisors = supervisors_json(invocation, &error);
+	if (supervisors == NULL && (process == NULL || invocation->argument_count > 0)) {
+		json_decref(process);
 		return error.code == STATUS_NOT_FOUND && invocation->argument_count == 0
 		    ? cli_not_running(invocation)
 		    : cli_fail(&error);
 	}
+	/* Without its database the process still says what troubles it. */
+	if (supervisors == NULL)
+		result = cli_fail(&error);
+	status = status_json(invocation, process, supervisors);
 	if (invocation->wants_json) {
 		json_dumpf(status, stdout, JSON_INDENT(1));
 		putchar('\n');
 	} else {
 		print_process(process, invocation);
-		print_supervisors(json_object_get(status, "supervisors"));
+		if (supervisors != NULL)
+			print_supervisors(supervisors);
 		print_sizes(status);
 	}
 	json_decref(status);
-	return process != NULL ? STATUS_OK : STATUS_NOT_RUNNING;
+	return result;
 }

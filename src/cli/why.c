@@ -139,9 +139,19 @@ say_ids(struct words *words, const char *array)
 	}
 }
 
+/* More attempts than places: the others were claimed ahead, to follow when one ends. */
+static int64_t
+claimed_ahead(const struct why_job *job)
+{
+	if (job->max_children == -1 || job->busy <= job->max_children)
+		return 0;
+	return job->busy - job->max_children;
+}
+
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
+	int64_t ahead = claimed_ahead(job);
 	char ordinal[32];
 
 	if (!now->is_supervised)
@@ -149,11 +159,13 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 	else if (job->max_children == -1 || job->busy < job->max_children)
 		say(words, "next to start");
 	else {
-		say(words, "no free place (%" PRId64 " of %" PRId64 ")", job->busy,
+		say(words, "no free place (%" PRId64 " of %" PRId64 ")", job->busy - ahead,
 		    job->max_children);
-		if (job->line > 0)
+		if (job->is_claimed)
+			say(words, ", next in line");
+		else if (job->line > 0)
 			say(words, ", %s in line",
-			    why_ordinal(ordinal, sizeof(ordinal), job->line));
+			    why_ordinal(ordinal, sizeof(ordinal), job->line + ahead));
 	}
 }
 
@@ -164,7 +176,9 @@ say_waiting(struct words *words, const struct why_job *job, const struct why_now
 	int64_t left = left_ms(job, now);
 	char span[32];
 
-	if (job->is_claimed)
+	if (job->is_claimed && claimed_ahead(job) > 0)
+		say_place(words, job, now);
+	else if (job->is_claimed)
 		say(words, "being started");
 	else if (job->hold != NULL && strcmp(job->hold, "dependency") != 0)
 		say(words, "held by you");

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,10 +85,14 @@ journal_give_back(struct journal *journal, size_t slot)
 	journal->used[slot / 64] &= ~(UINT64_C(1) << slot % 64);
 }
 
-void
+int
 journal_write(int fd, size_t slot, const struct journal_record *record)
 {
-	/* Failing here only makes an attempt look never started: it is then run again. */
-	if (pwrite(fd, record, sizeof(*record), (off_t)(slot * sizeof(*record))) == -1)
-		return;
+	ssize_t done = pwrite(fd, record, sizeof(*record), (off_t)(slot * sizeof(*record)));
+
+	if (done == (ssize_t)sizeof(*record))
+		return 0;
+	if (done != -1)
+		errno = ENOSPC;
+	return -1;
 }

@@ -253,15 +253,13 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		    .pid_start = child->pid_start },
 	};
 	pid_t pid;
-	int error = spawn_command(&spawn, &pid);
+	int result = spawn_command(&spawn, &pid), error = result == -1 ? errno : result;
 
-	if (error == -1)
-		error = errno;
 	close(sockets[1]);
 	child->socket_fd = sockets[0];
 	if (error == 0)
 		spawned(keeper, child, start, pid);
-	else if (spawn_is_lack(error))
+	else if (result == -1 || spawn_is_lack(error))
 		refused(keeper, child, error);
 	else
 		not_executed(keeper, child, error);

@@ -26,7 +26,8 @@
 
 struct child_plan {
 	const struct spawn *spawn;
-	int error; /* written by the child when it fails */
+	int error;	  /* written by the child when it fails */
+	bool is_unrecorded; /* … and this was not the command's fault */
 };
 
 void
@@ -128,7 +129,11 @@ child_main(void *arg)
 	    (stdin_fd = open(spawn->stdin_path, O_RDONLY | O_NOCTTY)) == -1)
 		goto failed;
 	record.pid = getpid();
-	journal_write(spawn->journal_fd, spawn->journal_slot, &record);
+	/* Unrecorded it could be started a second time after a crash of the keeper. */
+	if (journal_write(spawn->journal_fd, spawn->journal_slot, &record) == -1) {
+		plan->is_unrecorded = true;
+		goto failed;
+	}
 	if (dup2(stdin_fd, STDIN_FILENO) == -1 ||
 	    dup2(spawn->output_fd, STDOUT_FILENO) == -1 ||
 	    dup2(spawn->output_fd, STDERR_FILENO) == -1 || dup2(spawn->socket_fd, 3) == -1)
@@ -162,7 +167,8 @@ spawn_command(const struct spawn *spawn, pid_t *ret_pid)
 	if (plan.error != 0) {
 		while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
 			;
-		return plan.error;
+		errno = plan.error;
+		return plan.is_unrecorded ? -1 : plan.error;
 	}
 	*ret_pid = pid;
 	return 0;

@@ -71,7 +71,7 @@ static const char *const sql[] = {
 		 "LEFT JOIN busy ON busy.supervisor = j.supervisor "
 		 "WHERE j." LIVE_STATUS " " AS_ASKED
 		 "ORDER BY j.status = 'running' DESC, j.status = 'errored' DESC, "
-		 "j.status <> 'running' AND j.priority, j.id LIMIT ?4",
+		 "iif(j.status = 'running', 0, j.priority), j.id LIMIT ?4",
 	[ENDED] = "SELECT j.id FROM jobs j WHERE j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
 	[ENDED_NAMED] = "SELECT j.id FROM jobs j WHERE j.name IS NOT NULL "
 			"AND j.name GLOB ?1 AND j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
@@ -181,7 +181,7 @@ struct last_ended {
 	size_t count;
 };
 
-/* Keep it where it belongs: the last to end comes first. */
+/* Keep it where it belongs: the last to end first; of two at once the first noted. */
 static void
 note_ended(struct last_ended *last, int64_t id, int64_t ended_at)
 {
@@ -191,8 +191,7 @@ note_ended(struct last_ended *last, int64_t id, int64_t ended_at)
 		if (last->keys[i].id == id)
 			return;
 	}
-	while (at < last->count && (last->ended_at[at] > ended_at ||
-		   (last->ended_at[at] == ended_at && last->keys[at].id > id)))
+	while (at < last->count && last->ended_at[at] >= ended_at)
 		at++;
 	memmove(&last->keys[at + 1], &last->keys[at],
 	    (last->count - at) * sizeof(last->keys[0]));

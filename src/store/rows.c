@@ -30,7 +30,7 @@ struct rows {
 	int slots[SLOTS]; /* by hash of the name: column + 1, 0 is free */
 	struct cell *cells; /* of the portion */
 	size_t count, room; /* rows in it */
-	size_t at;	    /* the current row, counted from 1 */
+	size_t at; /* the current row, counted from 1; beyond count: there is none */
 	struct buf texts;
 	size_t next_key;
 	bool is_read; /* there are no more portions */
@@ -194,8 +194,10 @@ rows_next(struct rows *rows, struct error *error)
 			return db_error(rows->source.db, code, error);
 		}
 	}
-	if (rows->at >= rows->count)
+	if (rows->at >= rows->count) {
+		rows->at = rows->count + 1;
 		return 0;
+	}
 	rows->at++;
 	return 1;
 }

@@ -146,6 +146,8 @@ batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
 bool
 batch_is_read_only(const struct batch *batch)
 {
+	if (batch->count == 0)
+		return false; /* what is left of refused requests: can it be written again? */
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct step *step = batch->steps[i];
 
@@ -158,13 +160,30 @@ batch_is_read_only(const struct batch *batch)
 	return true;
 }
 
+static void
+act_once(struct step *step)
+{
+	void (*act)(void *arg, struct step *step) = step->act;
+
+	step->act = NULL;
+	if (act != NULL)
+		act(step->arg, step);
+}
+
+void
+batch_act_first(struct batch *batch, enum step_kind kind)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		if (batch->steps[i]->kind == kind)
+			act_once(batch->steps[i]);
+	}
+}
+
 void
 batch_act(struct batch *batch)
 {
-	for (size_t i = 0; i < batch->count; i++) {
-		if (batch->steps[i]->act != NULL)
-			batch->steps[i]->act(batch->steps[i]->arg, batch->steps[i]);
-	}
+	for (size_t i = 0; i < batch->count; i++)
+		act_once(batch->steps[i]);
 }
 
 /* A batch may have waited long for the database: what it tells of is older by that. */

@@ -261,8 +261,11 @@ void batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
 /* Does this batch change nothing? Then it needs no lock. */
 bool batch_is_read_only(const struct batch *batch);
 
-/* After STORE_OK: call each step's act(), in order. */
+/* After STORE_OK: call each step's act(), in order, once. */
 void batch_act(struct batch *batch);
+
+/* The same for steps of one kind, before the others. */
+void batch_act_first(struct batch *batch, enum step_kind kind);
 
 struct store {
 	const struct store_engine *engine;

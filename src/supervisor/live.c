@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "supervisor/start.h"
 
+#include <assert.h>
 #include <bsd/stdlib.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -233,6 +234,7 @@ claimed(void *arg, struct step *step)
 	struct supervisor *supervisor = arg;
 	struct place_count *place = live_place(supervisor, step->claim.supervisor);
 
+	assert(place != NULL); /* it was asked for by its name, and none is ever removed */
 	if (step->answer != STEP_OK) {
 		place->may_have_ready = true;
 		return;

@@ -157,6 +157,7 @@ handle_submit(struct client *client, json_t *id, json_t *params)
 	step->submit.count = count;
 	step->submit.environment = variables;
 	turn_tells(supervisor);
+	live_anything_ready(supervisor); /* claimed in the same transaction, if there is room */
 	if (!client->has_submitted)
 		supervisor->drain_clients++;
 	client->has_submitted = true;

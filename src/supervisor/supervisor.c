@@ -6,7 +6,6 @@
 #include "supervisor/supervisor.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "keeper/lock.h"
 #include "store/sqlite_engine.h"
 #include "supervisor/live.h"
 

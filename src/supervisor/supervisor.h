@@ -71,6 +71,7 @@ struct supervisor {
 	enum store_answer answer; /* the last one that was not STORE_OK */
 	bool under_way_is_committed; /* … but not synced */
 	bool must_reopen;
+	bool cannot_sync; /* nobody may be told of anything */
 	bool tells;		     /* the batch being filled answers somebody */
 	bool under_way_tells;
 	struct timer retry_timer;

@@ -87,15 +87,6 @@ wake_due(void *arg)
 	supervisor->must_look_at_timers = true;
 }
 
-static void
-sync_due(void *arg)
-{
-	struct supervisor *supervisor = arg;
-
-	if (store_sync(supervisor->store) != STORE_OK)
-		loop_timer_set(supervisor->loop, &supervisor->sync_timer, TROUBLE_RETRY_MS);
-}
-
 /* A run-once job must not be started again after a power cut: its claim is synced. */
 static bool
 starts_run_once(const struct batch *batch)
@@ -130,7 +121,8 @@ act(struct supervisor *supervisor)
 
 	supervisor->under_way = NULL;
 	supervisor->under_way_is_committed = false;
-	out_of_trouble(supervisor);
+	if (!supervisor->cannot_sync)
+		out_of_trouble(supervisor);
 	log_hold();
 	batch_act(batch);
 	if (batch->released > 0)
@@ -144,15 +136,21 @@ act(struct supervisor *supervisor)
 }
 
 static void
-in_trouble(struct supervisor *supervisor, enum store_answer answer)
+note_trouble(struct supervisor *supervisor, enum store_answer answer)
 {
-	int64_t delay_ms = supervisor->retry_ms;
-
 	if (supervisor->troubled_since.ms == 0)
 		supervisor->troubled_since = clock_mono();
 	if (answer != supervisor->answer && answer != STORE_BUSY)
 		log_warn("%s", store_answer_words(answer));
 	supervisor->answer = answer;
+}
+
+static void
+in_trouble(struct supervisor *supervisor, enum store_answer answer)
+{
+	int64_t delay_ms = supervisor->retry_ms;
+
+	note_trouble(supervisor, answer);
 	if (answer == STORE_BUSY) {
 		supervisor->retry_ms = 2 * delay_ms;
 		if (supervisor->retry_ms > LONGEST_RETRY_MS)
@@ -162,15 +160,44 @@ in_trouble(struct supervisor *supervisor, enum store_answer answer)
 	loop_timer_set(supervisor->loop, &supervisor->retry_timer, delay_ms);
 }
 
-/* It is committed: sync it if anybody is told, then act. */
+static enum store_answer
+sync_store(struct supervisor *supervisor)
+{
+	enum store_answer answer = store_sync(supervisor->store);
+
+	supervisor->cannot_sync = answer != STORE_OK;
+	return answer;
+}
+
+/* What nobody was told of is made safe a little later. */
+static void
+sync_due(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	enum store_answer answer = sync_store(supervisor);
+
+	if (answer != STORE_OK) {
+		note_trouble(supervisor, answer);
+		loop_timer_set(supervisor->loop, &supervisor->sync_timer, TROUBLE_RETRY_MS);
+	} else if (supervisor->under_way == NULL)
+		out_of_trouble(supervisor);
+}
+
+/*
+ * It is committed. Processes may start: a power cut that forgets them ends them too. Whoever is
+ * to be told is told when it is synced, which a spawn need not wait for.
+ */
 static void
 committed(struct supervisor *supervisor)
 {
+	bool runs_once = starts_run_once(supervisor->under_way);
 	enum store_answer answer;
 
 	supervisor->under_way_is_committed = true;
-	if (supervisor->under_way_tells || starts_run_once(supervisor->under_way)) {
-		answer = store_sync(supervisor->store);
+	if (!runs_once)
+		batch_act_first(supervisor->under_way, STEP_CLAIM);
+	if (supervisor->under_way_tells || runs_once) {
+		answer = sync_store(supervisor);
 		if (answer != STORE_OK) {
 			in_trouble(supervisor, answer);
 			return;
@@ -185,9 +212,8 @@ committed(struct supervisor *supervisor)
  * are not kept waiting; ends of processes stay and are tried again; claims are dropped.
  */
 static void
-refuse_requests(struct supervisor *supervisor, enum store_answer answer)
+refuse_requests(struct batch *batch, enum store_answer answer)
 {
-	struct batch *batch = supervisor->under_way;
 	size_t kept = 0;
 
 	batch_forget_results(batch);
@@ -210,6 +236,12 @@ refuse_requests(struct supervisor *supervisor, enum store_answer answer)
 	batch->count = kept;
 }
 
+static bool
+is_refusing(enum store_answer answer)
+{
+	return answer == STORE_FULL || answer == STORE_UNAVAILABLE || answer == STORE_CORRUPT;
+}
+
 static void
 turn_answered(void *arg, enum store_answer answer)
 {
@@ -227,10 +259,10 @@ turn_answered(void *arg, enum store_answer answer)
 	case STORE_UNAVAILABLE:
 	case STORE_CORRUPT:
 		supervisor->must_reopen = true;
-		refuse_requests(supervisor, answer);
+		refuse_requests(supervisor->under_way, answer);
 		break;
 	default:
-		refuse_requests(supervisor, answer);
+		refuse_requests(supervisor->under_way, answer);
 		break;
 	}
 	in_trouble(supervisor, answer);
@@ -329,11 +361,17 @@ turn_end(void *arg)
 	struct supervisor *supervisor = arg;
 
 	watch_turn_end(supervisor);
-	if (supervisor->under_way != NULL)
-		return; /* one at a time; more gathers meanwhile */
+	if (supervisor->under_way != NULL) {
+		/* One at a time; more gathers meanwhile, but nobody waits for a broken disk. */
+		if (is_refusing(supervisor->answer))
+			refuse_requests(supervisor->batch, supervisor->answer);
+		return;
+	}
 	if (may_gather(supervisor))
 		return;
-	if (supervisor->phase == PHASE_RUNNING) {
+	if (supervisor->cannot_sync)
+		refuse_requests(supervisor->batch, supervisor->answer);
+	else if (supervisor->phase == PHASE_RUNNING) {
 		if (supervisor->must_look_at_timers)
 			add_due(supervisor);
 		live_add_claims(supervisor);

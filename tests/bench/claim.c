@@ -34,8 +34,8 @@ fill(const char *state, int64_t count)
 {
 	sqlite3 *database = database_open(state, true);
 	sqlite3_stmt *insert = database_prepare(database,
-	    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) "
-	    "INSERT INTO jobs (command) SELECT '[\"/bin/true\"]' FROM n");
+	    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+	    "WHERE i < ?1) INSERT INTO jobs (command) SELECT '[\"/bin/true\"]' FROM n");
 
 	database_run(database, "PRAGMA synchronous = OFF; PRAGMA cache_size = -65536");
 	for (int64_t done = 0; done < count; done += ROWS_AT_ONCE) {
@@ -161,17 +161,17 @@ run_round(struct side *few, struct side *many, int64_t places, struct row *row)
 int
 main(void)
 {
-	int64_t count =
-	    setting("ROWS", setting("FULL", 0) != 0 ? FULL_ROWS : MANY_ROWS);
+	int64_t count = setting("ROWS", setting("FULL", 0) != 0 ? FULL_ROWS : MANY_ROWS);
 	struct side few, many;
-	char *one = xasprintf("claim, one a turn: %" PRId64 " waiting rows against %d", count,
-		 FEW_ROWS);
+	char *one = xasprintf(
+	    "claim, one a turn: %" PRId64 " waiting rows against %d", count, FEW_ROWS);
 	char *most = xasprintf("claim, %d a turn: %" PRId64 " waiting rows against %d",
 	    MOST_PLACES, count, FEW_ROWS);
 	struct row row_one = row_make(one, "%.2f us", AT_MOST, 1.2);
 	struct row row_most = row_make(most, "%.2f us", AT_MOST, 1.2);
 
-	progress("claim: filling databases with %d and %" PRId64 " rows", FEW_ROWS, count);
+	progress(
+	    "claim: filling databases with %d and %" PRId64 " rows", FEW_ROWS, count);
 	side_open(&few, FEW_ROWS);
 	side_open(&many, count);
 	for (size_t round = 0; round < rounds(); round++) {

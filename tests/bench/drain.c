@@ -229,11 +229,13 @@ run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload
 static void
 name_rows(struct drain *drain, size_t jobs, double target)
 {
-	drain->what = xasprintf("drain of %zu /bin/true, %zu at a time", jobs, drain->places);
+	size_t places = drain->places;
+
+	drain->what = xasprintf("drain of %zu /bin/true, %zu at a time", jobs, places);
 	drain->heap_what = xasprintf(
-	    "the same with a heap of 200 MB, against without, %zu at a time", drain->places);
+	    "the same with a heap of 200 MB, against without, %zu at a time", places);
 	drain->cpu_what =
-	    xasprintf("processor time a job, its own too, %zu at a time", drain->places);
+	    xasprintf("processor time a job, its own too, %zu at a time", places);
 	drain->drain = row_make(drain->what, "%.0f/s", AT_LEAST, target);
 	drain->heap = row_make(drain->heap_what, "%.0f/s", AT_LEAST, 0.95);
 	drain->cpu = row_make(drain->cpu_what, "%.0f us", ONLY_SHOWN, 0);

@@ -49,7 +49,7 @@ main(void)
 	    row_make("idle: private memory of both processes", "%.0f KiB", AT_MOST, 5120);
 	struct instance instance;
 	struct process_activity before, after;
-	int64_t seconds = setting("SECONDS_IDLE", 30), kib;
+	int64_t seconds = setting("SECONDS_IDLE", 30), bytes;
 	pid_t supervisor;
 
 	instance_make(&instance);
@@ -65,9 +65,9 @@ main(void)
 	    (double)(after.switches - before.switches));
 	row_add(&cpu, NOT_MEASURED, NOT_MEASURED,
 	    (double)(after.cpu_ns - before.cpu_ns) / 1000);
-	kib = (process_private_bytes(instance.keeper) + process_private_bytes(supervisor)) /
-	    1024;
-	row_add(&memory, NOT_MEASURED, NOT_MEASURED, (double)kib);
+	bytes =
+	    process_private_bytes(instance.keeper) + process_private_bytes(supervisor);
+	row_add(&memory, NOT_MEASURED, NOT_MEASURED, (double)bytes / 1024);
 	row_print(&switches);
 	row_print(&cpu);
 	row_print(&memory);

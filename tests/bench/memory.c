@@ -85,7 +85,8 @@ measure_running(void)
 	progress("memory: %lld KiB, %lld KiB with %d running", (long long)before / 1024,
 	    (long long)after / 1024, RUNNING);
 	talk_close(&connection);
-	instance_command(&instance, -1, (const char *const[]){ "shutdown", "--now", NULL });
+	instance_command(
+	    &instance, -1, (const char *const[]){ "shutdown", "--now", NULL });
 	instance_wait(&instance);
 	instance_done(&instance);
 	free(ids);
@@ -95,9 +96,9 @@ measure_running(void)
 int
 main(void)
 {
-	struct row waiting = row_make("memory of both processes per waiting job, of 100,000",
+	struct row waiting = row_make("memory of both processes per waiting job of 100,000",
 	    "%.0f B", AT_MOST, 0);
-	struct row running = row_make("memory of both processes per running job, of 1,000",
+	struct row running = row_make("memory of both processes per running job of 1,000",
 	    "%.0f B", AT_MOST, 1024);
 
 	for (size_t round = 0; round < rounds(); round++) {

@@ -21,8 +21,8 @@ run_jobs(const struct instance *instance, size_t count)
 	struct instance running = *instance;
 
 	instance_fill(&running, count, "{\"command\":" COMMAND "}");
-	instance_start(
-	    &running, (const char *const[]){ "--drain", "--max-children", "8", NULL }, NULL);
+	instance_start(&running,
+	    (const char *const[]){ "--drain", "--max-children", "8", NULL }, NULL);
 	instance_wait(&running);
 }
 
@@ -40,7 +40,8 @@ main(void)
 	progress("size: running %zu jobs", count);
 	run_jobs(&instance, count);
 	after = database_bytes(instance.state);
-	row_add(&row, NOT_MEASURED, NOT_MEASURED, (double)(after - before) / (double)count);
+	row_add(
+	    &row, NOT_MEASURED, NOT_MEASURED, (double)(after - before) / (double)count);
 	row_print(&row);
 	instance_done(&instance);
 	return 0;

@@ -142,8 +142,8 @@ begin(struct start *start)
 int
 main(void)
 {
-	struct row connection = row_make("submit to first instruction, open connection, p50",
-	    "%.0f us", AT_MOST, 1.25);
+	struct row connection = row_make(
+	    "submit to first instruction, open connection, p50", "%.0f us", AT_MOST, 1.25);
 	struct row cli = row_make(
 	    "submit to first instruction, command line, p50", "%.0f us", AT_MOST, 2.5);
 	size_t count = (size_t)setting("STARTS", 40);

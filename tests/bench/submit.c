@@ -58,7 +58,8 @@ insert_raw(size_t count, size_t at_once)
 	for (size_t done = 0; done < count; done += at_once) {
 		database_begin(database);
 		for (size_t i = 0; i < at_once; i++) {
-			sqlite3_bind_int64(insert, 5, (int64_t)(1800000000000 + done + i));
+			sqlite3_bind_int64(
+			    insert, 5, (int64_t)(1800000000000 + done + i));
 			database_step(database, insert);
 		}
 		database_commit(database);
@@ -174,14 +175,15 @@ struct rows {
 static void
 run_round(struct rows *rows, size_t batch, size_t single)
 {
-	double raw = insert_raw(batch, A_TRANSACTION), running = submit_batch(batch, true);
-	double offline = submit_batch(batch, false), raw_one = insert_raw(single, 1);
-	double one = submit_one_by_one(1, single);
+	double raw = insert_raw(batch, A_TRANSACTION);
+	double running = submit_batch(batch, true), offline = submit_batch(batch, false);
+	double raw_one = insert_raw(single, 1), one = submit_one_by_one(1, single);
 	double eight = submit_one_by_one(CLIENTS, single / 2);
 
+	/* Raw inserts once more, behind ours. */
 	raw = 2 / (1 / raw + 1 / insert_raw(batch, A_TRANSACTION));
-	progress("submit: raw %.0f, batch %.0f, nothing running %.0f; one by one raw %.0f, "
-		 "1 client %.0f, %d clients %.0f per s",
+	progress("submit: raw %.0f, batch %.0f, nothing running %.0f; one by one raw "
+		 "%.0f, 1 client %.0f, %d clients %.0f per s",
 	    raw, running, offline, raw_one, one, CLIENTS, eight);
 	row_add(&rows->batch, raw, NOT_MEASURED, running);
 	row_add(&rows->offline, raw, NOT_MEASURED, offline);
@@ -194,11 +196,11 @@ main(void)
 {
 	size_t batch = (size_t)setting("BATCH", 100000) / A_TRANSACTION * A_TRANSACTION;
 	struct rows rows = {
-		.batch = row_make("submit --batch of 100,000, against raw inserts", "%.0f/s",
-		    AT_LEAST, 0.5),
+		.batch = row_make("submit --batch of 100,000, against raw inserts",
+		    "%.0f/s", AT_LEAST, 0.5),
 		.offline =
 		    row_make("the same with nothing running", "%.0f/s", ONLY_SHOWN, 0),
-		.one = row_make("submit one by one, one client, against raw commits of one row",
+		.one = row_make("submit one by one, against raw commits of one row",
 		    "%.0f/s", ONLY_SHOWN, 0),
 		.eight = row_make(
 		    "submit one by one, 8 clients against one", "%.0f/s", AT_LEAST, 4),

@@ -87,25 +87,44 @@ helper_jobberd(struct helper *helper, struct instance *instance, const char *inp
 	helper_start(helper, input, arguments);
 }
 
-void
-helper_strace(struct helper *helper, pid_t traced, ...)
+static void
+attach(struct helper *helper, pid_t traced, const char *option, va_list list)
 {
 	const char *arguments[MOST_ARGUMENTS] = { "strace", "-o", "/dev/null", "-p" };
 	const char *expression;
 	size_t used = 5;
 	char pid[16];
-	va_list list;
 
 	snprintf(pid, sizeof(pid), "%d", (int)traced);
 	arguments[4] = pid;
-	va_start(list, traced);
+	if (option != NULL)
+		arguments[used++] = option;
 	while ((expression = va_arg(list, const char *)) != NULL) {
 		arguments[used++] = "-e";
 		arguments[used++] = expression;
 	}
-	va_end(list);
 	helper_start(helper, NULL, arguments);
 	helper_expect(helper, " attached");
+}
+
+void
+helper_strace(struct helper *helper, pid_t traced, ...)
+{
+	va_list list;
+
+	va_start(list, traced);
+	attach(helper, traced, NULL, list);
+	va_end(list);
+}
+
+void
+helper_strace_children(struct helper *helper, pid_t traced, ...)
+{
+	va_list list;
+
+	va_start(list, traced);
+	attach(helper, traced, "-f", list);
+	va_end(list);
 }
 
 /* ---- what it says ---- */

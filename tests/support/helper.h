@@ -28,6 +28,8 @@ void helper_jobberd(struct helper *helper, struct instance *instance, const char
  * it has. helper_end() detaches it.
  */
 void helper_strace(struct helper *helper, pid_t traced, ...);
+/* The same for the processes that it makes from now on, too. */
+void helper_strace_children(struct helper *helper, pid_t traced, ...);
 
 /* Wait until one of its streams has this text. */
 void helper_expect(struct helper *helper, const char *text);

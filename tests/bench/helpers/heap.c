@@ -33,7 +33,8 @@ fill(void)
 
 	if (!is_supervisor_process())
 		return;
-	heap = mmap(NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	heap = mmap(
+	    NULL, HEAP_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (heap == MAP_FAILED)
 		_exit(1);
 	madvise(heap, HEAP_SIZE, MADV_NOHUGEPAGE);

@@ -1,4 +1,4 @@
-/* database: plain SQLite on a state directory, as a bare loop or a foreign client has it. */
+/* database: plain SQLite, as a bare loop or a foreign client has it. */
 
 #include "bench/kit/database.h"
 #include "base/xalloc.h"
@@ -55,7 +55,8 @@ database_prepare(sqlite3 *database, const char *sql)
 	sqlite3_stmt *statement;
 
 	check(database,
-	    sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL),
+	    sqlite3_prepare_v3(
+		database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL),
 	    sql);
 	return statement;
 }

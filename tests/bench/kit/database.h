@@ -5,7 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A state directory's database by way of plain SQLite. All of these end the program on errors. */
+/*
+ * A state directory's database by way of plain SQLite. All of these end the benchmark
+ * when something goes wrong.
+ */
 
 /* Make it, by the program's own migrations, in a directory that has none. */
 void database_make(const char *state);
@@ -13,7 +16,8 @@ void database_make(const char *state);
 sqlite3 *database_open(const char *state, bool writes);
 void database_run(sqlite3 *database, const char *sql);
 sqlite3_stmt *database_prepare(sqlite3 *database, const char *sql);
-void database_step(sqlite3 *database, sqlite3_stmt *statement); /* to its end, and reset */
+/* To its end, and reset. */
+void database_step(sqlite3 *database, sqlite3_stmt *statement);
 int64_t database_number(sqlite3 *database, const char *sql);
 void database_close(sqlite3 *database);
 

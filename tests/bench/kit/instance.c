@@ -201,7 +201,8 @@ await_ready(int fd, const char *log)
 void
 instance_start(struct instance *instance, const char *const *words, const char *preload)
 {
-	const char *arguments[MOST_WORDS] = { "jobberd", "-C", instance->state, "supervise" };
+	const char *arguments[MOST_WORDS] = { "jobberd", "-C", instance->state,
+		"supervise" };
 	char *log = xasprintf("%s/log", instance->state);
 	int pair[2];
 
@@ -239,7 +240,8 @@ pid_t
 instance_supervisor(const struct instance *instance)
 {
 	return (pid_t)state_number(instance->state,
-	    "SELECT pid FROM generations WHERE ended_at IS NULL ORDER BY id DESC LIMIT 1");
+	    "SELECT pid FROM generations WHERE ended_at IS NULL "
+	    "ORDER BY id DESC LIMIT 1");
 }
 
 /* ---- many jobs ---- */
@@ -265,6 +267,7 @@ instance_fill(const struct instance *instance, size_t count, const char *line)
 {
 	int lines = lines_file(count, line);
 
-	instance_command(instance, lines, (const char *const[]){ "submit", "--batch", NULL });
+	instance_command(
+	    instance, lines, (const char *const[]){ "submit", "--batch", NULL });
 	close(lines);
 }

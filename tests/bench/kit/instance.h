@@ -19,14 +19,14 @@ void instance_make(struct instance *instance);
 void instance_done(struct instance *instance);
 
 /*
- * Start `supervise` with these further words (NULL-terminated) and wait until it is ready.
- * preload: a library for its two processes, or NULL.
+ * Start `supervise` with these further words (NULL-terminated) and wait until it is
+ * ready. preload: a library for its two processes, or NULL.
  */
 void instance_start(struct instance *instance, const char *const *words,
     const char *preload);
 /*
- * Wait until it leaves by itself. The processor seconds of it, of its supervisor process and of
- * its jobs.
+ * Wait until it leaves by itself. The processor seconds of it, of its supervisor process
+ * and of its jobs.
  */
 double instance_wait(struct instance *instance);
 void instance_stop(struct instance *instance);
@@ -38,7 +38,8 @@ pid_t instance_begin(const struct instance *instance, int input, int output,
 /* Wait for this process, which must exit 0. Its processor seconds, its children's too. */
 double process_wait(pid_t pid, const char *what);
 /* Both. */
-void instance_command(const struct instance *instance, int input, const char *const *words);
+void instance_command(
+    const struct instance *instance, int input, const char *const *words);
 
 /* `submit --batch` of this line `count` times. */
 void instance_fill(const struct instance *instance, size_t count, const char *line);

@@ -43,7 +43,8 @@ struct row {
 };
 
 /* format: of the absolute figures, for one double. */
-struct row row_make(const char *what, const char *format, enum bound bound, double target);
+struct row row_make(
+    const char *what, const char *format, enum bound bound, double target);
 
 #define NOT_MEASURED (-1.0)
 

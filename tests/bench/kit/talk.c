@@ -59,8 +59,9 @@ submit_params(json_t *jobs)
 	environment_basics(&basics);
 	environment = environment_to_json(&basics);
 	strings_done(&basics);
-	return json_pack("{s:o, s:o*, s:i, s:s}", "jobs", jobs, "environment", environment,
-	    "umask", 022, "cwd", getcwd(cwd, sizeof(cwd)) != NULL ? cwd : "/");
+	return json_pack("{s:o, s:o*, s:i, s:s}", "jobs", jobs, "environment",
+	    environment, "umask", 022, "cwd",
+	    getcwd(cwd, sizeof(cwd)) != NULL ? cwd : "/");
 }
 
 int64_t

@@ -78,8 +78,15 @@ static const struct {
 	    "waits for 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more" },
 	{ { .status = JOB_NEW, .hold = "dependency", .waits_for = "[]" },
 	    &now, "waits for other jobs", "waits for other jobs" },
-	{ { .status = JOB_NEW, .is_claimed = true, .line = 1 }, &now,
+	{ { .status = JOB_NEW, .is_claimed = true, .busy = 1, .max_children = 1 }, &now,
 	    "being started", "being started" },
+	/* claimed ahead: to follow when a place is free */
+	{ { .status = JOB_NEW, .is_claimed = true, .busy = 3, .max_children = 2 }, &now,
+	    "no free place (2 of 2), next in line",
+	    "no free place (2 of 2), next in line" },
+	{ { .status = JOB_NEW, .line = 1, .busy = 3, .max_children = 2 }, &now,
+	    "no free place (2 of 2), 2nd in line",
+	    "no free place (2 of 2), 2nd in line" },
 	/* put back */
 	{ { .status = JOB_NEW, .reason = { REASON_LOST_BOOT, 0, false },
 	      .max_children = -1 },

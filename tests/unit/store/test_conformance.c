@@ -605,26 +605,38 @@ claim_gives_each_job_its_own_environment(void **state)
 	batch_done(&batch);
 }
 
+/* Submit and claim a job with this environment; it comes to nothing. */
+static void
+lose_environment(struct subject *subject, enum trouble trouble)
+{
+	struct batch batch;
+
+	batch_init(&batch);
+	strings_add(&add_submit(&batch, "")->submit.environment, "A=lost");
+	add_claim(&batch, "default", 1);
+	subject->kind->order(subject, trouble);
+	if (run(subject, &batch) == STORE_IN_DOUBT)
+		assert_int_equal(store_reopen(subject->store), STORE_ABSENT);
+	batch_done(&batch);
+}
+
+/* The same ids are given again to what comes next. */
 static void
 claim_gives_the_environment_of_the_turn_that_came_true(void **state)
 {
+	static const char *const variables[] = { "A=after doubt", "A=after a full disk" };
 	struct subject *subject = *state;
-	struct batch batch;
-	struct step *step;
 
 	for (int i = 0; i < 2; i++) {
+		struct batch batch;
+		struct step *step;
+
+		lose_environment(subject, i == 0 ? TROUBLE_DOUBT_LOST : TROUBLE_FULL);
 		batch_init(&batch);
-		step = add_submit(&batch, "");
-		strings_add(&step->submit.environment, i == 0 ? "A=lost" : "A=kept");
+		strings_add(&add_submit(&batch, "")->submit.environment, variables[i]);
 		step = add_claim(&batch, "default", 1);
-		if (i == 0) {
-			subject->kind->order(subject, TROUBLE_DOUBT_LOST);
-			assert_int_equal(run(subject, &batch), STORE_IN_DOUBT);
-			assert_int_equal(store_reopen(subject->store), STORE_ABSENT);
-		} else {
-			run_ok(subject, &batch);
-			assert_environment(&step->claim.ret_jobs[0], "A=kept");
-		}
+		run_ok(subject, &batch);
+		assert_environment(&step->claim.ret_jobs[0], variables[i]);
 		batch_done(&batch);
 	}
 }

@@ -546,6 +546,20 @@ cancel_while_nobody_runs_is_told_at_the_next_start(void **state)
 }
 
 static void
+cancel_before_a_reopen_is_told_after_it(void **state)
+{
+	struct outsider *outsider = *state;
+	struct subject *subject = &outsider->subject;
+
+	submit(subject, "hold");
+	submit(subject, "after=1");
+	assert_ok(outsider, "UPDATE jobs SET status = 'cancelled' WHERE id = 1");
+	assert_int_equal(store_reopen(subject->store), STORE_OK);
+	submit(subject, "");
+	assert_string_equal(status_of(subject, 2), "cancelled dependency");
+}
+
+static void
 cancel_of_a_process_is_a_wish(void **state)
 {
 	struct outsider *outsider = *state;
@@ -760,6 +774,7 @@ main(void)
 		TEST(cancel_of_a_waiting_job_ends_it),
 		TEST(cancel_of_a_waiting_job_is_told_to_all_that_wait_for_it),
 		TEST(cancel_while_nobody_runs_is_told_at_the_next_start),
+		TEST(cancel_before_a_reopen_is_told_after_it),
 		TEST(cancel_of_a_process_is_a_wish),
 		TEST(wake_at_moved_from_outside_goes_by_the_wall_clock),
 		TEST(wake_at_set_to_null_from_outside_is_now),
