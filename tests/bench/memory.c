@@ -96,10 +96,10 @@ measure_running(void)
 int
 main(void)
 {
-	struct row waiting = row_make("memory of both processes per waiting job of 100,000",
-	    "%.0f B", AT_MOST, 0);
-	struct row running = row_make("memory of both processes per running job of 1,000",
-	    "%.0f B", AT_MOST, 1024);
+	struct row waiting =
+	    row_make("memory per waiting job, of 100,000", "%.0f B", AT_MOST, 0);
+	struct row running =
+	    row_make("memory per running job, of 1,000", "%.0f B", AT_MOST, 1024);
 
 	for (size_t round = 0; round < rounds(); round++) {
 		row_add(&waiting, NOT_MEASURED, NOT_MEASURED,

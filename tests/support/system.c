@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -553,4 +554,17 @@ assert_has(const char *text, const char *part)
 {
 	if (strstr(text, part) == NULL)
 		fail_msg("\"%s\" is not in:\n%s", part, text);
+}
+
+void
+wait_until_nothing_runs(struct instance *instance)
+{
+	char path[400];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/jobberd.lock", instance->state);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		fail_msg("%s: %s", path, strerror(errno));
+	close(fd);
 }

@@ -77,6 +77,8 @@ void fifo_write(const char *path, const char *text);
 void file_make(struct instance *instance, const char *name);
 /* Read a whole file; "" if it is not there. To be freed. */
 char *file_text(const char *path);
+/* Wait until no keeper has the state directory's lock any more. */
+void wait_until_nothing_runs(struct instance *instance);
 /* Fail unless text has part. */
 void assert_has(const char *text, const char *part);
 /* Wait until this process is gone (or a zombie). */

@@ -1,0 +1,215 @@
+/* supervise as an operator and a service manager see it. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "support/system.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static void
+drain_leaves_delayed_and_held_jobs_and_names_how_many(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "--in", "1h", "--", "true", NULL);
+	submit_job(&i, "--hold", "--", "true", NULL);
+	submit_job(&i, "-r", "1", "--backoff", "constant:50ms", "--", "false", NULL);
+	instance_start(&i, "--drain", NULL);
+	instance_expect(&i, "1 delayed and 1 held jobs stay");
+	assert_int_equal(instance_wait(&i), 0);
+	/* … but not the one in its retry pause */
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 2);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+max_children_is_recorded_and_the_ready_line_tells_it(void **state)
+{
+	struct instance i;
+	char line[400];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "7", NULL);
+	snprintf(line, sizeof(line), "ready: default 7 at a time, %s\n", i.state);
+	instance_expect(&i, line);
+	instance_stop(&i);
+	instance_start(&i, NULL);
+	instance_expect(&i, line);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* The next message at the socket of a service manager. */
+static void
+expect_message(int fd, const char *wanted)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	char message[256] = "";
+
+	assert_int_equal(poll(&polled, 1, PATIENCE_MS), 1);
+	assert_true(recv(fd, message, sizeof(message) - 1, 0) > 0);
+	assert_string_equal(message, wanted);
+}
+
+static void
+service_manager_is_told_ready_and_stopping(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct instance i;
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	instance_init(&i);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/n", i.directory);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	instance_start(&i, NULL);
+	unsetenv("NOTIFY_SOCKET");
+	expect_message(fd, "READY=1");
+	instance_stop(&i);
+	expect_message(fd, "STOPPING=1");
+	close(fd);
+	instance_done(&i);
+}
+
+static void
+quit_signal_leaves_and_says_how_many_run_on(void **state)
+{
+	struct instance i;
+	char *ready, *line, command[400];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	ready = fifo_make(&i, "ready");
+	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 1000", ready);
+	submit_job(&i, "--", "sh", "-c", command, NULL);
+	line = fifo_read(ready);
+	kill(i.keeper, SIGQUIT);
+	instance_expect(&i, "leaving: 1 running jobs run on");
+	assert_int_equal(instance_wait(&i), 0);
+	assert_true(is_alive((pid_t)atoi(line)));
+	instance_start(&i, NULL);
+	instance_stop(&i);
+	assert_false(is_alive((pid_t)atoi(line)));
+	free(line);
+	free(ready);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+shutdown_now_needs_no_grace(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *ready, *line, command[400];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	ready = fifo_make(&i, "ready");
+	snprintf(command, sizeof(command),
+	    "trap '' TERM; echo $$ > %s; while :; do sleep 1000; done", ready);
+	submit_job(&i, "--grace", "1h", "--", "sh", "-c", command, NULL);
+	line = fifo_read(ready);
+	result = jobberd(&i, "shutdown", "--now", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(instance_wait(&i), 0);
+	assert_false(is_alive((pid_t)atoi(line)));
+	line[0] = '\0';
+	free(line);
+	line = sql(&i, "SELECT status || reason FROM job_list");
+	assert_string_equal(line, "newinterrupted");
+	free(line);
+	free(ready);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* run, with nothing running: it starts what it needs, which leaves when it is done. */
+static void
+run_shows_output_and_exits_with_the_jobs_status(void **state)
+{
+	static const struct {
+		const char *command;
+		int status;
+	} cases[] = { { "echo shown", 0 }, { "echo shown; exit 9", 9 },
+		{ "echo shown; kill -TERM $$", 128 + 15 } };
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct result result =
+		    jobberd(&i, "run", "--", "sh", "-c", cases[n].command, NULL);
+
+		assert_string_equal(result.out, "shown\n");
+		assert_int_equal(result.status, cases[n].status);
+		result_done(&result);
+	}
+	wait_until_nothing_runs(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+hostile_clients_hurt_nobody(void **state)
+{
+	static const char *const lines[] = { "garbage\n", "{}\n", "[1,2]\n",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"submit\",\"params\":{\"jobs\":[{}]}}\n",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cancel\",\"params\":{\"ids\":[{}]}}\n",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"wait\",\"params\":{\"ids\":[1e99]}}\n",
+		"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"status\"}\n", "{\"half\":" };
+	struct instance i;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/jobberd.sock", i.state);
+	for (size_t n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
+		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+		assert_true(write(fd, lines[n], strlen(lines[n])) > 0);
+		close(fd);
+	}
+	assert_int_equal(wait_job(&i, submit_job(&i, "--", "true", NULL)), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM generations"), 1);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(drain_leaves_delayed_and_held_jobs_and_names_how_many),
+		cmocka_unit_test(max_children_is_recorded_and_the_ready_line_tells_it),
+		cmocka_unit_test(service_manager_is_told_ready_and_stopping),
+		cmocka_unit_test(quit_signal_leaves_and_says_how_many_run_on),
+		cmocka_unit_test(shutdown_now_needs_no_grace),
+		cmocka_unit_test(run_shows_output_and_exits_with_the_jobs_status),
+		cmocka_unit_test(hostile_clients_hurt_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
