@@ -74,7 +74,7 @@ void keeper_receive_order(struct keeper *keeper, const void *packet, size_t leng
 void keeper_report(struct keeper *keeper, const struct report *report, int descriptor);
 void keeper_send_table(struct keeper *keeper);
 
-/* processes (keeper_children.c) */
+/* processes (keeper_children.c, and _start, _adopt, _reap) */
 void keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
     int descriptor);
 void keeper_adopt_child(struct keeper *keeper, const struct order *order);
@@ -86,6 +86,15 @@ void keeper_kill_all(struct keeper *keeper);
 void keeper_free_child(struct keeper *keeper, struct child *child);
 /* Reap whatever has died; what is not a job's is handed to `supervisor_died`. */
 void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status));
+/* Start what waited for its turn. */
+void keeper_start_successor(struct keeper *keeper, struct child *child);
+/* Its time is up: a timer's fire. */
+void keeper_child_timer(void *arg);
+/* Begin the report of its end; what came to light later is filled in. */
+void keeper_begin_report(struct child *child, enum end_kind how, int code);
+/* Nothing is left of it: report its end, let its successor start. */
+void keeper_finish(struct keeper *keeper, struct child *child);
+void keeper_output_name(char buffer[64], const struct order_key *key);
 void keeper_report_started(struct keeper *keeper, struct child *child);
 
 #endif

@@ -4,9 +4,6 @@
 #include "keeper/keeper.h"
 #include "keeper/notify.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -17,6 +17,7 @@
 
 #define CACHE_KIB "1024"
 #define JOURNAL_LIMIT "16777216"
+#define WAL_TRIES 100
 
 int
 db_execute(struct db *db, const char *sql)
@@ -99,20 +100,37 @@ check_identity(struct db *db, int64_t *ret_version, bool *ret_is_empty, struct e
 
 /* It answers with the mode it has: on some file systems there is no WAL. */
 static int
-switch_to_wal(struct db *db, struct error *error)
+ask_for_wal(struct db *db, bool *ret_is_wal)
 {
 	sqlite3_stmt *statement;
-	bool is_wal = false;
 	int code = sqlite3_prepare_v2(
 	    db->handle, "PRAGMA journal_mode = WAL", -1, &statement, NULL);
 
 	if (code == SQLITE_OK)
 		code = sqlite3_step(statement);
 	if (code == SQLITE_ROW) {
-		is_wal = strcmp(column_text(statement, 0), "wal") == 0;
+		*ret_is_wal = strcmp(column_text(statement, 0), "wal") == 0;
 		code = SQLITE_OK;
 	}
 	sqlite3_finalize(statement);
+	return code;
+}
+
+/*
+ * SQLite does not wait in this statement, whatever the busy time-out; while another process
+ * is about the same the wait is for its lock, in a statement that does.
+ */
+static int
+switch_to_wal(struct db *db, struct error *error)
+{
+	bool is_wal = false;
+	int code = ask_for_wal(db, &is_wal);
+
+	for (int tries = 0; (code & 0xff) == SQLITE_BUSY && tries < WAL_TRIES; tries++) {
+		code = db_execute(db, "BEGIN IMMEDIATE; ROLLBACK");
+		if (code == SQLITE_OK)
+			code = ask_for_wal(db, &is_wal);
+	}
 	if (code != SQLITE_OK)
 		return db_error(db, code, error);
 	if (!is_wal)

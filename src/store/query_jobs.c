@@ -262,18 +262,23 @@ query_jobs(struct query *query, const struct job_filter *filter, struct error *e
 {
 	struct key_list list = { 0 };
 	struct rows_source source = { .db = &query->db, .way = ROWS_BY_KEY };
+	struct rows *rows;
 	int code = db_execute(&query->db, "BEGIN");
 
 	if (code == SQLITE_OK)
 		code = choose(query, filter, &list);
-	db_execute(&query->db, "COMMIT");
-	if (code != SQLITE_OK) {
-		free(list.keys);
-		db_error(&query->db, code, error);
-		return NULL;
-	}
 	source.statement = query->jobs.prepared[filter->id != 0 ? JOB_WHOLE : JOB];
 	source.keys = list.keys;
 	source.key_count = list.count;
-	return rows_new(&source);
+	rows = rows_new(&source);
+	/* The first rows are of the same moment as their places in line. */
+	if (code == SQLITE_OK)
+		code = rows_read(rows);
+	if (code != SQLITE_OK) {
+		db_error(&query->db, code, error);
+		rows_close(rows);
+		rows = NULL;
+	}
+	db_execute(&query->db, "COMMIT");
+	return rows;
 }

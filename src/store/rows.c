@@ -140,7 +140,7 @@ read_by_key(struct rows *rows)
 {
 	struct rows_source *source = &rows->source;
 	size_t end = rows->next_key + PORTION;
-	int code = db_execute(source->db, "BEGIN"), closed;
+	int code = SQLITE_OK;
 
 	if (end > source->key_count)
 		end = source->key_count;
@@ -152,9 +152,8 @@ read_by_key(struct rows *rows)
 		bind_number(source->statement, 3, key->busy);
 		code = copy_rows(rows);
 	}
-	closed = db_execute(source->db, "COMMIT");
 	rows->is_read = rows->next_key == source->key_count;
-	return code != SQLITE_OK ? code : closed;
+	return code;
 }
 
 static int
@@ -178,20 +177,30 @@ read_in_order(struct rows *rows)
 }
 
 int
+rows_read(struct rows *rows)
+{
+	rows->count = rows->at = 0;
+	buf_clear(&rows->texts);
+	return rows->source.way == ROWS_BY_KEY ? read_by_key(rows) : read_in_order(rows);
+}
+
+int
 rows_next(struct rows *rows, struct error *error)
 {
+	struct db *db = rows->source.db;
+
 	/* A portion by key may be empty: its jobs were pruned meanwhile. */
 	while (rows->at >= rows->count && !rows->is_read) {
-		int code;
+		int code = db_execute(db, "BEGIN"), result;
 
-		rows->count = rows->at = 0;
-		buf_clear(&rows->texts);
-		code = rows->source.way == ROWS_BY_KEY ? read_by_key(rows)
-						       : read_in_order(rows);
-		if (code != SQLITE_OK) {
+		if (code == SQLITE_OK)
+			code = rows_read(rows);
+		result = code == SQLITE_OK ? 0 : db_error(db, code, error);
+		db_execute(db, "COMMIT");
+		if (result == -1) {
 			rows->is_read = true;
 			rows->count = 0;
-			return db_error(rows->source.db, code, error);
+			return -1;
 		}
 	}
 	if (rows->at >= rows->count) {

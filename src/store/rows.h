@@ -32,4 +32,7 @@ struct rows_source {
 
 struct rows *rows_new(const struct rows_source *source);
 
+/* Read the next portion, within the caller's transaction. An SQLite result code. */
+int rows_read(struct rows *rows);
+
 #endif

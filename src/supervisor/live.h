@@ -51,22 +51,31 @@ struct live_table {
 };
 
 struct live *live_find(struct supervisor *supervisor, int64_t job);
+/* The live attempt that a report is about; NULL if it is an old one. */
+struct live *live_find_key(struct supervisor *supervisor, const struct order_key *key);
 struct live *live_first(struct supervisor *supervisor);
 struct live *live_next(struct live *live);
 struct live *live_add(struct supervisor *supervisor, const struct attempt_key *key,
     const char *place);
 void live_remove(struct live *live);
+/* Out of the chain of those who take each other's place. */
+void live_unlink(struct live *live);
 struct place_count *live_place(struct supervisor *supervisor, const char *name);
 
-/* Steps for what the keeper has reported of it. */
-void live_record_start(struct live *live);
-void live_record_end(struct live *live);
+/* reports.c: steps for what the keeper has reported of it */
+void reports_init(struct supervisor *supervisor);
+void reports_record_start(struct live *live);
+void reports_record_end(struct live *live);
 /* Tell the keeper to forget it. */
-void live_acknowledge(struct supervisor *supervisor, const struct attempt_key *key);
+void reports_acknowledge(struct supervisor *supervisor, const struct attempt_key *key);
 /* Its job's row was deleted: end the process, and say so. */
 void live_disown(struct live *live);
-/* Forget a claim that was not started. */
-void live_withdraw(struct live *live);
+
+/* claims.c */
+void claims_init(struct supervisor *supervisor);
+void claims_withdraw(struct live *live); /* forget a claim that was not started */
+/* It has ended: its place is its successor's now, by the keeper's own doing. */
+void claims_promote(struct live *live, const struct report_ended *ended);
 
 /* output.c: the cap on an output file and its last lines */
 void output_cut(struct live *live); /* punch out the middle if it is too long */

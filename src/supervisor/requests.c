@@ -76,7 +76,7 @@ submitted(void *arg, struct step *step)
 			json_array_append_new(existed, json_integer((json_int_t)i));
 	}
 	live_anything_ready(supervisor);
-	live_recall_ahead(supervisor, best_priority(step));
+	claims_recall_ahead(supervisor, best_priority(step));
 	if (has_delay(step))
 		supervisor->must_look_at_timers = true;
 	request_reply(request, json_pack("{s:o, s:o}", "ids", ids, "existed", existed));
@@ -195,7 +195,7 @@ changed(void *arg, struct step *step)
 		    STOP_OWN_GRACE);
 	}
 	if (step->answer == STEP_OK && step->change.ret_must_recall)
-		live_recall(supervisor, &step->change.ret_attempt);
+		claims_recall(supervisor, &step->change.ret_attempt);
 	json_array_append_new(change->results, result);
 	if (--change->left > 0)
 		return;

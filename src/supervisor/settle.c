@@ -99,9 +99,9 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	if (live->place != NULL)
 		live->place->taken++;
 	if (!open->is_started && live->is_started)
-		live_record_start(live);
+		reports_record_start(live);
 	if (live->has_ended)
-		live_record_end(live);
+		reports_record_end(live);
 	else if (open->has_vanished)
 		live_disown(live);
 	else if (open->stop.kind != REASON_NONE)
@@ -140,7 +140,7 @@ settle_unknown(struct supervisor *supervisor)
 		if (live->is_in_store)
 			continue;
 		if (live->has_ended) {
-			live_acknowledge(supervisor, &live->key);
+			reports_acknowledge(supervisor, &live->key);
 			live_remove(live);
 			continue;
 		}

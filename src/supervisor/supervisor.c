@@ -72,7 +72,7 @@ supervisor_stop(struct supervisor *supervisor, bool now)
 	supervisor->leaving_because = "stop";
 	supervisor->is_leaving_jobs = false;
 	supervisor->phase = PHASE_STOPPING;
-	live_recall_ahead(supervisor, -1);
+	claims_recall_ahead(supervisor, -1);
 	live_stop_all(supervisor, now ? 0 : STOP_OWN_GRACE);
 	loop_again(supervisor->loop);
 }
@@ -87,7 +87,7 @@ supervisor_leave(struct supervisor *supervisor)
 	supervisor->leaving_because = "leave";
 	supervisor->is_leaving_jobs = true;
 	supervisor->phase = PHASE_LEAVING;
-	live_recall_ahead(supervisor, -1);
+	claims_recall_ahead(supervisor, -1);
 	loop_again(supervisor->loop);
 }
 
@@ -227,7 +227,7 @@ link_packet(void *arg, const void *packet, size_t length, int descriptor)
 		supervisor_heed(supervisor, (int)report->wish.wish);
 		break;
 	default:
-		live_report(supervisor, report, descriptor);
+		reports_take(supervisor, report, descriptor);
 		break;
 	}
 }

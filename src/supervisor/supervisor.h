@@ -139,14 +139,18 @@ void turn_done(struct supervisor *supervisor);
 void turn_end(void *arg); /* the loop's turn end */
 bool turn_is_idle(const struct supervisor *supervisor);
 
+/* reports.c: what the keeper says of attempts. Takes over the descriptor. */
+void reports_take(struct supervisor *supervisor, const struct report *report, int descriptor);
+
+/* claims.c: what starts */
+void claims_add(struct supervisor *supervisor); /* at a turn's end */
+bool claims_go_on_alone(const struct supervisor *supervisor); /* the keeper has claims ahead */
+void claims_recall(struct supervisor *supervisor, const struct attempt_key *key);
+void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
+
 /* live.c: attempts from claim to recorded end */
 void live_init(struct supervisor *supervisor);
 void live_done(struct supervisor *supervisor);
-void live_report(struct supervisor *supervisor, const struct report *report, int descriptor);
-void live_add_claims(struct supervisor *supervisor); /* at a turn's end */
-bool live_goes_on_alone(const struct supervisor *supervisor); /* the keeper has claims ahead */
-void live_recall(struct supervisor *supervisor, const struct attempt_key *key);
-void live_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);

@@ -348,7 +348,7 @@ may_gather(struct supervisor *supervisor)
 {
 	if (supervisor->phase != PHASE_RUNNING || supervisor->is_gathered ||
 	    supervisor->tells || supervisor->batch->count == 0 ||
-	    supervisor->batch->count >= MOST_GATHERED || !live_goes_on_alone(supervisor))
+	    supervisor->batch->count >= MOST_GATHERED || !claims_go_on_alone(supervisor))
 		return false;
 	if (!timer_is_set(&supervisor->gather_timer))
 		loop_timer_set(supervisor->loop, &supervisor->gather_timer, GATHER_MS);
@@ -374,7 +374,7 @@ turn_end(void *arg)
 	else if (supervisor->phase == PHASE_RUNNING) {
 		if (supervisor->must_look_at_timers)
 			add_due(supervisor);
-		live_add_claims(supervisor);
+		claims_add(supervisor);
 	}
 	if (supervisor->batch->count == 0) {
 		supervisor_turned(supervisor);

@@ -233,7 +233,7 @@ name_rows(struct drain *drain, size_t jobs, double target)
 
 	drain->what = xasprintf("drain of %zu /bin/true, %zu at a time", jobs, places);
 	drain->heap_what = xasprintf(
-	    "the same with a heap of 200 MB, against without, %zu at a time", places);
+	    "the same, heap of 200 MB against none, %zu at a time", places);
 	drain->cpu_what =
 	    xasprintf("processor time a job, its own too, %zu at a time", places);
 	drain->drain = row_make(drain->what, "%.0f/s", AT_LEAST, target);

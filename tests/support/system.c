@@ -261,6 +261,7 @@ instance_launch(struct instance *instance, const char *const *extra)
 	instance_forget_log(instance);
 	if (pipe2(pair, O_CLOEXEC) == -1)
 		fail_msg("pipe: %s", strerror(errno));
+	fcntl(pair[1], F_SETPIPE_SZ, 1 << 20); /* nobody may be reading for a while */
 	instance->keeper = launch(arguments, null, pair[1], pair[1]);
 	instance->log_fd = pair[0];
 	close(pair[1]);

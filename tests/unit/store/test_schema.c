@@ -474,7 +474,8 @@ insert_with_a_time_waits_for_it(void **state)
 	struct step *step;
 
 	assert_ok(outsider, "INSERT INTO jobs(command, wake_at) VALUES('[\"x\"]', "
-			    "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) + 7200000)");
+			    "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) "
+			    "+ 7200000)");
 	batch_init(&batch);
 	step = batch_add(&batch, STEP_DUE, NULL, NULL);
 	run_ok(&outsider->subject, &batch);

@@ -1,0 +1,165 @@
+/*
+ * keeper_reap: who has died, and what it left running. The group is killed while its leader
+ * is still a zombie, so that the group's id cannot be somebody else's.
+ */
+
+#include "base/xalloc.h"
+#include "keeper/keeper.h"
+
+#include <sys/wait.h>
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Whose child was this, which is not the main process of any attempt? */
+static struct child *
+find_owner(struct keeper *keeper, pid_t pid)
+{
+	struct child *child = children_find_pid(&keeper->children, getsid(pid));
+	char job[32], attempt[32], state[4096];
+	struct order_key key = { 0 };
+
+	if (child != NULL)
+		return child;
+	if (!tree_variable(pid, "JOBBERD_ID", job, sizeof(job)) ||
+	    !tree_variable(pid, "JOBBERD_ATTEMPT", attempt, sizeof(attempt)) ||
+	    !tree_variable(pid, "JOBBERD_STATE", state, sizeof(state)) ||
+	    strcmp(state, keeper->setup->state_directory) != 0)
+		return NULL;
+	key.job = strtoll(job, NULL, 10);
+	key.attempt = strtoll(attempt, NULL, 10);
+	return children_find(&keeper->children, &key);
+}
+
+static void
+leader_died(struct keeper *keeper, struct child *child, const siginfo_t *info)
+{
+	struct report_ended *ended = &child->report.ended;
+	struct rusage usage;
+	int status;
+
+	if (!child->leaves_children)
+		kill(-child->pid, SIGKILL); /* its zombie keeps the group's id ours */
+	keeper_begin_report(child, info->si_code == CLD_EXITED ? END_EXITED : END_SIGNALLED,
+	    info->si_status);
+	ended->core = info->si_code == CLD_DUMPED;
+	if (wait4(child->pid, &status, 0, &usage) == child->pid) {
+		ended->user_ms =
+		    usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000;
+		ended->system_ms =
+		    usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000;
+		ended->max_rss_kib = usage.ru_maxrss;
+	}
+	children_set_state(&keeper->children, child, CHILD_CLOSING);
+}
+
+/* An orphan of some attempt has died. */
+static void
+orphan_died(struct keeper *keeper, pid_t pid)
+{
+	struct child *owner = children_find_pid(&keeper->children, getsid(pid));
+
+	if (owner != NULL && owner->state == CHILD_CLOSING && !owner->leaves_children)
+		owner->report.ended.children_killed++;
+	waitpid(pid, NULL, 0);
+}
+
+/* false: it was killed before, and is only not gone yet. */
+static bool
+note_killed(struct child *child, pid_t pid)
+{
+	for (size_t i = 0; i < child->killed_count; i++) {
+		if (child->killed[i] == pid)
+			return false;
+	}
+	child->killed = xreallocarray(
+	    child->killed, child->killed_count + 1, sizeof(child->killed[0]));
+	child->killed[child->killed_count++] = pid;
+	return true;
+}
+
+/*
+ * The processes that came to us as subreaper: those of attempts that are closing are
+ * killed. Marks the attempts that still have some.
+ */
+static void
+kill_orphans(struct keeper *keeper)
+{
+	pid_t *pids = NULL;
+	size_t count = 0;
+
+	if (tree_self_children(&keeper->self, &pids, &count) == -1)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		struct child *owner;
+
+		if (pids[i] == keeper->supervisor_pid)
+			continue;
+		owner = children_find_pid(&keeper->children, pids[i]);
+		if (owner != NULL && owner->state == CHILD_RUNNING)
+			continue;
+		owner = find_owner(keeper, pids[i]);
+		if (owner == NULL || owner->state != CHILD_CLOSING || owner->leaves_children)
+			continue;
+		owner->has_orphans = true;
+		/* Its group has had its SIGKILL and is counted as it is reaped. */
+		if (getsid(pids[i]) != owner->pid && note_killed(owner, pids[i]))
+			owner->report.ended.children_killed +=
+			    (int64_t)tree_kill(&pids[i], 1);
+	}
+	free(pids);
+}
+
+/* Is anything of it left? The leader is reaped, so an empty group has no id any more. */
+static bool
+is_closed(const struct child *child)
+{
+	return child->leaves_children ||
+	    (!child->has_orphans && kill(-child->pid, 0) == -1);
+}
+
+static void
+close_children(struct keeper *keeper)
+{
+	struct child *child, *next;
+
+	TAILQ_FOREACH(child, &keeper->children.closing, in_closing)
+		child->has_orphans = false;
+	kill_orphans(keeper);
+	TAILQ_FOREACH_SAFE(child, &keeper->children.closing, in_closing, next) {
+		if (is_closed(child)) {
+			children_forget_pid(&keeper->children, child);
+			keeper_finish(keeper, child);
+		}
+	}
+}
+
+void
+keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status))
+{
+	siginfo_t info;
+	bool found = false;
+
+	for (;;) {
+		struct child *child;
+		int status;
+
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 ||
+		    info.si_pid == 0)
+			break;
+		found = true;
+		child = children_find_pid(&keeper->children, info.si_pid);
+		if (info.si_pid == keeper->supervisor_pid) {
+			waitpid(info.si_pid, &status, 0);
+			supervisor_died(keeper, status);
+		} else if (child != NULL && child->state == CHILD_RUNNING)
+			leader_died(keeper, child, &info);
+		else
+			orphan_died(keeper, info.si_pid);
+	}
+	if (found)
+		close_children(keeper);
+}

@@ -1,0 +1,219 @@
+/*
+ * keeper_start: orders become processes: at once, or when the attempt has ended whose place
+ * they take over.
+ */
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "keeper/keeper.h"
+#include "keeper/spawn.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void
+report_refused(struct keeper *keeper, const struct order_key *key, int error)
+{
+	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_REFUSED,
+		.key = *key, .refused.error = error };
+
+	keeper_report(keeper, &report, -1);
+}
+
+static int
+open_output(struct keeper *keeper, const struct order_key *key)
+{
+	char name[64];
+
+	keeper_output_name(name, key);
+	return openat(keeper->output_fd, name,
+	    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static void
+spawned(struct keeper *keeper, struct child *child, const struct order_start *start,
+    pid_t pid)
+{
+	children_set_pid(&keeper->children, child, pid);
+	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
+	if (start->timeout_ms >= 0)
+		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
+	keeper_report_started(keeper, child);
+}
+
+static void
+not_executed(struct keeper *keeper, struct child *child, int error)
+{
+	keeper_begin_report(child, END_NOT_EXECUTED, error);
+	keeper_finish(keeper, child);
+}
+
+static void
+refused(struct keeper *keeper, struct child *child, int error)
+{
+	/* Starting pauses: those who wait for it would fare no better. */
+	while (child != NULL) {
+		struct child *next = child->successor;
+
+		report_refused(keeper, &child->key, error);
+		keeper_free_child(keeper, child);
+		child = next;
+	}
+}
+
+static void
+spawn_child(struct keeper *keeper, struct child *child, const struct order_start *start,
+    const struct start_text *text, int output_fd, int sockets[2])
+{
+	struct spawn spawn = {
+		.arguments = text->arguments,
+		.variables = text->variables,
+		.cwd = text->cwd,
+		.stdin_path = text->stdin_path,
+		.stdin_fd = keeper->null_fd,
+		.output_fd = output_fd,
+		.socket_fd = sockets[1],
+		.umask = (mode_t)start->umask,
+		.files = &keeper->files,
+		.journal_fd = keeper->journal.fd,
+		.journal_slot = child->journal_slot,
+		.record = { .check = JOURNAL_CHECK, .key = child->key,
+		    .pid_start = child->pid_start },
+	};
+	pid_t pid;
+	int result = spawn_command(&spawn, &pid), error = result == -1 ? errno : result;
+
+	close(sockets[1]);
+	child->socket_fd = sockets[0];
+	if (error == 0)
+		spawned(keeper, child, start, pid);
+	else if (result == -1 || spawn_is_lack(error))
+		refused(keeper, child, error);
+	else
+		not_executed(keeper, child, error);
+}
+
+static void
+start_now(struct keeper *keeper, struct child *child, const struct order *order,
+    const struct start_text *text)
+{
+	int output_fd = open_output(keeper, &child->key), sockets[2];
+
+	child->grace_ms = order->start.grace_ms;
+	child->leaves_children = order->start.leaves_children != 0;
+	child->journal_slot = journal_take(&keeper->journal);
+	children_set_state(&keeper->children, child, CHILD_RUNNING);
+	child->started = clock_mono();
+	child->pid_start = spawn_start_ticks();
+	if (output_fd == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == -1) {
+		int error = errno;
+
+		if (output_fd != -1)
+			close(output_fd);
+		refused(keeper, child, error);
+		return;
+	}
+	spawn_child(keeper, child, &order->start, text, output_fd, sockets);
+	close(output_fd);
+}
+
+/* ---- claims ahead: whoever ends is followed at once, without anybody being asked ---- */
+
+/* The last in the chain behind this attempt; NULL when its place is free already. */
+static struct child *
+find_tail(struct keeper *keeper, const struct order_key *key)
+{
+	struct child *child = key->job != 0 ? children_find(&keeper->children, key) : NULL;
+
+	if (child == NULL || child->state == CHILD_ENDED)
+		return NULL;
+	while (child->successor != NULL)
+		child = child->successor;
+	return child;
+}
+
+/* Takes over the text. */
+static void
+wait_for_turn(struct child *child, struct child *before, const struct order *order,
+    const struct start_text *text)
+{
+	child->state = CHILD_WAITING;
+	child->order = xmalloc(sizeof(*child->order));
+	*child->order = *order;
+	child->text = *text;
+	child->predecessor = before;
+	before->successor = child;
+}
+
+void
+keeper_start_successor(struct keeper *keeper, struct child *child)
+{
+	struct start_text text = child->text;
+	struct order order = *child->order;
+
+	child->text = (struct start_text){ 0 };
+	free(child->order);
+	child->order = NULL;
+	start_now(keeper, child, &order, &text);
+	start_text_done(&text);
+}
+
+void
+keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
+    int descriptor)
+{
+	struct child *held = children_find_job(&keeper->children, order->key.job), *child;
+	struct child *before = find_tail(keeper, &order->start.after);
+	struct start_text text;
+
+	/* Never two of one job, and never an old attempt again. */
+	if (held != NULL &&
+	    (held->state != CHILD_ENDED || held->key.attempt >= order->key.attempt)) {
+		log_warn("job=%" PRId64 " attempt=%" PRId64
+			 " not started: attempt %" PRId64 " is still there",
+		    order->key.job, order->key.attempt, held->key.attempt);
+		report_refused(keeper, &order->key, EBUSY);
+		return;
+	}
+	if (orders_read_start(order, length, descriptor, &text) == -1) {
+		report_refused(keeper, &order->key, EBADMSG);
+		return;
+	}
+	child = children_add(&keeper->children, &order->key);
+	child->keeper = keeper;
+	if (before != NULL) {
+		wait_for_turn(child, before, order, &text);
+		return;
+	}
+	start_now(keeper, child, order, &text);
+	start_text_done(&text);
+}
+
+void
+keeper_recall_child(struct keeper *keeper, struct child *child)
+{
+	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_RECALLED,
+		.key = child->key };
+
+	keeper_report(keeper, &report, -1);
+	keeper_free_child(keeper, child);
+}
+
+void
+keeper_drop_waiting(struct keeper *keeper)
+{
+	struct child *child, *next;
+
+	for (child = children_first(&keeper->children); child != NULL; child = next) {
+		next = children_next(child);
+		if (child->state == CHILD_WAITING)
+			keeper_free_child(keeper, child);
+	}
+}

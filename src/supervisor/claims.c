@@ -1,0 +1,277 @@
+/*
+ * claims: what starts. Ready jobs are claimed for free places, and ahead of their turn to
+ * follow those that run; once the claim is committed it is ordered from the keeper. An
+ * order may name the attempt whose place it takes over, so limits stay exact.
+ */
+
+#include "supervisor/live.h"
+#include "supervisor/start.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MOST_CLAIMS 64 /* a turn, and ahead of their turn */
+#define MOST_CHAINS 64 /* with more places claims ahead gain nothing */
+#define AHEAD_MS 20    /* claims are ahead by what ends in this time */
+#define SHORTEST_RUN_US 500
+#define STUCK_MS 40 /* a run this long was not expected: those behind it are recalled */
+
+/*
+ * Start it in a free place, or behind another attempt (`before`), whose place it takes over
+ * the moment that one ends: the keeper then asks nobody.
+ */
+static struct live *
+order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
+    const char *place, struct live *before)
+{
+	struct live *live = live_add(supervisor, &claimed->key, place);
+
+	live->priority = claimed->spec.priority;
+	if (before != NULL) {
+		live->is_ahead = true;
+		live->place->taken--;
+		live->place->ahead++;
+		live->predecessor = before;
+		before->successor = live;
+		if (!timer_is_set(&supervisor->ahead_timer))
+			loop_timer_set(supervisor->loop, &supervisor->ahead_timer, STUCK_MS);
+	}
+	if (claimed->spec.max_output != SPEC_UNSET)
+		live->max_output = claimed->spec.max_output;
+	live->is_ordered = true;
+	live->ordered = before == NULL ? clock_mono() : (struct mono){ 0 };
+	start_order(supervisor, claimed, before != NULL ? &before->key : NULL);
+	return live;
+}
+
+/* The ends of the chains of this supervisor, the shortest first. */
+struct chain {
+	struct live *tail;
+	int length;
+};
+
+static int
+compare_chains(const void *a, const void *b)
+{
+	return ((const struct chain *)a)->length - ((const struct chain *)b)->length;
+}
+
+static size_t
+find_chains(struct supervisor *supervisor, const struct place_count *place,
+    struct chain *chains, size_t most)
+{
+	size_t count = 0;
+
+	for (struct live *live = live_first(supervisor); live != NULL && count < most;
+	     live = live_next(live)) {
+		struct chain chain = { live, 0 };
+
+		if (live->place != place || live->is_ahead || live->has_ended ||
+		    live->is_orphan)
+			continue;
+		for (; chain.tail->successor != NULL; chain.length++)
+			chain.tail = chain.tail->successor;
+		chains[count++] = chain;
+	}
+	qsort(chains, count, sizeof(*chains), compare_chains);
+	return count;
+}
+
+static void
+order_all(struct supervisor *supervisor, struct place_count *place,
+    const struct claimed_job *jobs, size_t count)
+{
+	struct chain chains[MOST_CHAINS];
+	size_t at_once = 0, chain_count;
+
+	while (at_once < count &&
+	    (place->max_children == -1 || place->taken < place->max_children))
+		order_start(supervisor, &jobs[at_once++], place->name, NULL);
+	if (at_once == count)
+		return;
+	chain_count = find_chains(supervisor, place, chains, MOST_CHAINS);
+	for (size_t i = at_once; i < count; i++) {
+		struct chain *shortest = &chains[(i - at_once) % (chain_count + !chain_count)];
+
+		/* Nobody to follow: the claim goes back. */
+		if (chain_count == 0) {
+			struct step *step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
+
+			step->withdraw.key = jobs[i].key;
+			place->may_have_ready = true;
+			continue;
+		}
+		shortest->tail =
+		    order_start(supervisor, &jobs[i], place->name, shortest->tail);
+	}
+}
+
+static void
+claimed(void *arg, struct step *step)
+{
+	struct supervisor *supervisor = arg;
+	struct place_count *place = live_place(supervisor, step->claim.supervisor);
+
+	assert(place != NULL); /* it was asked for by its name, and none is ever removed */
+	if (step->answer != STEP_OK) {
+		place->may_have_ready = true;
+		return;
+	}
+	/* A full answer may not have been all of it. */
+	place->may_have_ready = step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
+	order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
+}
+
+/*
+ * How many claims ahead this supervisor should have: as many as end in AHEAD_MS, and none
+ * where runs are longer.
+ */
+static int64_t
+ahead_target(const struct place_count *place)
+{
+	int64_t target;
+
+	if (place->max_children <= 0 || place->max_children > MOST_CHAINS ||
+	    place->run_us < 0 || place->run_us > AHEAD_MS * 1000)
+		return 0;
+	target = place->max_children * AHEAD_MS * 1000 /
+	    (place->run_us > SHORTEST_RUN_US ? place->run_us : SHORTEST_RUN_US);
+	return target < MOST_CLAIMS ? target : MOST_CLAIMS;
+}
+
+bool
+claims_go_on_alone(const struct supervisor *supervisor)
+{
+	bool has_ahead = false;
+
+	for (size_t i = 0; i < supervisor->place_count; i++) {
+		const struct place_count *place = &supervisor->places[i];
+
+		if (place->ahead > 0)
+			has_ahead = true;
+		/* Something may start, and only we can say so. */
+		if (place->may_have_ready &&
+		    (place->ahead == 0 || place->taken < place->max_children))
+			return false;
+	}
+	return has_ahead;
+}
+
+/* Ends that are recorded in this same transaction free their places for its claims. */
+void
+claims_add(struct supervisor *supervisor)
+{
+	if (timer_is_set(&supervisor->pause_timer))
+		return;
+	for (size_t i = 0; i < supervisor->place_count; i++) {
+		struct place_count *place = &supervisor->places[i];
+		int64_t free_places = place->max_children == -1
+		    ? MOST_CLAIMS
+		    : place->max_children - place->taken;
+		int64_t ahead = ahead_target(place) - place->ahead;
+		struct step *step;
+
+		free_places = free_places > 0 ? free_places : 0;
+		/* Small portions cost as much as large ones: wait until half are used up. */
+		if (ahead < ahead_target(place) / 2 || ahead < 0)
+			ahead = 0;
+		if (!place->may_have_ready || free_places + ahead <= 0)
+			continue;
+		place->may_have_ready = false;
+		step = turn_add(supervisor, STEP_CLAIM, claimed, supervisor);
+		memcpy(step->claim.supervisor, place->name, sizeof(place->name));
+		step->claim.places = free_places + ahead < MOST_CLAIMS ? free_places + ahead
+									: MOST_CLAIMS;
+		step->claim.ahead = step->claim.places > free_places
+		    ? step->claim.places - free_places
+		    : 0;
+	}
+}
+
+static void
+withdrawn(void *arg, struct step *step)
+{
+	struct live *live = live_find(arg, step->withdraw.key.job);
+
+	if (live != NULL && live->key.attempt == step->withdraw.key.attempt)
+		live_remove(live);
+}
+
+void
+claims_withdraw(struct live *live)
+{
+	struct step *step =
+	    turn_add(live->supervisor, STEP_WITHDRAW, withdrawn, live->supervisor);
+
+	step->withdraw.key = live->key;
+}
+
+/* Its place is its successor's now, by the keeper's own doing. */
+void
+claims_promote(struct live *live, const struct report_ended *ended)
+{
+	struct place_count *place = live->place;
+	struct live *next = live->successor;
+
+	if (place != NULL && ended->how != END_UNKNOWN && ended->run_ms >= 0) {
+		int64_t run_us = ended->run_ms * 1000 + 500;
+
+		place->run_us =
+		    place->run_us < 0 ? run_us : (7 * place->run_us + run_us) / 8;
+	}
+	live_unlink(live);
+	if (next == NULL)
+		return;
+	next->is_ahead = false;
+	next->ordered = clock_mono();
+	next->place->ahead--;
+	next->place->taken++;
+}
+
+/* A run takes longer than was expected: those behind it may start elsewhere. */
+static void
+ahead_due(void *arg)
+{
+	struct supervisor *supervisor = arg;
+	int64_t now = clock_mono().ms;
+	bool has_ahead = false;
+
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		bool is_stuck = !live->is_ahead && live->is_started &&
+		    now - live->started.ms >= STUCK_MS;
+
+		for (struct live *next = live->successor; is_stuck && next != NULL;
+		     next = next->successor)
+			claims_recall(supervisor, &next->key);
+		has_ahead = has_ahead || (live->is_ahead && !is_stuck);
+	}
+	if (has_ahead)
+		loop_timer_set(supervisor->loop, &supervisor->ahead_timer, STUCK_MS);
+}
+
+void
+claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
+{
+	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_RECALL,
+		.key = { key->job, key->attempt, key->generation } };
+
+	link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+void
+claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority)
+{
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (live->is_ahead && live->priority > below_priority)
+			claims_recall(supervisor, &live->key);
+	}
+}
+
+void
+claims_init(struct supervisor *supervisor)
+{
+	supervisor->ahead_timer = (struct timer){ .fire = ahead_due, .arg = supervisor };
+}

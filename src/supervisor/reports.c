@@ -1,0 +1,275 @@
+/*
+ * reports: what the keeper says of attempts becomes steps of the next transaction, and is
+ * acknowledged when that is committed.
+ */
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "supervisor/live.h"
+
+#include <assert.h>
+#include <bsd/stdlib.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FIRST_PAUSE_MS 100
+#define LONGEST_PAUSE_MS 10000
+
+static void
+started_recorded(void *arg, struct step *step)
+{
+	(void)arg;
+	if (step->answer == STEP_OK)
+		log_info("job=%" PRId64 " started attempt=%" PRId64 " pid=%" PRId64,
+		    step->started.key.job, step->started.key.attempt, step->started.pid);
+}
+
+void
+reports_record_start(struct live *live)
+{
+	struct step *step = turn_add(
+	    live->supervisor, STEP_STARTED, started_recorded, live->supervisor);
+
+	step->started.key = live->key;
+	step->started.pid = live->pid;
+	step->started.pid_start = live->pid_start;
+	step->started.age_ms = clock_mono().ms - live->started.ms;
+}
+
+static struct reason
+end_reason(const struct report_ended *ended)
+{
+	static const enum reason_kind by_cause[] = {
+		[STOP_NONE] = REASON_NONE,
+		[STOP_CANCELLED] = REASON_CANCELLED,
+		[STOP_INTERRUPTED] = REASON_INTERRUPTED,
+		[STOP_TIMEOUT] = REASON_TIMEOUT,
+	};
+	_Static_assert(sizeof(by_cause) / sizeof(by_cause[0]) == STOP_CAUSE_COUNT,
+	    "a reason for every cause");
+	bool was_good = ended->how == END_EXITED && ended->code == 0;
+
+	if (ended->how == END_UNKNOWN)
+		return (struct reason){ .kind = REASON_LOST_KEEPER };
+	if (ended->how == END_NOT_EXECUTED)
+		return (struct reason){ .kind = REASON_SPAWN, .number = ended->code };
+	/* It succeeded although we were about to end it: good. A cancel stays a cancel. */
+	if (ended->cause != STOP_NONE && ended->cause < STOP_CAUSE_COUNT &&
+	    !(was_good && ended->cause != STOP_CANCELLED && ended->cause != STOP_TIMEOUT))
+		return (struct reason){ .kind = by_cause[ended->cause] };
+	if (was_good)
+		return (struct reason){ .kind = REASON_NORMAL };
+	if (ended->how == END_EXITED)
+		return (struct reason){ .kind = REASON_EXIT, .number = ended->code };
+	return (struct reason){ .kind = REASON_SIGNAL, .number = ended->code,
+		.core = ended->core != 0 };
+}
+
+static void
+log_end(const struct step *step)
+{
+	char words[96], retries[32];
+
+	reason_words(words, sizeof(words), step->ended.end.reason, 0);
+	snprintf(retries, sizeof(retries), "%" PRId64 "/%" PRId64,
+	    step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0,
+	    step->ended.ret_max_retries);
+	if (step->ended.ret_max_retries == RETRY_FOR_EVER)
+		snprintf(retries, sizeof(retries), "%" PRId64 "/inf",
+		    step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0);
+	if (step->ended.ret_status == JOB_DONE)
+		log_info("job=%" PRId64 " completed run_ms=%" PRId64, step->ended.key.job,
+		    step->ended.end.run_ms);
+	else if (step->ended.ret_counts && step->ended.ret_status == JOB_ERRORED)
+		log_warn("job=%" PRId64 " %s reason=\"%s\" retries=%s retry_in_ms=%" PRId64,
+		    step->ended.key.job,
+		    step->ended.ret_failures > 1 ? "retry failed" : "errored", words, retries,
+		    step->ended.ret_pause_ms);
+	else if (step->ended.ret_counts)
+		log_warn("job=%" PRId64 " %s reason=\"%s\" retries=%s", step->ended.key.job,
+		    step->ended.ret_failures > 1 ? "retry failed" : "errored", words, retries);
+	else
+		log_info("job=%" PRId64 " %s reason=\"%s\"", step->ended.key.job,
+		    job_status_name(step->ended.ret_status), words);
+	if (!job_status_is_live(step->ended.ret_status))
+		log_info("job=%" PRId64 " exiting status=%s", step->ended.key.job,
+		    job_status_name(step->ended.ret_status));
+}
+
+static void
+end_recorded(void *arg, struct step *step)
+{
+	struct supervisor *supervisor = arg;
+	const struct attempt_key *key = &step->ended.key;
+	struct live *live = live_find(supervisor, key->job);
+
+	if (step->answer == STEP_OK)
+		log_end(step);
+	else
+		log_warn("job=%" PRId64 " attempt=%" PRId64
+			 " ended, but the database knows no such attempt (any more)",
+		    key->job, key->attempt);
+	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
+		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
+	reports_acknowledge(supervisor, key);
+	if (live != NULL && live->key.attempt == key->attempt)
+		live_remove(live);
+}
+
+/* What it said last counts, and its output is complete: only now is its end decided. */
+void
+reports_record_end(struct live *live)
+{
+	const struct report_ended *ended = &live->end->ended;
+	struct step *step;
+	struct attempt_end *end;
+
+	talk_drain(live);
+	output_cut(live);
+	live->last_lines = output_last_lines(live, ended->output_bytes);
+	step = turn_add(live->supervisor, STEP_ENDED, end_recorded, live->supervisor);
+	step->ended.key = live->key;
+	step->ended.age_ms = clock_mono().ms - ended->at_mono_ms;
+	step->ended.random = arc4random();
+	end = &step->ended.end;
+	*end = (struct attempt_end){
+		.reason = end_reason(ended),
+		.exit_code = ended->how == END_EXITED ? ended->code : -1,
+		.signal = ended->how == END_SIGNALLED ? ended->code : 0,
+		.core = ended->core != 0,
+		.run_ms = ended->how == END_NOT_EXECUTED ? -1 : ended->run_ms,
+		.user_ms = ended->user_ms,
+		.system_ms = ended->system_ms,
+		.max_rss_kib = ended->max_rss_kib,
+		.output_bytes = ended->output_bytes,
+		.output_left_out = live->left_out,
+		.last_lines = live->last_lines,
+		.children_killed = ended->children_killed,
+	};
+}
+
+void
+reports_acknowledge(struct supervisor *supervisor, const struct attempt_key *key)
+{
+	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_ACKNOWLEDGE,
+		.key = { key->job, key->attempt, key->generation } };
+
+	if (supervisor->link != NULL)
+		link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+static void
+started(struct supervisor *supervisor, const struct report *report, int descriptor)
+{
+	struct live *live = live_find_key(supervisor, &report->key);
+
+	if (live == NULL && supervisor->phase == PHASE_ATTACHING) {
+		const struct attempt_key key = { report->key.job, report->key.attempt,
+			report->key.generation };
+
+		live = live_add(supervisor, &key, NULL);
+		live->was_attached = true;
+	}
+	if (live == NULL) {
+		if (descriptor != -1)
+			close(descriptor);
+		return;
+	}
+	live->is_ordered = live->is_started = true;
+	live->pid = report->started.pid;
+	live->pid_start = report->started.pid_start;
+	live->started.ms = report->started.at_mono_ms;
+	live->socket_fd = descriptor;
+	output_watch(live);
+	/* An adopted one has its start in the database already. */
+	if (supervisor->phase != PHASE_ATTACHING &&
+	    (!report->started.is_adopted || live->must_note_start))
+		reports_record_start(live);
+	supervisor->pause_ms = 0;
+}
+
+static void
+recalled(struct supervisor *supervisor, const struct report *report)
+{
+	struct live *live = live_find_key(supervisor, &report->key);
+
+	if (live == NULL || live->is_started || live->has_ended)
+		return;
+	live_unlink(live);
+	claims_withdraw(live);
+}
+
+static void
+ended(struct supervisor *supervisor, const struct report *report)
+{
+	struct live *live = live_find_key(supervisor, &report->key);
+
+	if (live == NULL && supervisor->phase == PHASE_ATTACHING) {
+		const struct attempt_key key = { report->key.job, report->key.attempt,
+			report->key.generation };
+
+		live = live_add(supervisor, &key, NULL); /* it never had a process */
+	}
+	if (live == NULL || live->has_ended)
+		return;
+	live->has_ended = true;
+	claims_promote(live, &report->ended);
+	live->end = xmalloc(sizeof(*live->end));
+	*live->end = *report;
+	if (supervisor->phase > PHASE_SETTLING || live->is_in_store || live->is_orphan)
+		reports_record_end(live); /* else when it has been compared */
+}
+
+static void
+pause_over(void *arg)
+{
+	live_anything_ready(arg);
+}
+
+/* No process could be made: ours, not the job's. */
+static void
+refused(struct supervisor *supervisor, const struct report *report)
+{
+	struct live *live = live_find_key(supervisor, &report->key);
+
+	if (live == NULL)
+		return;
+	supervisor->pause_error = report->refused.error;
+	supervisor->pause_ms =
+	    supervisor->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * supervisor->pause_ms;
+	if (supervisor->pause_ms > LONGEST_PAUSE_MS)
+		supervisor->pause_ms = LONGEST_PAUSE_MS;
+	log_warn("job=%" PRId64 " could not be started: %s; starting pauses for %" PRId64 " ms",
+	    report->key.job, strerror(report->refused.error), supervisor->pause_ms);
+	loop_timer_set(supervisor->loop, &supervisor->pause_timer, supervisor->pause_ms);
+	claims_withdraw(live);
+}
+
+void
+reports_take(struct supervisor *supervisor, const struct report *report, int descriptor)
+{
+	switch (report->kind) {
+	case REPORT_STARTED:
+		started(supervisor, report, descriptor);
+		break;
+	case REPORT_ENDED:
+		ended(supervisor, report);
+		break;
+	case REPORT_REFUSED:
+		refused(supervisor, report);
+		break;
+	case REPORT_RECALLED:
+		recalled(supervisor, report);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+reports_init(struct supervisor *supervisor)
+{
+	supervisor->pause_timer = (struct timer){ .fire = pause_over, .arg = supervisor };
+}
