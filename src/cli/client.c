@@ -43,6 +43,22 @@ client_open(struct client_connection *connection, const char *state_directory,
 	return 0;
 }
 
+int
+client_open_to_submit(struct client_connection *connection, const char *state_directory,
+    struct error *error)
+{
+	json_t *result;
+
+	if (client_open(connection, state_directory, error) == -1)
+		return -1;
+	result = client_call(connection, "stay", NULL, NULL, error);
+	json_decref(result);
+	if (result != NULL)
+		return 0;
+	client_close(connection);
+	return error_set(error, STATUS_NOT_RUNNING, "the supervisor is leaving");
+}
+
 void
 client_close(struct client_connection *connection)
 {

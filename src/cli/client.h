@@ -21,6 +21,12 @@ struct client_connection {
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */
 int client_open(struct client_connection *connection, const char *state_directory,
     struct error *error);
+/*
+ * The same for somebody who is going to submit: a draining supervisor stays from now on. One
+ * that is leaving already counts as none: -1 with STATUS_NOT_RUNNING, and nothing was submitted.
+ */
+int client_open_to_submit(struct client_connection *connection, const char *state_directory,
+    struct error *error);
 void client_close(struct client_connection *connection);
 
 /* Queue a request and write it whole; returns its id, -1 with *error. */

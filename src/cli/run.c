@@ -12,6 +12,7 @@
 #include "cli/outfile.h"
 #include "cli/submit.h"
 #include "cli/why.h"
+#include "keeper/lock.h"
 #include "keeper/spawn.h"
 #include "model/reason.h"
 #include "store/query.h"
@@ -210,14 +211,24 @@ report_from_database(const struct run *run, const struct error *why)
 	return result;
 }
 
+/* Of all its attempts, when nobody was there any more to follow them with. */
 static void
 print_what_there_is(const struct run *run)
 {
-	struct outfile file;
+	struct error error;
+	struct query *query = query_open(run->invocation->state, &error);
+	int64_t last = 0;
 
-	outfile_open(&file, run->invocation->state, run->job, 1);
-	outfile_print(&file, true);
-	outfile_close(&file);
+	if (query != NULL)
+		query_last_attempt(query, run->job, &last, &error);
+	query_close(query);
+	for (int64_t attempt = 1; attempt <= last; attempt++) {
+		struct outfile file;
+
+		outfile_open(&file, run->invocation->state, run->job, attempt);
+		outfile_print(&file, true);
+		outfile_close(&file);
+	}
 }
 
 static int
@@ -258,6 +269,8 @@ follow_job(struct run *run, struct client_connection *connection)
 		status = STATUS_SIGNALLED + SIGINT;
 		break;
 	default:
+		if (follow.attempt == 0)
+			print_what_there_is(run);
 		status = report_from_database(run, &error);
 		break;
 	}
@@ -314,9 +327,13 @@ verb_run(struct invocation *invocation)
 	}
 	for (int i = 0; i < invocation->argument_count; i++)
 		strings_add(&spec->command, invocation->arguments[i]);
-	if (client_open(&connection, invocation->state, &error) == -1 &&
-	    error.code != STATUS_NOT_RUNNING)
-		return cli_complain(STATUS_RUN_FAILED, "%s", error.text);
+	/* One that is leaving is waited for; then another is started, by us or by others. */
+	while (client_open_to_submit(&connection, invocation->state, &error) == -1) {
+		if (error.code != STATUS_NOT_RUNNING)
+			return cli_complain(STATUS_RUN_FAILED, "%s", error.text);
+		if (!lock_wait_for_holder(invocation->state))
+			break;
+	}
 	status = submit_for_run(invocation, &connection, &run.job);
 	if (status != STATUS_OK) {
 		client_close(&connection);

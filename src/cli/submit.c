@@ -59,7 +59,7 @@ verb_submit(struct invocation *invocation)
 		    is_batch ? "batch: the jobs come from standard input, not as arguments"
 			     : "there is no command to run");
 	submission_init(&submission, invocation);
-	if (client_open(&connection, invocation->state, &error) == 0)
+	if (client_open_to_submit(&connection, invocation->state, &error) == 0)
 		submission.connection = &connection;
 	else if (error.code != STATUS_NOT_RUNNING) {
 		submission_done(&submission);

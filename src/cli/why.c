@@ -159,8 +159,8 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 	else if (job->max_children == -1 || job->busy < job->max_children)
 		say(words, "next to start");
 	else {
-		say(words, "no free place (%" PRId64 " of %" PRId64 ")", job->busy - ahead,
-		    job->max_children);
+		say(words, "no free place (%" PRId64 " of %" PRId64 ")",
+		    job->busy - ahead, job->max_children);
 		if (job->is_claimed)
 			say(words, ", next in line");
 		else if (job->line > 0)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "keeper/pidfd.h"
 #include "keeper/tree.h"
 
 #include <sys/file.h>
@@ -107,4 +108,21 @@ lock_holder(const char *state_directory)
 	holder = read_holder(fd);
 	close(fd);
 	return holder;
+}
+
+bool
+lock_wait_for_holder(const char *state_directory)
+{
+	pid_t holder = lock_holder(state_directory);
+	struct pollfd wanted = { .events = POLLIN };
+
+	if (holder == 0)
+		return false;
+	wanted.fd = pidfd_open_process(holder);
+	if (wanted.fd != -1) {
+		while (poll(&wanted, 1, -1) == -1 && errno == EINTR)
+			;
+		close(wanted.fd);
+	}
+	return true;
 }

@@ -82,6 +82,30 @@ submitted(void *arg, struct step *step)
 	request_reply(request, json_pack("{s:o, s:o}", "ids", ids, "existed", existed));
 }
 
+/* From here on a draining supervisor does not leave before this client does. */
+static void
+keep_for(struct client *client)
+{
+	if (!client->has_submitted)
+		client->supervisor->drain_clients++;
+	client->has_submitted = true;
+}
+
+static void
+handle_stay(struct client *client, json_t *id, json_t *params)
+{
+	struct error error;
+
+	(void)params;
+	if (client->supervisor->phase >= PHASE_STOPPING) {
+		error_set(&error, STATUS_NOT_RUNNING, "the supervisor is leaving");
+		request_fail(request_new(client, id), &error, NULL);
+		return;
+	}
+	keep_for(client);
+	request_reply(request_new(client, id), json_true());
+}
+
 /* All of them, or -1 with the number of the bad one in *error's data. */
 static int
 read_specs(json_t *jobs, struct spec *specs, size_t *ret_bad, struct error *error)
@@ -158,9 +182,7 @@ handle_submit(struct client *client, json_t *id, json_t *params)
 	step->submit.environment = variables;
 	turn_tells(supervisor);
 	live_anything_ready(supervisor); /* claimed in the same transaction, if there is room */
-	if (!client->has_submitted)
-		supervisor->drain_clients++;
-	client->has_submitted = true;
+	keep_for(client);
 }
 
 /* ---- cancel, retry, hold, release ---- */
@@ -372,6 +394,7 @@ handle_shutdown(struct client *client, json_t *id, json_t *params)
 }
 
 const struct method methods[] = {
+	{ "stay", handle_stay },
 	{ "submit", handle_submit },
 	{ "cancel", handle_cancel },
 	{ "retry", handle_retry },

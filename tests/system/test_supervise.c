@@ -75,7 +75,7 @@ service_manager_is_told_ready_and_stopping(void **state)
 
 	(void)state;
 	instance_init(&i);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/n", i.directory);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/n", i.directory);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
 	instance_start(&i, NULL);
@@ -183,7 +183,7 @@ hostile_clients_hurt_nobody(void **state)
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/jobberd.sock", i.state);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/jobberd.sock", i.state);
 	for (size_t n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
 		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
