@@ -128,8 +128,9 @@ switch_to_wal(struct db *db, struct error *error)
 
 	for (int tries = 0; (code & 0xff) == SQLITE_BUSY && tries < WAL_TRIES; tries++) {
 		code = db_execute(db, "BEGIN IMMEDIATE; ROLLBACK");
-		if (code == SQLITE_OK)
-			code = ask_for_wal(db, &is_wal);
+		if (code != SQLITE_OK)
+			break;
+		code = ask_for_wal(db, &is_wal);
 	}
 	if (code != SQLITE_OK)
 		return db_error(db, code, error);

@@ -1,6 +1,6 @@
 /*
- * sqlite_advance: what happens to jobs and their attempts. It reads the row, asks the
- * rules (model/lifecycle.h), and writes what they say; it decides nothing itself.
+ * sqlite_advance: what happens to attempts and, through them, to jobs. It reads the row,
+ * asks the rules (model/lifecycle.h), and writes what they say; it decides nothing itself.
  */
 
 #include "base/xalloc.h"
@@ -12,9 +12,8 @@
 #include <string.h>
 
 enum {
-	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, SET_HOLD,
-	OPEN_ATTEMPT, EVENT, DEPENDENTS, UNMET, RELEASE, HAS_DEPENDENCIES, ORPHAN,
-	FOREIGN_CANCELS, FORGET_CANCELS, COUNT
+	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, EVENT,
+	ORPHAN, COUNT
 };
 
 static const char *const sql[] = {
@@ -44,26 +43,11 @@ static const char *const sql[] = {
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
 		  "detail = ?9, hold = CASE WHEN ?7 IS NULL THEN hold END WHERE id = ?1",
-	[SET_HOLD] = "UPDATE jobs SET hold = ?2 WHERE id = ?1",
-	[OPEN_ATTEMPT] = "SELECT attempt, generation, started_at FROM attempts WHERE job_id = ?1 "
-			 "AND ended_at IS NULL",
 	[EVENT] = "INSERT INTO events (at, job_id, attempt, event, detail) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
-	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id "
-		       "WHERE d.on_id = ?1 AND j.hold = 'dependency' "
-		       "AND j.status IN ('new', 'errored')",
-	[UNMET] = "SELECT d.on_id, d.kind, b.status FROM dependencies d "
-		  "LEFT JOIN jobs b ON b.id = d.on_id WHERE d.job_id = ?1 "
-		  "AND (b.status IN ('new', 'running', 'errored') "
-		  "OR (d.kind = 'done' AND b.status <> 'done')) "
-		  "ORDER BY b.status IN ('new', 'running', 'errored'), d.on_id",
-	[RELEASE] = "UPDATE jobs SET hold = NULL WHERE id = ?1 AND hold = 'dependency'",
-	[HAS_DEPENDENCIES] = "SELECT 1 FROM dependencies WHERE job_id = ?1",
 	[ORPHAN] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		   "AND generation = ?3 AND ended_at IS NULL "
 		   "AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
-	[FOREIGN_CANCELS] = "SELECT job_id FROM foreign_cancels ORDER BY job_id",
-	[FORGET_CANCELS] = "DELETE FROM foreign_cancels",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -119,8 +103,8 @@ sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
  * Write what the rules said about something that happened so long ago. `reason` is stored
  * only where no attempt tells it.
  */
-static int
-apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict *verdict,
+int
+sqlite_apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict *verdict,
     int64_t age_ms, const char *reason, const char *detail)
 {
 	sqlite3_stmt *statement = engine->advance.prepared[APPLY];
@@ -140,36 +124,8 @@ apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict 
 	return statement_run(statement);
 }
 
-/* ---- jobs that wait for others ---- */
-
-struct worklist {
-	int64_t *jobs;
-	size_t count;
-};
-
-static void
-worklist_add(struct worklist *list, int64_t job)
-{
-	if ((list->count & (list->count + 1)) == 0)
-		list->jobs =
-		    xreallocarray(list->jobs, 2 * list->count + 3, sizeof(list->jobs[0]));
-	list->jobs[list->count++] = job;
-}
-
-static int
-add_dependents(struct sqlite_engine *engine, int64_t job, struct worklist *list)
-{
-	sqlite3_stmt *row = engine->advance.prepared[DEPENDENTS];
-	int code;
-
-	bind_number(row, 1, job);
-	while ((code = sqlite3_step(row)) == SQLITE_ROW)
-		worklist_add(list, sqlite3_column_int64(row, 0));
-	return statement_end(row, code);
-}
-
-static int
-read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,
+int
+sqlite_read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,
     bool *ret_found)
 {
 	sqlite3_stmt *row = engine->advance.prepared[READ_JOB];
@@ -183,116 +139,16 @@ read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_jo
 	return statement_end(row, code);
 }
 
-static int
-cancel_for_dependency(struct sqlite_engine *engine, int64_t job, const char *why)
-{
-	const struct reason reason = { .kind = REASON_DEPENDENCY };
-	struct lifecycle_verdict verdict;
-	struct lifecycle_job rules;
-	bool found;
-	int code = read_job(engine, job, &rules, &found);
-
-	if (code != SQLITE_OK || !found ||
-	    lifecycle_decide(&rules, JOB_DEPENDENCY_FAILED, 0, &verdict) == -1)
-		return code;
-	code = apply(engine, job, &verdict, 0, "dependency", why);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, job, 0, "cancelled", why);
-	batch_add_ended(engine->batch, job, verdict.next, reason);
-	return code;
-}
-
-/* One waiting job: nothing if something is open still; its dependents follow if it ends. */
-static int
-check_one(struct sqlite_engine *engine, int64_t job, struct worklist *list)
-{
-	sqlite3_stmt *row = engine->advance.prepared[UNMET];
-	enum job_status status = JOB_NEW;
-	bool is_unmet;
-	char why[64] = "";
-	int code;
-
-	bind_number(row, 1, job);
-	code = sqlite3_step(row);
-	is_unmet = code == SQLITE_ROW;
-	if (is_unmet && column_text(row, 2) != NULL &&
-	    job_status_parse(column_text(row, 2), &status) == 0 &&
-	    !job_status_is_live(status))
-		snprintf(why, sizeof(why), "job %" PRId64 " %s%s",
-		    (int64_t)sqlite3_column_int64(row, 0),
-		    status == JOB_CANCELLED ? "was " : "", job_status_name(status));
-	code = statement_end(row, code);
-	if (code != SQLITE_OK)
-		return code;
-	if (why[0] != '\0') {
-		code = cancel_for_dependency(engine, job, why);
-		return code == SQLITE_OK ? add_dependents(engine, job, list) : code;
-	}
-	if (!is_unmet) {
-		bind_number(engine->advance.prepared[RELEASE], 1, job);
-		code = statement_run(engine->advance.prepared[RELEASE]);
-		engine->batch->released += sqlite3_changes(engine->db.handle);
-	}
-	return code;
-}
-
-static int
-work_off(struct sqlite_engine *engine, struct worklist *list)
-{
-	int code = SQLITE_OK;
-
-	while (list->count > 0 && code == SQLITE_OK) {
-		int64_t job = list->jobs[--list->count];
-
-		code = check_one(engine, job, list);
-	}
-	free(list->jobs);
-	return code;
-}
-
 int
-sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job)
-{
-	struct worklist list = { 0 };
-
-	worklist_add(&list, job);
-	return work_off(engine, &list);
-}
-
-/* A job has ended: tell those above and those that wait for it. */
-static int
-settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
+sqlite_stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
     struct reason reason)
 {
-	struct worklist list = { 0 };
-	int code;
+	sqlite3_stmt *statement = with_key(engine, STOPPING, key);
+	char text[REASON_TEXT_SIZE];
 
-	batch_add_ended(engine->batch, job, status, reason);
-	code = add_dependents(engine, job, &list);
-	if (code != SQLITE_OK) {
-		free(list.jobs);
-		return code;
-	}
-	return work_off(engine, &list);
-}
-
-int
-sqlite_settle_foreign_cancels(struct sqlite_engine *engine)
-{
-	const struct reason cancelled = { .kind = REASON_CANCELLED };
-	sqlite3_stmt *row = engine->advance.prepared[FOREIGN_CANCELS];
-	struct worklist list = { 0 };
-	int code;
-
-	while ((code = sqlite3_step(row)) == SQLITE_ROW)
-		worklist_add(&list, sqlite3_column_int64(row, 0));
-	code = statement_end(row, code);
-	for (size_t i = 0; i < list.count && code == SQLITE_OK; i++)
-		code = settle_end(engine, list.jobs[i], JOB_CANCELLED, cancelled);
-	if (code == SQLITE_OK && list.count > 0)
-		code = statement_run(engine->advance.prepared[FORGET_CANCELS]);
-	free(list.jobs);
-	return code;
+	bind_text(statement, 4, reason_format(text, reason));
+	bind_number(statement, 5, engine->now.ms);
+	return statement_run(statement);
 }
 
 /* ---- attempts ---- */
@@ -480,203 +336,10 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	step->ended.ret_pause_ms = verdict.pause_ms;
 	code = write_end(engine, step, reason);
 	if (code == SQLITE_OK)
-		code = apply(engine, key->job, &verdict, step->ended.age_ms, NULL, NULL);
+		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms, NULL, NULL);
 	if (code == SQLITE_OK)
 		code = write_end_events(engine, step, event, reason, job.failures);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
-		code = settle_end(engine, key->job, verdict.next, reason);
-	return code;
-}
-
-/* ---- what people ask for ---- */
-
-static int
-find_open_attempt(struct sqlite_engine *engine, int64_t job, struct attempt_key *ret_key,
-    bool *ret_is_started)
-{
-	sqlite3_stmt *row = engine->advance.prepared[OPEN_ATTEMPT];
-	int code;
-
-	*ret_key = (struct attempt_key){ 0 };
-	bind_number(row, 1, job);
-	code = sqlite3_step(row);
-	if (code == SQLITE_ROW)
-		*ret_key = (struct attempt_key){ job, sqlite3_column_int64(row, 0),
-			sqlite3_column_int64(row, 1) };
-	*ret_is_started =
-	    code == SQLITE_ROW && sqlite3_column_type(row, 2) != SQLITE_NULL;
-	return statement_end(row, code);
-}
-
-static int
-set_hold(struct sqlite_engine *engine, int64_t job, const char *hold)
-{
-	sqlite3_stmt *statement = engine->advance.prepared[SET_HOLD];
-
-	bind_number(statement, 1, job);
-	bind_text(statement, 2, hold);
-	return statement_run(statement);
-}
-
-/* What a person held may wait for others too. */
-static int
-release_hold(struct sqlite_engine *engine, int64_t job)
-{
-	sqlite3_stmt *row = engine->advance.prepared[HAS_DEPENDENCIES];
-	bool waits_for_others;
-	int code;
-
-	bind_number(row, 1, job);
-	code = sqlite3_step(row);
-	waits_for_others = code == SQLITE_ROW;
-	code = statement_end(row, code);
-	if (code == SQLITE_OK)
-		code = set_hold(engine, job, waits_for_others ? "dependency" : NULL);
-	if (code == SQLITE_OK && waits_for_others)
-		code = sqlite_check_dependencies(engine, job);
-	return code;
-}
-
-static int
-stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
-    struct reason reason)
-{
-	sqlite3_stmt *statement = with_key(engine, STOPPING, key);
-	char text[REASON_TEXT_SIZE];
-
-	bind_text(statement, 4, reason_format(text, reason));
-	bind_number(statement, 5, engine->now.ms);
-	return statement_run(statement);
-}
-
-int
-sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event event,
-    struct reason reason, const char *detail, bool *ret_allowed,
-    struct lifecycle_verdict *ret_verdict)
-{
-	static const char *const words[JOB_EVENT_COUNT] = {
-		[JOB_CANCEL] = "cancelled",
-		[JOB_RETRY] = "retry asked for",
-		[JOB_HOLD] = "held",
-		[JOB_RELEASE] = "released",
-		[JOB_REFUSED] = "failed",
-	};
-	struct lifecycle_job rules;
-	char text[REASON_TEXT_SIZE];
-	bool found, ends;
-	int code = read_job(engine, job, &rules, &found);
-
-	*ret_allowed = code == SQLITE_OK && found &&
-	    lifecycle_decide(&rules, event, 0, ret_verdict) == 0;
-	if (!*ret_allowed)
-		return code;
-	ends = (ret_verdict->actions & ACTION_END) != 0;
-	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_HOLD))
-		code = set_hold(engine, job, "user");
-	if (code == SQLITE_OK &&
-	    (ends || (ret_verdict->actions & (ACTION_WAKE | ACTION_REVIVE))))
-		code = apply(engine, job, ret_verdict, 0,
-		    ends ? reason_format(text, reason) : NULL, detail);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, job, 0, words[event], detail);
-	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))
-		code = release_hold(engine, job);
-	if (code == SQLITE_OK && ends)
-		code = settle_end(engine, job, ret_verdict->next, reason);
-	return code;
-}
-
-static int
-refuse_change(struct sqlite_engine *engine, struct step *step)
-{
-	struct lifecycle_job rules;
-	bool found;
-	int code = read_job(engine, step->change.job, &rules, &found);
-
-	if (!found) {
-		step->answer = STEP_NOT_FOUND;
-		error_set(&step->error, STATUS_NOT_FOUND, "there is no job %" PRId64,
-		    step->change.job);
-		return code;
-	}
-	step->answer = STEP_REFUSED;
-	step->change.ret_status = rules.status;
-	error_set(&step->error, STATUS_STATE, "job %" PRId64 " is %s: %s is not possible",
-	    step->change.job, job_status_name(rules.status),
-	    job_event_name(step->change.event));
-	return code;
-}
-
-/* A job that is only claimed is recalled; if it starts all the same, that counts. */
-static int
-hold_claimed(struct sqlite_engine *engine, struct step *step)
-{
-	bool is_hold = step->change.event == JOB_HOLD, found;
-	int64_t job = step->change.job;
-	struct lifecycle_job rules;
-	int code = set_hold(engine, job, is_hold ? "user" : NULL);
-
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, job, 0, is_hold ? "held" : "released", NULL);
-	if (code == SQLITE_OK)
-		code = read_job(engine, job, &rules, &found);
-	if (code == SQLITE_OK)
-		step->change.ret_status = rules.status;
-	step->change.ret_must_recall = is_hold;
-	return code;
-}
-
-/* A job that is claimed or has a process: a cancel is a wish until it is gone. */
-static int
-change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
-{
-	const struct reason cancelled = { .kind = REASON_CANCELLED };
-	enum job_event event = step->change.event;
-
-	if (!is_started && (event == JOB_HOLD || event == JOB_RELEASE))
-		return hold_claimed(engine, step);
-	if (step->change.event != JOB_CANCEL) {
-		step->answer = STEP_REFUSED;
-		step->change.ret_status = JOB_RUNNING;
-		error_set(&step->error, STATUS_STATE,
-		    "job %" PRId64 " is running: %s is not possible", step->change.job,
-		    job_event_name(step->change.event));
-		return SQLITE_OK;
-	}
-	step->change.ret_must_stop = true;
-	step->change.ret_status = JOB_RUNNING;
-	return stop_attempt(engine, &step->change.ret_attempt, cancelled);
-}
-
-int
-sqlite_step_change(struct sqlite_engine *engine, struct step *step)
-{
-	const struct reason reason = { .kind = REASON_CANCELLED };
-	struct lifecycle_verdict verdict;
-	struct lifecycle_job rules;
-	bool is_allowed, found, is_started;
-	int code = find_open_attempt(
-	    engine, step->change.job, &step->change.ret_attempt, &is_started);
-
-	step->change.ret_must_stop = step->change.ret_must_recall = false;
-	if (code != SQLITE_OK)
-		return code;
-	if (step->change.ret_attempt.job != 0)
-		return change_claimed(engine, step, is_started);
-	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason, NULL,
-	    &is_allowed, &verdict);
-	if ((code & 0xff) == SQLITE_CONSTRAINT) {
-		step->answer = STEP_REFUSED;
-		error_set(&step->error, STATUS_STATE,
-		    "already_started: another live job has the name of job %" PRId64,
-		    step->change.job);
-		return SQLITE_OK;
-	}
-	if (code == SQLITE_OK && !is_allowed)
-		return refuse_change(engine, step);
-	if (code == SQLITE_OK) /* not the verdict: what it waits for may have ended it again */
-		code = read_job(engine, step->change.job, &rules, &found);
-	if (code == SQLITE_OK)
-		step->change.ret_status = rules.status;
+		code = sqlite_settle_end(engine, key->job, verdict.next, reason);
 	return code;
 }

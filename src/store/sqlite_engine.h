@@ -19,7 +19,7 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, submit, claim, advance, other;
+	struct statements turn, submit, claim, advance, depend, change, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -59,22 +59,40 @@ int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_depend_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_change_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_other_prepare(struct sqlite_engine *engine, struct error *error);
 
 /* Write one event of the history (advance.c). */
 int sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
     const char *event, const char *detail);
 
-/* Let an event happen to a job that has no open attempt (advance.c): the rules decide.
+/* What the rules look at in a job (advance.c). */
+int sqlite_read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,
+    bool *ret_found);
+
+/* Write what the rules said. `reason` only where no attempt tells it, else NULL (advance.c). */
+int sqlite_apply(struct sqlite_engine *engine, int64_t job,
+    const struct lifecycle_verdict *verdict, const char *reason, const char *detail);
+
+/* Note the wish to end an open attempt; sqlite3_changes() 0: there is none (advance.c). */
+int sqlite_stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
+    struct reason reason);
+
+/* Let an event happen to a job that has no open attempt (change.c): the rules decide.
  * *ret_allowed is false, and nothing changed, when they do not allow it. */
 int sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event event,
     struct reason reason, const char *detail, bool *ret_allowed,
     struct lifecycle_verdict *ret_verdict);
 
-/* A job waits for others: release it, or cancel it if one ended badly (advance.c). */
+/* A job has ended: tell those above and those that wait for it (depend.c). */
+int sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
+    struct reason reason);
+
+/* A job waits for others: release it, or cancel it if one ended badly (depend.c). */
 int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 
-/* Jobs that others cancelled with SQL: tell those above and those that wait (advance.c). */
+/* Jobs that others cancelled with SQL: tell those above and those that wait (depend.c). */
 int sqlite_settle_foreign_cancels(struct sqlite_engine *engine);
 
 /* Free the environments of the last turn but one that may serve again (claim.c) … */

@@ -171,10 +171,13 @@ act_once(struct step *step)
 }
 
 void
-batch_act_first(struct batch *batch, enum step_kind kind)
+batch_act_on_processes(struct batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
-		if (batch->steps[i]->kind == kind)
+		enum step_kind kind = batch->steps[i]->kind;
+
+		if (kind == STEP_CLAIM || kind == STEP_WITHDRAW || kind == STEP_STARTED ||
+		    kind == STEP_ENDED)
 			act_once(batch->steps[i]);
 	}
 }

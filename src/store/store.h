@@ -38,7 +38,7 @@ enum store_answer {
 enum step_answer {
 	STEP_OK,
 	STEP_STALE,	/* no such open attempt (any more) */
-	STEP_NOT_FOUND, /* no such job */
+	STEP_NOT_FOUND, /* no such job or supervisor */
 	STEP_REFUSED,	/* its state or a name does not allow it; error says why */
 	STEP_ANSWER_COUNT
 };
@@ -48,9 +48,11 @@ enum step_kind {
 	STEP_OPEN,	 /* read the open attempts */
 	STEP_SUBMIT,
 	STEP_CLAIM,    /* the first ready jobs of a supervisor: their attempts' rows */
-	STEP_WITHDRAW, /* a claim that was not started: as if it had never been */
+	STEP_WITHDRAW, /* a claim that was not started: as if it had never been, but for
+			* a cancel since: that ends the job */
 	STEP_STARTED,
-	STEP_STOPPING, /* a process is about to be ended by us: why */
+	STEP_STOPPING, /* a process is about to be ended by us: why; the first reason
+			* stays, unless this one is a cancel */
 	STEP_ENDED,
 	STEP_CHANGE, /* cancel, retry, hold, release */
 	STEP_NOTE,   /* progress, a result or a log line from the job itself */
@@ -141,7 +143,7 @@ struct step {
 			int64_t ahead;	/* … of which the last so many ahead of their turn:
 					 * that ends before the first that may run once */
 			struct claimed_job *ret_jobs; /* owned by the batch */
-			size_t ret_count;
+			size_t ret_count; /* less than `places`: nothing more can start now */
 			int64_t ret_refused; /* rows that made no sense and have ended failed */
 		} claim;
 		struct {
@@ -158,7 +160,7 @@ struct step {
 		} stopping;
 		struct {
 			struct attempt_key key;
-			struct attempt_end end;
+			struct attempt_end end; /* its reason becomes the recorded one */
 			int64_t age_ms;
 			uint32_t random;
 			bool ret_counts; /* it used up a retry */
@@ -210,7 +212,8 @@ struct step {
 		struct {
 			bool statuses[JOB_STATUS_COUNT];
 			int64_t older_than_ms; /* ended at least so long ago */
-			int64_t keep;	       /* … and not among the last so many of its name */
+			int64_t keep;	       /* … and not among the last so many of its name;
+						* jobs that a live one waits for stay too */
 			bool is_dry_run;
 			int64_t limit;	       /* at most so many in this turn */
 			int64_t *ret_jobs;     /* owned by the batch: what is gone */
@@ -226,7 +229,7 @@ struct step {
 
 /*
  * A job that ended in the turn, in whatever way: an attempt's end, a cancel, a failed
- * dependency. For waiters.
+ * dependency; or that others have cancelled since the last one. For waiters.
  */
 struct ended_job {
 	int64_t job;
@@ -264,8 +267,11 @@ bool batch_is_read_only(const struct batch *batch);
 /* After STORE_OK: call each step's act(), in order, once. */
 void batch_act(struct batch *batch);
 
-/* The same for steps of one kind, before the others. */
-void batch_act_first(struct batch *batch, enum step_kind kind);
+/*
+ * The same for the steps about processes (ends, starts, claims), in order: nobody outside is
+ * told anything by them, so they need not wait for the sync.
+ */
+void batch_act_on_processes(struct batch *batch);
 
 struct store {
 	const struct store_engine *engine;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ live_place(struct supervisor *supervisor, const char *name)
 struct live *
 live_add(struct supervisor *supervisor, const struct attempt_key *key, const char *place)
 {
-	struct live *live = xcalloc(1, sizeof(*live));
+	struct live *live = xcalloc(1, sizeof(*live)), *twin;
 
 	live->supervisor = supervisor;
 	live->key = *key;
@@ -71,7 +72,8 @@ live_add(struct supervisor *supervisor, const struct attempt_key *key, const cha
 	live->place = place != NULL ? live_place(supervisor, place) : NULL;
 	if (live->place != NULL)
 		live->place->taken++;
-	RB_INSERT(live_tree, &supervisor->live->tree, live);
+	twin = RB_INSERT(live_tree, &supervisor->live->tree, live);
+	assert(twin == NULL); /* one attempt of a job at a time */
 	supervisor->live->count++;
 	return live;
 }

@@ -7,7 +7,6 @@
 #include "base/xalloc.h"
 #include "supervisor/live.h"
 
-#include <assert.h>
 #include <bsd/stdlib.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -124,12 +124,13 @@ act(struct supervisor *supervisor)
 	if (!supervisor->cannot_sync)
 		out_of_trouble(supervisor);
 	log_hold();
+	if (!batch_is_read_only(batch))
+		supervisor->must_count = true;
 	batch_act(batch);
 	if (batch->released > 0)
 		live_anything_ready(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	control_changed(supervisor);
-	supervisor->must_count = true;
 	log_release();
 	free_batch(batch);
 	loop_again(supervisor->loop);
@@ -195,7 +196,7 @@ committed(struct supervisor *supervisor)
 
 	supervisor->under_way_is_committed = true;
 	if (!runs_once)
-		batch_act_first(supervisor->under_way, STEP_CLAIM);
+		batch_act_on_processes(supervisor->under_way);
 	if (supervisor->under_way_tells || runs_once) {
 		answer = sync_store(supervisor);
 		if (answer != STORE_OK) {

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define FRAME_HEAD_SIZE 24 /* of the WAL: bytes 4 to 7 are 0 but in a commit's last frame */
+#define FRAME_HEAD_SIZE 24 /* of the WAL: bytes 4 to 7 are 0 but in a commit's last */
 #define WRITERS_LOCK 0	   /* its place in the shared memory */
 
 struct fault_file {
@@ -214,20 +214,21 @@ file_unmap(sqlite3_file *file, int deletes)
 }
 
 static const sqlite3_io_methods methods = {
-	2, file_close, file_read, file_write, file_truncate, file_sync, file_size, file_lock,
-	file_unlock, file_check_lock, file_control, file_sector_size, file_device, file_map,
-	file_map_lock, file_barrier, file_unmap, NULL, NULL,
+	2, file_close, file_read, file_write, file_truncate, file_sync, file_size,
+	file_lock, file_unlock, file_check_lock, file_control, file_sector_size,
+	file_device, file_map, file_map_lock, file_barrier, file_unmap, NULL, NULL,
 };
 
 /* Version 1 has no shared memory. */
 static const sqlite3_io_methods methods_without_map = {
-	1, file_close, file_read, file_write, file_truncate, file_sync, file_size, file_lock,
-	file_unlock, file_check_lock, file_control, file_sector_size, file_device, NULL, NULL,
-	NULL, NULL, NULL, NULL,
+	1, file_close, file_read, file_write, file_truncate, file_sync, file_size,
+	file_lock, file_unlock, file_check_lock, file_control, file_sector_size,
+	file_device, NULL, NULL, NULL, NULL, NULL, NULL,
 };
 
 static int
-vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *ret_flags)
+vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags,
+    int *ret_flags)
 {
 	struct fault_file *ours = file_of(file);
 	int code;

@@ -14,7 +14,7 @@ enum fault {
 	FAULT_LOCK_ERROR,   /* asking for the writer's lock is an I/O error */
 	FAULT_FULL,	    /* nothing more fits into the WAL */
 	FAULT_COMMIT_LOST,  /* the commit is an I/O error and was not written … */
-	FAULT_COMMIT_KEPT,  /* … or was, and nothing works until the database is opened again */
+	FAULT_COMMIT_KEPT,  /* … or was, and all else fails until a database is opened */
 	FAULT_SYNC,	    /* one sync of the WAL fails */
 	FAULT_NO_SHARED_MEMORY, /* as on file systems that cannot have a WAL */
 	FAULT_NTH,	    /* see fault_vfs_fail_nth() */

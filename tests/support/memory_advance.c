@@ -47,15 +47,15 @@ apply(struct memory_store *store, struct memory_job *job,
 
 /* ---- jobs that wait for others ---- */
 
-static void
-check_one(struct memory_store *store, int64_t id);
+static void check_one(struct memory_store *store, int64_t id);
 
 /* Those that wait for this one, the last first. */
 static void
 check_dependents(struct memory_store *store, int64_t id)
 {
 	for (size_t i = store->state.dependency_count; i-- > 0;) {
-		const struct memory_dependency *dependency = &store->state.dependencies[i];
+		const struct memory_dependency *dependency =
+		    &store->state.dependencies[i];
 
 		if (dependency->on == id)
 			check_one(store, dependency->job);
@@ -71,7 +71,8 @@ settle_end(struct memory_store *store, int64_t id, enum job_status status,
 }
 
 static void
-cancel_for(struct memory_store *store, struct memory_job *job, const struct memory_job *on)
+cancel_for(
+    struct memory_store *store, struct memory_job *job, const struct memory_job *on)
 {
 	const struct reason reason = { .kind = REASON_DEPENDENCY };
 	struct lifecycle_job rules = rules_of(job);
@@ -88,7 +89,7 @@ cancel_for(struct memory_store *store, struct memory_job *job, const struct memo
 	settle_end(store, id, verdict.next, reason);
 }
 
-/* The first job by id that this one waits for in vain; *ret_waits if one is live still. */
+/* The first by id that this one waits for in vain; *ret_waits if one is live still. */
 static struct memory_job *
 find_bad(struct memory_store *store, int64_t id, bool *ret_waits)
 {
@@ -96,7 +97,8 @@ find_bad(struct memory_store *store, int64_t id, bool *ret_waits)
 
 	*ret_waits = false;
 	for (size_t i = 0; i < store->state.dependency_count; i++) {
-		const struct memory_dependency *dependency = &store->state.dependencies[i];
+		const struct memory_dependency *dependency =
+		    &store->state.dependencies[i];
 		struct memory_job *on = memory_find_job(store, dependency->on);
 
 		if (dependency->job != id || on == NULL)
@@ -116,7 +118,8 @@ check_one(struct memory_store *store, int64_t id)
 	struct memory_job *job = memory_find_job(store, id), *bad;
 	bool waits;
 
-	if (job == NULL || job->hold != HOLD_DEPENDENCY || !job_status_is_live(job->status))
+	if (job == NULL || job->hold != HOLD_DEPENDENCY ||
+	    !job_status_is_live(job->status))
 		return;
 	bad = find_bad(store, id, &waits);
 	if (bad != NULL)
@@ -190,7 +193,8 @@ final_reason(struct reason seen, struct reason wished)
 {
 	if (wished.kind == REASON_CANCELLED)
 		return wished;
-	if (wished.kind == REASON_NONE || reason_is_loss(seen) || seen.kind == REASON_NORMAL)
+	if (wished.kind == REASON_NONE || reason_is_loss(seen) ||
+	    seen.kind == REASON_NORMAL)
 		return seen;
 	return wished;
 }
@@ -245,7 +249,8 @@ add_end_events(struct memory_store *store, const struct step *step, enum job_eve
 }
 
 static void
-write_end(struct memory_store *store, struct memory_attempt *attempt, const struct step *step)
+write_end(
+    struct memory_store *store, struct memory_attempt *attempt, const struct step *step)
 {
 	attempt->ended_at = store->now.ms - step->ended.age_ms;
 	attempt->end = step->ended.end;
@@ -381,7 +386,8 @@ has_rival(const struct memory_store *store, const struct memory_job *job)
 	for (size_t i = 0; i < store->state.job_count; i++) {
 		const struct memory_job *other = &store->state.jobs[i];
 
-		if (other != job && job->spec->name != NULL && other->spec->name != NULL &&
+		if (other != job && job->spec->name != NULL &&
+		    other->spec->name != NULL &&
 		    strcmp(other->spec->name, job->spec->name) == 0 &&
 		    job_status_is_live(other->status))
 			return true;
@@ -407,7 +413,8 @@ memory_step_change(struct memory_store *store, struct step *step)
 	    has_rival(store, job)) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_STATE,
-		    "already_started: another live job has the name of job %" PRId64, job->id);
+		    "already_started: another live job has the name of job %" PRId64,
+		    job->id);
 	} else if (memory_apply_event(store, job->id, step->change.event,
 		       (struct reason){ .kind = REASON_CANCELLED }, NULL))
 		step->change.ret_status = job->status;

@@ -10,8 +10,8 @@ enum memory_hold { HOLD_NONE, HOLD_USER, HOLD_DEPENDENCY };
 #define NEVER (-1) /* a time or number that is not set */
 
 /*
- * All of these are plain values, so that a copy of the arrays is a copy of the state. What
- * they point to is kept by the store until it is closed, and never changed.
+ * All of these are plain values, so that a copy of the arrays is a copy of the state.
+ * What they point to is kept by the store until it is closed, and never changed.
  */
 struct memory_job {
 	int64_t id;
@@ -94,7 +94,8 @@ void memory_state_done(struct memory_state *state);
 /* A new zeroed element at the end of an array of `count` elements. */
 void *memory_array_add(void *array, size_t *count, size_t size);
 
-const char *memory_keep(struct memory_store *store, const char *text); /* NULL stays NULL */
+/* Copies that stay until the store is closed; NULL stays NULL. */
+const char *memory_keep(struct memory_store *store, const char *text);
 const struct spec *memory_keep_spec(struct memory_store *store, const struct spec *spec);
 
 struct memory_job *memory_find_job(struct memory_store *store, int64_t id);

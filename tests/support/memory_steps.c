@@ -55,7 +55,8 @@ step_open(struct memory_store *store, struct step *step)
 		};
 		if (open->age_ms < 0)
 			open->age_ms = 0;
-		snprintf(open->supervisor, sizeof(open->supervisor), "%s", spec->supervisor);
+		snprintf(
+		    open->supervisor, sizeof(open->supervisor), "%s", spec->supervisor);
 	}
 }
 
@@ -117,8 +118,8 @@ refuse_name(struct step *step, size_t which, const struct memory_job *holder)
 	else {
 		step->submit.ret_holder = holder->id;
 		snprintf(words, sizeof(words),
-		    "already_started: job %" PRId64 " has the name %s (%s)", holder->id, name,
-		    job_status_name(holder->status));
+		    "already_started: job %" PRId64 " has the name %s (%s)", holder->id,
+		    name, job_status_name(holder->status));
 	}
 	refuse_submit(step, which, STATUS_STATE, words);
 }
@@ -192,10 +193,11 @@ add_job(struct memory_store *store, const struct spec *spec,
 	*job = (struct memory_job){
 		.id = ++store->state.last_job,
 		.spec = memory_keep_spec(store, spec),
-		.wake_at = is_delayed ? store->now.ms + spec->start_in_ms : spec->start_at.ms,
+		.wake_at =
+		    is_delayed ? store->now.ms + spec->start_in_ms : spec->start_at.ms,
 		.wake_boot = is_delayed ? store->boot_now.ms + spec->start_in_ms : NEVER,
 		.hold = spec->dependency_count > 0 ? HOLD_DEPENDENCY
-		    : spec->is_held		   ? HOLD_USER
+			: spec->is_held		   ? HOLD_USER
 						   : HOLD_NONE,
 		.progress = NEVER,
 		.ended_at = NEVER,
@@ -271,7 +273,8 @@ step_submit(struct memory_store *store, struct step *step)
 static int64_t
 priority_of(const struct memory_job *job)
 {
-	return job->spec->priority != SPEC_UNSET ? job->spec->priority : SPEC_DEFAULT_PRIORITY;
+	return job->spec->priority != SPEC_UNSET ? job->spec->priority
+						 : SPEC_DEFAULT_PRIORITY;
 }
 
 /* Jobs stand in order of their ids, so the first of the best priority is the first. */
@@ -359,7 +362,8 @@ step_claim(struct memory_store *store, struct step *step)
 		bool is_ahead = (int64_t)step->claim.ret_count >=
 		    step->claim.places - step->claim.ahead;
 
-		if (job->spec->command.count > 0 && job->spec->command.items[0][0] != '\0') {
+		if (job->spec->command.count > 0 &&
+		    job->spec->command.items[0][0] != '\0') {
 			if (is_ahead && job->spec->retry.max_retries == 0)
 				break;
 			claim_job(store, job, step);
@@ -453,7 +457,8 @@ left_ms(const struct memory_store *store, const struct memory_job *job)
 static bool
 is_timed(const struct memory_job *job)
 {
-	return job->wake_at != NEVER && (job->status == JOB_NEW || job->status == JOB_ERRORED);
+	return job->wake_at != NEVER &&
+	       (job->status == JOB_NEW || job->status == JOB_ERRORED);
 }
 
 /* The job on that clock whose time comes first. */
@@ -549,8 +554,9 @@ step_lookup(struct memory_store *store, struct step *step)
 		return;
 	}
 	step->lookup.ret_status = job->status;
-	step->lookup.ret_reason = job_status_is_live(job->status) ? (struct reason){ 0 }
-								  : last_reason(store, job);
+	step->lookup.ret_reason = job_status_is_live(job->status)
+				      ? (struct reason){ 0 }
+				      : last_reason(store, job);
 	step->lookup.ret_timeout_ms =
 	    job->spec->timeout_ms != SPEC_UNSET ? job->spec->timeout_ms : 0;
 	step->lookup.ret_is_claimed = memory_find_open(store, job->id) != NULL;
@@ -587,7 +593,8 @@ has_same_name(const struct memory_job *a, const struct memory_job *b)
 }
 
 static bool
-is_prunable(struct memory_store *store, const struct memory_job *job, const struct step *step)
+is_prunable(
+    struct memory_store *store, const struct memory_job *job, const struct step *step)
 {
 	int64_t younger = 0;
 
@@ -595,7 +602,8 @@ is_prunable(struct memory_store *store, const struct memory_job *job, const stru
 	    job->ended_at > store->now.ms - step->prune.older_than_ms)
 		return false;
 	for (size_t i = 0; i < store->state.dependency_count; i++) {
-		const struct memory_dependency *dependency = &store->state.dependencies[i];
+		const struct memory_dependency *dependency =
+		    &store->state.dependencies[i];
 
 		if (dependency->on == job->id &&
 		    job_status_is_live(memory_find_job(store, dependency->job)->status))
@@ -625,7 +633,8 @@ static void
 remove_job(struct memory_state *state, int64_t job)
 {
 	REMOVE_IF(state->jobs, state->job_count, state->jobs[i].id == job);
-	REMOVE_IF(state->attempts, state->attempt_count, state->attempts[i].key.job == job);
+	REMOVE_IF(
+	    state->attempts, state->attempt_count, state->attempts[i].key.job == job);
 	REMOVE_IF(state->events, state->event_count, state->events[i].job == job);
 	REMOVE_IF(state->dependencies, state->dependency_count,
 	    state->dependencies[i].job == job || state->dependencies[i].on == job);

@@ -38,8 +38,10 @@ memory_state_copy(const struct memory_state *state)
 	    copy_array(state->attempts, state->attempt_count, sizeof(copy.attempts[0]));
 	copy.dependencies = copy_array(
 	    state->dependencies, state->dependency_count, sizeof(copy.dependencies[0]));
-	copy.events = copy_array(state->events, state->event_count, sizeof(copy.events[0]));
-	copy.limits = copy_array(state->limits, state->limit_count, sizeof(copy.limits[0]));
+	copy.events =
+	    copy_array(state->events, state->event_count, sizeof(copy.events[0]));
+	copy.limits =
+	    copy_array(state->limits, state->limit_count, sizeof(copy.limits[0]));
 	return copy;
 }
 
@@ -98,7 +100,8 @@ memory_keep_spec(struct memory_store *store, const struct spec *spec)
 	copy->environment = copy_strings(&spec->environment);
 	copy->environment_requests = copy->environment_files = (struct strings){ 0 };
 	copy->name = copy_of(spec->name);
-	copy->supervisor = xstrdup(spec->supervisor != NULL ? spec->supervisor : "default");
+	copy->supervisor =
+	    xstrdup(spec->supervisor != NULL ? spec->supervisor : "default");
 	copy->type = copy_of(spec->type);
 	copy->cwd = copy_of(spec->cwd);
 	copy->stdin_path = copy_of(spec->stdin_path);
@@ -133,13 +136,13 @@ memory_find_open(struct memory_store *store, int64_t job)
 }
 
 void
-memory_add_event(struct memory_store *store, int64_t job, int64_t attempt, const char *event,
-    const char *detail)
+memory_add_event(struct memory_store *store, int64_t job, int64_t attempt,
+    const char *event, const char *detail)
 {
 	struct memory_state *state = &store->state;
 
-	state->events =
-	    memory_array_add(state->events, &state->event_count, sizeof(state->events[0]));
+	state->events = memory_array_add(
+	    state->events, &state->event_count, sizeof(state->events[0]));
 	state->events[state->event_count - 1] = (struct memory_event){
 		.job = job,
 		.attempt = attempt,
@@ -422,11 +425,13 @@ dump_dependencies(const struct memory_state *state, int64_t job, struct buf *buf
 {
 	for (int64_t on = 1; on <= state->last_job; on++) {
 		for (size_t i = 0; i < state->dependency_count; i++) {
-			const struct memory_dependency *dependency = &state->dependencies[i];
+			const struct memory_dependency *dependency =
+			    &state->dependencies[i];
 
 			if (dependency->job == job && dependency->on == on)
 				buf_addf(buf, "after %" PRId64 " %s\n", on,
-				    dependency->kind == DEPENDENCY_DONE ? "done" : "ended");
+				    dependency->kind == DEPENDENCY_DONE ? "done"
+									: "ended");
 		}
 	}
 }
@@ -444,14 +449,17 @@ dump_attempts(
 			if (a->key.job != job || a->key.attempt != number)
 				continue;
 			buf_addf(buf,
-			    "attempt %" PRId64 ".%" PRId64 " gen=%" PRId64 " started=%" PRId64
-			    " pid=%" PRId64 " stop=%s reason=%s exit=%d signal=%d ended=%" PRId64
+			    "attempt %" PRId64 ".%" PRId64 " gen=%" PRId64
+			    " started=%" PRId64 " pid=%" PRId64
+			    " stop=%s reason=%s exit=%d signal=%d ended=%" PRId64
 			    " lines=%s\n",
-			    job, number, a->key.generation, half_hours(a->started_at, since),
-			    a->pid, reason_format(stop, a->stop),
+			    job, number, a->key.generation,
+			    half_hours(a->started_at, since), a->pid,
+			    reason_format(stop, a->stop),
 			    reason_format(reason, a->reason),
 			    has_ended ? a->end.exit_code : NEVER, a->end.signal,
-			    half_hours(a->ended_at, since), text_or_dash(a->end.last_lines));
+			    half_hours(a->ended_at, since),
+			    text_or_dash(a->end.last_lines));
 		}
 	}
 }

@@ -17,7 +17,13 @@
  */
 struct store *memory_store_new(bool is_late);
 
-enum memory_call { MEMORY_TURN, MEMORY_SYNC, MEMORY_CHANGED, MEMORY_REOPEN, MEMORY_CALL_COUNT };
+enum memory_call {
+	MEMORY_TURN,
+	MEMORY_SYNC,
+	MEMORY_CHANGED,
+	MEMORY_REOPEN,
+	MEMORY_CALL_COUNT
+};
 
 /*
  * The next so many calls of this kind answer `answer` and do nothing. (Turns that change

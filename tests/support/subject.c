@@ -271,7 +271,8 @@ add_claim(struct batch *batch, const char *supervisor, int64_t places)
 {
 	struct step *step = batch_add(batch, STEP_CLAIM, NULL, NULL);
 
-	snprintf(step->claim.supervisor, sizeof(step->claim.supervisor), "%s", supervisor);
+	snprintf(
+	    step->claim.supervisor, sizeof(step->claim.supervisor), "%s", supervisor);
 	step->claim.places = places;
 	return step;
 }
@@ -475,7 +476,8 @@ ask(struct sqlite3 *handle, const char *sql)
 		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
 	if (sqlite3_step(statement) == SQLITE_ROW)
 		text = sqlite3_column_text(statement, 0);
-	snprintf(answer, sizeof(answers[0]), "%s", text != NULL ? (const char *)text : "-");
+	snprintf(
+	    answer, sizeof(answers[0]), "%s", text != NULL ? (const char *)text : "-");
 	sqlite3_finalize(statement);
 	return answer;
 }

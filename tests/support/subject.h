@@ -70,18 +70,20 @@ enum step_answer withdraw(struct subject *subject, struct attempt_key key);
 enum step_answer started(struct subject *subject, struct attempt_key key);
 enum step_answer stopping(
     struct subject *subject, struct attempt_key key, enum reason_kind reason);
-enum step_answer ended(struct subject *subject, struct attempt_key key, const char *reason);
+enum step_answer ended(
+    struct subject *subject, struct attempt_key key, const char *reason);
 enum step_answer change(struct subject *subject, int64_t job, enum job_event event);
 
 /* Claim and start one: it runs. */
 struct attempt_key start(struct subject *subject);
 
-/* The answer to SQL, its first column and row; good for a few calls. NULL, "-" when none. */
+/* Another program's plain connection to this state directory, and what is told it. */
 struct sqlite3;
-const char *ask(struct sqlite3 *handle, const char *sql);
-void tell(struct sqlite3 *handle, const char *sql);
-/* Another program's plain connection to this state directory. */
 struct sqlite3 *connect_to(const char *directory);
+void tell(struct sqlite3 *handle, const char *sql);
+
+/* The answer's first column and row, "-" for NULL or none; good for a few calls. */
+const char *ask(struct sqlite3 *handle, const char *sql);
 
 /* What a job is: "running", "failed exit:3", "none". Good for a few calls. */
 const char *status_of(struct subject *subject, int64_t job);

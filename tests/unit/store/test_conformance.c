@@ -218,7 +218,8 @@ submit_refused_takes_back_only_its_own_step(void **state)
 	run_ok(subject, &batch);
 	assert_int_equal(refused->answer, STEP_REFUSED);
 	assert_int_equal(refused->submit.ret_ids[0], 0);
-	assert_int_equal(batch.ended_count, 0); /* not the job cancelled because of job 1 … */
+	assert_int_equal(
+	    batch.ended_count, 0); /* not the job cancelled because of job 1 … */
 	assert_int_equal(batch.released, 0);	/* … nor the one released by it */
 	assert_int_equal(fine->submit.ret_ids[0], 3);
 	batch_done(&batch);
@@ -669,6 +670,24 @@ claim_ends_a_job_without_a_program_and_takes_the_next(void **state)
 }
 
 static void
+claim_counts_what_it_refused_once_in_a_turn_that_is_run_again(void **state)
+{
+	struct subject *subject = *state;
+	struct batch batch;
+	struct step *step;
+
+	batch_init(&batch);
+	add_submit(&batch, "")->submit.specs[0].command.items[0][0] = '\0';
+	step = add_claim(&batch, "default", 1);
+	subject->kind->order(subject, TROUBLE_FULL);
+	assert_int_equal(run(subject, &batch), STORE_FULL);
+	run_ok(subject, &batch);
+	assert_int_equal(step->claim.ret_refused, 1);
+	assert_int_equal(batch.ended_count, 1);
+	batch_done(&batch);
+}
+
+static void
 withdrawn_claim_is_as_if_it_had_never_been(void **state)
 {
 	struct subject *subject = *state;
@@ -835,7 +854,8 @@ ended_before_it_started_counts_if_it_cannot_be_executed(void **state)
 	struct subject *subject = *state;
 
 	submit(subject, "max-retries=0");
-	assert_int_equal(ended(subject, claim(subject, "default"), "spawn:ENOENT"), STEP_OK);
+	assert_int_equal(
+	    ended(subject, claim(subject, "default"), "spawn:ENOENT"), STEP_OK);
 	assert_status(subject, 1, "failed spawn:ENOENT");
 }
 
@@ -1058,7 +1078,8 @@ open_attempts_are_told_as_they_stand(void **state)
 	assert_int_equal(step->open.ret_count, 2);
 	open = step->open.ret_attempts;
 	assert_memory_equal(&open[0].key, &running, sizeof(running));
-	assert_true(open[0].is_started && open[0].is_same_boot && open[0].leaves_children);
+	assert_true(
+	    open[0].is_started && open[0].is_same_boot && open[0].leaves_children);
 	assert_int_equal(open[0].pid, 4711);
 	assert_int_equal(open[0].pid_start, 815);
 	assert_in_range(open[0].age_ms, HOUR_MS, HOUR_MS + SLACK_MS);
@@ -1104,7 +1125,8 @@ open_attempt_is_as_old_as_its_start_was_said_to_be(void **state)
 static void
 check_changes(struct subject *subject, int64_t job, const char *const after[4])
 {
-	static const enum job_event events[] = { JOB_HOLD, JOB_RELEASE, JOB_RETRY, JOB_CANCEL };
+	static const enum job_event events[] = { JOB_HOLD, JOB_RELEASE, JOB_RETRY,
+		JOB_CANCEL };
 
 	for (int i = 0; i < 4; i++) {
 		const char *before = status_of(subject, job);
@@ -1123,10 +1145,12 @@ check_changes(struct subject *subject, int64_t job, const char *const after[4])
 static void
 change_does_what_the_status_allows(void **state)
 {
-	static const char *const of_new[] = { "new", "new", "new", "cancelled cancelled" };
+	static const char *const of_new[] = { "new", "new", "new",
+		"cancelled cancelled" };
 	static const char *const of_errored[] = { "errored", "errored", "errored",
 		"cancelled cancelled" };
-	static const char *const of_ended[] = { NULL, NULL, "new", "cancelled cancelled" };
+	static const char *const of_ended[] = { NULL, NULL, "new",
+		"cancelled cancelled" };
 	static const char *const of_running[] = { NULL, NULL, NULL, "running" };
 	struct subject *subject = *state;
 
@@ -1375,8 +1399,8 @@ held_job_starts_when_released(void **state)
 /* ---- notes, history ---- */
 
 static enum step_answer
-note(struct subject *subject, struct attempt_key key, enum note_kind kind, double fraction,
-    const char *text)
+note(struct subject *subject, struct attempt_key key, enum note_kind kind,
+    double fraction, const char *text)
 {
 	enum step_answer answer;
 	struct batch batch;
@@ -2037,6 +2061,7 @@ static const struct {
 	CASE(claim_gives_each_job_its_own_environment),
 	CASE(claim_gives_the_environment_of_the_turn_that_came_true),
 	CASE(claim_ends_a_job_without_a_program_and_takes_the_next),
+	CASE(claim_counts_what_it_refused_once_in_a_turn_that_is_run_again),
 	CASE(withdrawn_claim_is_as_if_it_had_never_been),
 	CASE(withdrawn_claim_that_was_cancelled_is_cancelled),
 	CASE(ended_well_is_done),
@@ -2106,8 +2131,8 @@ static const struct {
 int
 main(void)
 {
-	static const struct subject_kind *const kinds[] = { &subject_sqlite, &subject_memory,
-		&subject_memory_late };
+	static const struct subject_kind *const kinds[] = { &subject_sqlite,
+		&subject_memory, &subject_memory_late };
 	static struct CMUnitTest tests[3 * CASE_COUNT];
 	static char names[3 * CASE_COUNT][128];
 	size_t count = 0;
@@ -2116,8 +2141,9 @@ main(void)
 		for (size_t i = 0; i < CASE_COUNT; i++) {
 			snprintf(names[count], sizeof(names[0]), "%s: %s",
 			    kinds[kind]->name, cases[i].name);
-			tests[count] = (struct CMUnitTest){ names[count], cases[i].function,
-				subject_setup, subject_teardown, (void *)kinds[kind] };
+			tests[count] = (struct CMUnitTest){ names[count],
+				cases[i].function, subject_setup, subject_teardown,
+				(void *)kinds[kind] };
 			count++;
 		}
 	}

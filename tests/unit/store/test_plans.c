@@ -31,7 +31,7 @@ statement_at(struct subject *subject, size_t place)
 {
 	struct sqlite_engine *engine = engine_of(subject);
 	const struct statements *const files[] = { &engine->submit, &engine->claim,
-		&engine->advance, &engine->other };
+		&engine->advance, &engine->depend, &engine->change, &engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
@@ -65,7 +65,8 @@ explain(struct subject *subject, sqlite3_stmt *statement, struct buf *buf)
 	char *sql = xasprintf("EXPLAIN QUERY PLAN %s", sqlite3_sql(statement));
 	sqlite3_stmt *plan;
 
-	assert_int_equal(sqlite3_prepare_v2(engine_of(subject)->db.handle, sql, -1, &plan, NULL),
+	assert_int_equal(
+	    sqlite3_prepare_v2(engine_of(subject)->db.handle, sql, -1, &plan, NULL),
 	    SQLITE_OK);
 	while (sqlite3_step(plan) == SQLITE_ROW)
 		buf_addf(buf, "%s\n", sqlite3_column_text(plan, 3));
@@ -79,9 +80,9 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 	static const struct {
 		const char *words, *plan;
 	} rows[] = {
-		{ "ORDER BY priority, id LIMIT", "USING INDEX jobs_ready (supervisor=?)" },
+		{ "ORDER BY priority, id LIMIT", "jobs_ready (supervisor=?)" },
 		{ "ORDER BY priority, id LIMIT", "attempts_open (job_id=?)" },
-		{ "SELECT id, status FROM jobs WHERE name = ?1", "jobs_live_name (name=?)" },
+		{ "SELECT id, status FROM jobs WHERE name", "jobs_live_name (name=?)" },
 		{ "ORDER BY wake_boot_ms LIMIT",
 		    "jobs_wake_boot (wake_boot_ms>? AND wake_boot_ms<?)" },
 		{ "ORDER BY wake_at LIMIT", "jobs_wake_wall (wake_at>? AND wake_at<?)" },
@@ -113,8 +114,8 @@ static bool
 may_scan(const char *sql)
 {
 	static const char *const words[] = {
-		"UPDATE generations SET ended_at = ?1, end_reason = 'lost'", /* at a start */
-		"row_number() OVER",				 /* prune */
+		"end_reason = 'lost'", /* at a start */
+		"row_number() OVER",   /* prune */
 		"FROM supervisors",
 		"foreign_cancels",
 	};
@@ -140,7 +141,8 @@ no_other_statement_scans_a_table(void **state)
 		buf_text(&buf);
 		rest = buf_start(&buf);
 		while (rest != NULL && (line = strsep(&rest, "\n")) != NULL) {
-			if (strncmp(line, "SCAN ", 5) == 0 && strstr(line, " USING ") == NULL &&
+			if (strncmp(line, "SCAN ", 5) == 0 &&
+			    strstr(line, " USING ") == NULL &&
 			    strstr(line, "CONSTANT ROW") == NULL &&
 			    !may_scan(sqlite3_sql(statement)))
 				fail_msg("%s: %s", sqlite3_sql(statement), line);
@@ -223,7 +225,8 @@ timers_cost_the_same_among_thousands_of_jobs(void **state)
 	submit_many(subject, "");
 	assert_true(before > 0);
 	assert_true(cost(subject, "SELECT min(wake_boot_ms)", STEP_DUE) < before + 100);
-	assert_true(cost(subject, "ORDER BY wake_boot_ms LIMIT", STEP_DUE) < before + 100);
+	assert_true(
+	    cost(subject, "ORDER BY wake_boot_ms LIMIT", STEP_DUE) < before + 100);
 }
 
 static void
@@ -233,7 +236,8 @@ names_cost_the_same_among_thousands_of_jobs(void **state)
 
 	submit_many(subject, "");
 	assert_in_range(
-	    cost(subject, "SELECT id, status FROM jobs WHERE name = ?1", STEP_SUBMIT), 1, 100);
+	    cost(subject, "SELECT id, status FROM jobs WHERE name = ?1", STEP_SUBMIT), 1,
+	    100);
 }
 
 #define ON_STORE(function)                                                              \

@@ -101,17 +101,20 @@ add_after(const struct world *world, uint64_t *random, char *options, size_t siz
 static void
 random_options(const struct world *world, uint64_t *random, char *options, size_t size)
 {
-	static const char *const names[] = { "", "", "", "name=a", "name=b once", "name=c",
-		"name=a once" };
-	static const char *const supervisors[] = { "", "", "", "", "", "", "supervisor=serial",
-		"supervisor=serial", "supervisor=servers", "supervisor=nowhere" };
+	static const char *const names[] = { "", "", "", "name=a", "name=b once",
+		"name=c", "name=a once" };
+	static const char *const supervisors[] = { "", "", "", "", "", "",
+		"supervisor=serial", "supervisor=serial", "supervisor=servers",
+		"supervisor=nowhere" };
 	static const char *const retries[] = { "", "max-retries=0", "max-retries=1",
 		"max-retries=inf" };
-	static const char *const pauses[] = { "", "backoff=constant:0", "backoff=linear:1h",
-		"backoff=exponential:30m,2h jitter=40", "backoff=constant:1h" };
-	static const char *const delays[] = { "", "", "", "", "in=1h", "in=2h", "AT", "hold" };
-	static const char *const others[] = { "", "timeout=30 grace=0", "stdin=/etc/hosts",
-		"cwd=/usr leave-children max-output=1M" };
+	static const char *const pauses[] = { "", "backoff=constant:0",
+		"backoff=linear:1h", "backoff=exponential:30m,2h jitter=40",
+		"backoff=constant:1h" };
+	static const char *const delays[] = { "", "", "", "", "in=1h", "in=2h", "AT",
+		"hold" };
+	static const char *const others[] = { "", "timeout=30 grace=0",
+		"stdin=/etc/hosts", "cwd=/usr leave-children max-output=1M" };
 	const char *delay = PICK(random, delays);
 	char at[64] = "", time[40];
 
@@ -133,7 +136,8 @@ random_options(const struct world *world, uint64_t *random, char *options, size_
 	if (chance(random, 50)) {
 		size_t used = strlen(options);
 
-		snprintf(options + used, size - used, " priority=%d", (int)draw(random, 10));
+		snprintf(
+		    options + used, size - used, " priority=%d", (int)draw(random, 10));
 	}
 }
 
@@ -148,8 +152,8 @@ add_random_submit(const struct world *world, uint64_t *random, struct batch *bat
 	options[0] = '\0';
 	for (size_t i = 0; i < count; i++) {
 		random_options(world, random, one, sizeof(one));
-		snprintf(options + strlen(options), sizeof(options) - strlen(options), "%s%s",
-		    i > 0 ? ";" : "", one);
+		snprintf(options + strlen(options), sizeof(options) - strlen(options),
+		    "%s%s", i > 0 ? ";" : "", one);
 	}
 	step = add_submit(batch, options);
 	if (chance(random, 40))
@@ -166,8 +170,8 @@ add_random_submit(const struct world *world, uint64_t *random, struct batch *bat
 static void
 add_random_claim(const struct world *world, uint64_t *random, struct batch *batch)
 {
-	static const char *const supervisors[] = { "default", "default", "default", "serial",
-		"servers" };
+	static const char *const supervisors[] = { "default", "default", "default",
+		"serial", "servers" };
 	const char *supervisor = PICK(random, supervisors);
 
 	(void)world;
@@ -178,7 +182,8 @@ add_random_claim(const struct world *world, uint64_t *random, struct batch *batc
 static void
 add_random_withdraw(const struct world *world, uint64_t *random, struct batch *batch)
 {
-	batch_add(batch, STEP_WITHDRAW, NULL, NULL)->withdraw.key = pick_key(world, random);
+	batch_add(batch, STEP_WITHDRAW, NULL, NULL)->withdraw.key =
+	    pick_key(world, random);
 }
 
 static void
@@ -202,9 +207,10 @@ add_random_stopping(const struct world *world, uint64_t *random, struct batch *b
 static void
 add_random_ended(const struct world *world, uint64_t *random, struct batch *batch)
 {
-	static const char *const reasons[] = { "normal", "normal", "exit:1", "exit:1", "exit:100",
-		"signal:SEGV+core", "signal:KILL", "timeout", "oom", "spawn:ENOENT",
-		"interrupted", "lost:keeper", "lost:boot", "lost:boot", "cancelled" };
+	static const char *const reasons[] = { "normal", "normal", "exit:1", "exit:1",
+		"exit:100", "signal:SEGV+core", "signal:KILL", "timeout", "oom",
+		"spawn:ENOENT", "interrupted", "lost:keeper", "lost:boot", "lost:boot",
+		"cancelled" };
 	struct attempt_key key = pick_key(world, random);
 	struct step *step = add_ended(batch, key, PICK(random, reasons));
 
@@ -217,8 +223,8 @@ add_random_ended(const struct world *world, uint64_t *random, struct batch *batc
 static void
 add_random_change(const struct world *world, uint64_t *random, struct batch *batch)
 {
-	static const enum job_event events[] = { JOB_CANCEL, JOB_RETRY, JOB_RETRY, JOB_HOLD,
-		JOB_RELEASE };
+	static const enum job_event events[] = { JOB_CANCEL, JOB_RETRY, JOB_RETRY,
+		JOB_HOLD, JOB_RELEASE };
 	int64_t job = pick_job(world, random);
 
 	add_change(batch, job, PICK(random, events));
@@ -339,7 +345,8 @@ fill(const struct world *world, uint64_t random, struct batch *batch)
 static void
 assert_near(int64_t left_ms, int64_t right_ms)
 {
-	assert_true(left_ms - right_ms < TOLERANCE_MS && right_ms - left_ms < TOLERANCE_MS);
+	assert_true(
+	    left_ms - right_ms < TOLERANCE_MS && right_ms - left_ms < TOLERANCE_MS);
 }
 
 static void
@@ -373,8 +380,10 @@ compare_open(struct step *left, struct step *right)
 
 	assert_int_equal(count, right->open.ret_count);
 	if (count > 0) {
-		qsort(left->open.ret_attempts, count, sizeof(struct open_attempt), by_job);
-		qsort(right->open.ret_attempts, count, sizeof(struct open_attempt), by_job);
+		qsort(
+		    left->open.ret_attempts, count, sizeof(struct open_attempt), by_job);
+		qsort(
+		    right->open.ret_attempts, count, sizeof(struct open_attempt), by_job);
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct open_attempt *a = &left->open.ret_attempts[i];
@@ -400,7 +409,8 @@ compare_submit(struct step *left, struct step *right)
 	assert_int_equal(left->submit.ret_bad, right->submit.ret_bad);
 	for (size_t i = 0; i < left->submit.count; i++) {
 		assert_int_equal(left->submit.ret_ids[i], right->submit.ret_ids[i]);
-		assert_int_equal(left->submit.ret_existed[i], right->submit.ret_existed[i]);
+		assert_int_equal(
+		    left->submit.ret_existed[i], right->submit.ret_existed[i]);
 	}
 }
 
@@ -422,7 +432,8 @@ compare_environments(const struct strings *left, const struct strings *right)
 static void
 compare_texts(const char *left, const char *right)
 {
-	assert_string_equal(left != NULL ? left : "(null)", right != NULL ? right : "(null)");
+	assert_string_equal(
+	    left != NULL ? left : "(null)", right != NULL ? right : "(null)");
 }
 
 static void
@@ -589,7 +600,8 @@ fill_dump(const struct world *world, struct batch *batch)
 	for (int64_t job = 1; job <= world->jobs; job++)
 		batch_add(batch, STEP_LOOKUP, NULL, NULL)->lookup.job = job;
 	for (size_t i = 0; i < 3; i++)
-		batch_add(batch, STEP_LOOKUP, NULL, NULL)->lookup.name = xstrdup(names[i]);
+		batch_add(batch, STEP_LOOKUP, NULL, NULL)->lookup.name =
+		    xstrdup(names[i]);
 	batch_add(batch, STEP_OPEN, NULL, NULL);
 	batch_add(batch, STEP_LIMITS, NULL, NULL);
 	batch_add(batch, STEP_REMAINING, NULL, NULL);
@@ -620,18 +632,22 @@ compare_dumps(struct world *world)
 
 /* The lines of memory_store_dump(), of one job each. */
 static const char *const dump_sql[] = {
-	"SELECT 'job ' || id || ' ' || status || ' hold=' || coalesce(hold, '-') || ' wake=' || "
-	HALF_HOURS("wake_at") " || ' boot=' || (wake_boot_ms IS NOT NULL) || ' failures=' || "
-	"failures || ' progress=' || coalesce(CAST(progress * 100 AS INTEGER), -1) || ' text=' "
-	"|| coalesce(progress_text, '-') || ' result=' || coalesce(result, '-') || ' reason=' || "
-	"coalesce(reason, '-') || ' detail=' || coalesce(detail, '-') || ' ended=' || "
+	"SELECT 'job ' || id || ' ' || status || ' hold=' || coalesce(hold, '-') || ' "
+	"wake=' || "
+	HALF_HOURS("wake_at")
+	" || ' boot=' || (wake_boot_ms IS NOT NULL) || ' failures=' || "
+	"failures || ' progress=' || coalesce(CAST(progress * 100 AS INTEGER), -1) || ' "
+	"text=' || coalesce(progress_text, '-') || ' result=' || coalesce(result, '-') "
+	"|| ' reason=' || coalesce(reason, '-') || ' detail=' || coalesce(detail, '-') "
+	"|| ' ended=' || "
 	HALF_HOURS("ended_at") " FROM jobs WHERE id = ?1",
 	"SELECT 'after ' || on_id || ' ' || kind FROM dependencies WHERE job_id = ?1 "
 	"AND ?2 ORDER BY on_id",
-	"SELECT 'attempt ' || job_id || '.' || attempt || ' gen=' || generation || ' started=' "
-	"|| " HALF_HOURS("started_at") " || ' pid=' || coalesce(pid, 0) || ' stop=' || "
-	"coalesce(stop_reason, '') || ' reason=' || coalesce(reason, '') || ' exit=' || "
-	"coalesce(exit_code, -1) || ' signal=' || coalesce(signal, 0) || ' ended=' || "
+	"SELECT 'attempt ' || job_id || '.' || attempt || ' gen=' || generation || ' "
+	"started=' || " HALF_HOURS("started_at") " || ' pid=' || coalesce(pid, 0) || ' "
+	"stop=' || coalesce(stop_reason, '') || ' reason=' || coalesce(reason, '') || ' "
+	"exit=' || coalesce(exit_code, -1) || ' signal=' || coalesce(signal, 0) || ' "
+	"ended=' || "
 	HALF_HOURS("ended_at") " || ' lines=' || coalesce(last_lines, '-') FROM attempts "
 	"WHERE job_id = ?1 ORDER BY attempt",
 	"SELECT 'event ' || coalesce(attempt, 0) || ' ' || event || ': ' || "
@@ -654,7 +670,8 @@ dump_sqlite(const struct world *world, struct buf *buf)
 			sqlite3_bind_int64(statements[i], 1, job);
 			sqlite3_bind_int64(statements[i], 2, world->since.ms);
 			while (sqlite3_step(statements[i]) == SQLITE_ROW)
-				buf_addf(buf, "%s\n", sqlite3_column_text(statements[i], 0));
+				buf_addf(
+				    buf, "%s\n", sqlite3_column_text(statements[i], 0));
 			sqlite3_reset(statements[i]);
 		}
 	}
@@ -698,11 +715,13 @@ learn(struct world *world, const struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct step *step = batch->steps[i];
 
-		for (size_t j = 0; step->kind == STEP_SUBMIT && j < step->submit.count; j++) {
+		for (size_t j = 0; step->kind == STEP_SUBMIT && j < step->submit.count;
+		     j++) {
 			if (step->submit.ret_ids[j] > world->jobs)
 				world->jobs = step->submit.ret_ids[j];
 		}
-		for (size_t j = 0; step->kind == STEP_CLAIM && j < step->claim.ret_count; j++) {
+		for (size_t j = 0; step->kind == STEP_CLAIM && j < step->claim.ret_count;
+		     j++) {
 			if (world->key_count < MOST_KEYS)
 				world->keys[world->key_count++] =
 				    step->claim.ret_jobs[j].key;
@@ -744,8 +763,8 @@ run_in_spite(struct subject *subject, struct batch *batch)
 static void
 one_turn(struct world *world)
 {
-	static const enum trouble troubles[] = { TROUBLE_BUSY, TROUBLE_FULL, TROUBLE_UNAVAILABLE,
-		TROUBLE_DOUBT_KEPT, TROUBLE_DOUBT_LOST };
+	static const enum trouble troubles[] = { TROUBLE_BUSY, TROUBLE_FULL,
+		TROUBLE_UNAVAILABLE, TROUBLE_DOUBT_KEPT, TROUBLE_DOUBT_LOST };
 	struct batch left, right;
 	enum trouble trouble;
 	uint64_t random;
@@ -903,24 +922,28 @@ check_rules(sqlite3 *handle)
 {
 	static const char *const violations[] = {
 		/* who runs has a started attempt, and the other way round */
-		"SELECT id FROM jobs WHERE status = 'running' AND NOT EXISTS (SELECT 1 FROM "
-		"attempts WHERE job_id = id AND ended_at IS NULL AND started_at IS NOT NULL)",
-		"SELECT job_id FROM attempts JOIN jobs ON id = job_id WHERE attempts.ended_at IS "
-		"NULL AND started_at IS NOT NULL AND status <> 'running'",
+		"SELECT id FROM jobs WHERE status = 'running' AND NOT EXISTS (SELECT 1 "
+		"FROM attempts WHERE job_id = id AND ended_at IS NULL AND started_at IS "
+		"NOT NULL)",
+		"SELECT job_id FROM attempts JOIN jobs ON id = job_id WHERE "
+		"attempts.ended_at IS NULL AND started_at IS NOT NULL AND status <> "
+		"'running'",
 		/* no attempt is open without a live job */
-		"SELECT job_id FROM attempts a WHERE a.ended_at IS NULL AND NOT EXISTS (SELECT 1 "
-		"FROM jobs WHERE id = job_id AND status IN ('new', 'running', 'errored'))",
-		/* who waits for others has one to wait for, and none that ended badly */
-		"SELECT id FROM jobs j WHERE hold = 'dependency' AND NOT EXISTS (SELECT 1 FROM "
-		"dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "
-		"AND b.status IN ('new', 'running', 'errored'))",
-		"SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id JOIN jobs b "
-		"ON b.id = d.on_id WHERE j.hold = 'dependency' AND d.kind = 'done' "
-		"AND b.status IN ('failed', 'cancelled')",
-		/* what has ended says when, what is live does not, and nobody holds the dead */
-		"SELECT id FROM jobs WHERE (ended_at IS NULL) <> (status IN ('new', 'running', "
+		"SELECT job_id FROM attempts a WHERE a.ended_at IS NULL AND NOT EXISTS "
+		"(SELECT 1 FROM jobs WHERE id = job_id AND status IN ('new', 'running', "
 		"'errored'))",
-		"SELECT id FROM jobs WHERE hold IS NOT NULL AND status NOT IN ('new', 'errored')",
+		/* who waits for others has one to wait for, and none that ended badly */
+		"SELECT id FROM jobs j WHERE hold = 'dependency' AND NOT EXISTS (SELECT "
+		"1 FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = "
+		"j.id AND b.status IN ('new', 'running', 'errored'))",
+		"SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id JOIN "
+		"jobs b ON b.id = d.on_id WHERE j.hold = 'dependency' AND d.kind = "
+		"'done' AND b.status IN ('failed', 'cancelled')",
+		/* what has ended says when, what is live does not; nobody holds the dead */
+		"SELECT id FROM jobs WHERE (ended_at IS NULL) <> (status IN ('new', "
+		"'running', 'errored'))",
+		"SELECT id FROM jobs WHERE hold IS NOT NULL AND status NOT IN ('new', "
+		"'errored')",
 		"SELECT job_id FROM foreign_cancels",
 		"SELECT 1 FROM writer WHERE is_writing <> 0",
 	};
@@ -985,7 +1008,8 @@ free_world(void **state)
 	struct world *world = *state;
 
 	if (world->seed != 0) {
-		print_message("JOBBERD_SEED=%" PRIu64 " turn=%d\n", world->seed, world->turn);
+		print_message(
+		    "JOBBERD_SEED=%" PRIu64 " turn=%d\n", world->seed, world->turn);
 		end_world(world);
 	}
 	free(world);

@@ -97,10 +97,12 @@ dump_table(sqlite3 *handle, const char *table, struct buf *buf)
 	char *sql = xasprintf("SELECT * FROM %s", table);
 	sqlite3_stmt *statement;
 
-	assert_int_equal(sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_prepare_v2(handle, sql, -1, &statement, NULL), SQLITE_OK);
 	while (sqlite3_step(statement) == SQLITE_ROW) {
 		for (int i = 0; i < sqlite3_column_count(statement); i++) {
-			const char *text = (const char *)sqlite3_column_text(statement, i);
+			const char *text =
+			    (const char *)sqlite3_column_text(statement, i);
 
 			buf_addf(buf, "%s|", text != NULL ? text : "NULL");
 		}
@@ -113,8 +115,9 @@ dump_table(sqlite3 *handle, const char *table, struct buf *buf)
 static void
 dump_all(sqlite3 *handle, struct buf *buf)
 {
-	static const char *const tables[] = { "jobs", "attempts", "events", "dependencies",
-		"environments", "supervisors", "generations", "foreign_cancels", "writer" };
+	static const char *const tables[] = { "jobs", "attempts", "events",
+		"dependencies", "environments", "supervisors", "generations",
+		"foreign_cancels", "writer" };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		dump_table(handle, tables[i], buf);
@@ -134,9 +137,10 @@ static const struct {
 } writes[] = {
 	/* new jobs */
 	{ "INSERT INTO jobs(command) VALUES('[\"make\",\"report\"]')", NULL },
-	{ NEW("name, type, supervisor, priority, cwd, umask, stdin, max_retries, backoff, "
-	      "jitter, timeout_ms, grace_ms, max_output, leave_children, hold, wake_at",
-	      "'b', 'nightly', 'serial', 0, '/usr', 511, '/etc/hosts', 0, 'linear:1s', 100, 1, "
+	{ NEW("name, type, supervisor, priority, cwd, umask, stdin, max_retries, "
+	      "backoff, jitter, timeout_ms, grace_ms, max_output, leave_children, hold, wake_at",
+	      "'b', 'nightly', 'serial', 0, '/usr', 511, '/etc/hosts', 0, 'linear:1s', "
+	      "100, 1, "
 	      "0, 65536, 1, 'user', 0"), NULL },
 	{ NEW("max_retries, kind, created_at", "NULL, 'command', 1"), NULL },
 	{ NEW("name", "'d'"), NULL }, /* its job has ended */
@@ -239,7 +243,7 @@ static const struct {
 	{ SET(4, "wake_at = 1"), WHILE_IT_WAITS },
 	{ SET(4, "max_retries = 9"), WHILE_IT_WAITS },
 	{ SET(8, "hold = 'user'"), WHILE_IT_WAITS },
-	{ SET(5, "priority = 0, wake_at = 1, hold = 'user'"), NULL }, /* claimed: still new */
+	{ SET(5, "priority = 0, wake_at = 1, hold = 'user'"), NULL }, /* it is new still */
 	{ SET(2, "status = 'cancelled', priority = 0"), WHILE_IT_WAITS },
 
 	/* every other column */
@@ -283,8 +287,8 @@ static const struct {
 	{ "DELETE FROM attempts WHERE job_id = 2", "this attempt has not ended" },
 
 	/* everything else */
-	{ "INSERT INTO attempts(job_id, attempt, generation, claimed_at) VALUES(1, 1, 1, 1)",
-	    OUR_OWN },
+	{ "INSERT INTO attempts(job_id, attempt, generation, claimed_at) "
+	  "VALUES(1, 1, 1, 1)", OUR_OWN },
 	{ "UPDATE attempts SET pid = 1", OUR_OWN },
 	{ "INSERT INTO events(at, event) VALUES(1, 'x')", OUR_OWN },
 	{ "UPDATE events SET event = 'x'", "events are history" },
@@ -292,8 +296,8 @@ static const struct {
 	{ "UPDATE dependencies SET kind = 'ended'", "submit --after" },
 	{ "DELETE FROM dependencies", "is live" },
 	{ "INSERT INTO foreign_cancels VALUES(1)", OUR_OWN },
-	{ "INSERT INTO generations(boot_id, pid, version, started_at) VALUES('x', 1, 'x', 1)",
-	    OUR_OWN },
+	{ "INSERT INTO generations(boot_id, pid, version, started_at) "
+	  "VALUES('x', 1, 'x', 1)", OUR_OWN },
 	{ "UPDATE generations SET boot_id = 'x'", OUR_OWN },
 	{ "DELETE FROM generations", OUR_OWN },
 	{ "UPDATE environments SET vars = '{}'", "shared by jobs" },
@@ -317,7 +321,8 @@ check_write(struct outsider *outsider, const char *sql, const char *words)
 	if (words == NULL && code != SQLITE_OK)
 		fail_msg("%s: %s", sql, last_error(outsider));
 	if (words == NULL)
-		assert_string_equal(ask(outsider->handle, "SELECT is_writing FROM writer"), "0");
+		assert_string_equal(
+		    ask(outsider->handle, "SELECT is_writing FROM writer"), "0");
 	if (words != NULL && code == SQLITE_OK)
 		fail_msg("%s: was not refused", sql);
 	if (words != NULL && strstr(last_error(outsider), words) == NULL)
@@ -398,9 +403,10 @@ insert_may_give_every_option(void **state)
 
 	assert_ok(outsider,
 	    "INSERT INTO environments(hash, vars) VALUES(1, '{\"A\":\"1\"}');"
-	    "INSERT INTO jobs(command, name, cwd, environment, umask, stdin, max_retries, "
-	    "timeout_ms, grace_ms, max_output, leave_children, backoff) VALUES('[\"x\"]', 'a', "
-	    "'/usr', last_insert_rowid(), 63, '/etc/hosts', 0, 1500, 0, 65536, 1, 'nonsense')");
+	    "INSERT INTO jobs(command, name, cwd, environment, umask, stdin, "
+	    "max_retries, timeout_ms, grace_ms, max_output, leave_children, backoff) "
+	    "VALUES('[\"x\"]', 'a', '/usr', last_insert_rowid(), 63, '/etc/hosts', 0, "
+	    "1500, 0, 65536, 1, 'nonsense')");
 	batch_init(&batch);
 	step = add_claim(&batch, "default", 1);
 	run_ok(&outsider->subject, &batch);
@@ -424,7 +430,8 @@ insert_with_an_unknown_backoff_retries_as_by_default(void **state)
 	struct batch batch;
 	struct step *step;
 
-	assert_ok(outsider, "INSERT INTO jobs(command, backoff) VALUES('[\"x\"]', 'now and then')");
+	assert_ok(outsider,
+	    "INSERT INTO jobs(command, backoff) VALUES('[\"x\"]', 'now and then')");
 	batch_init(&batch);
 	step = add_ended(&batch, start(&outsider->subject), "exit:1");
 	run_ok(&outsider->subject, &batch);
@@ -497,11 +504,13 @@ cancel_of_a_waiting_job_ends_it(void **state)
 	assert_ok(outsider, "UPDATE jobs SET status = 'cancelled' WHERE id = 1");
 	assert_string_equal(status_of(&outsider->subject, 1), "cancelled cancelled");
 	assert_string_equal(
-	    ask(outsider->handle, "SELECT ended_at IS NOT NULL AND hold IS NULL AND wake_at "
-				  "IS NULL AND wake_boot_ms IS NULL FROM jobs WHERE id = 1"),
+	    ask(outsider->handle,
+		"SELECT ended_at IS NOT NULL AND hold IS NULL AND wake_at "
+		"IS NULL AND wake_boot_ms IS NULL FROM jobs WHERE id = 1"),
 	    "1");
 	assert_string_equal(
-	    ask(outsider->handle, "SELECT event FROM events WHERE job_id = 1"), "cancelled");
+	    ask(outsider->handle, "SELECT event FROM events WHERE job_id = 1"),
+	    "cancelled");
 	assert_int_equal(submit(&outsider->subject, "name=a"), 2);
 	assert_int_equal(change(&outsider->subject, 2, JOB_CANCEL), STEP_OK);
 	assert_int_equal(change(&outsider->subject, 1, JOB_RETRY), STEP_OK);
@@ -518,6 +527,9 @@ cancel_of_a_waiting_job_is_told_to_all_that_wait_for_it(void **state)
 	submit(subject, "after=1");
 	submit(subject, "after-any=1");
 	assert_ok(outsider, "UPDATE jobs SET status = 'cancelled' WHERE id = 1");
+	assert_int_not_equal(sqlite3_exec(outsider->handle, "DELETE FROM foreign_cancels",
+				 NULL, NULL, NULL),
+	    SQLITE_OK);
 	batch_init(&batch);
 	batch_add(&batch, STEP_DUE, NULL, NULL);
 	run_ok(subject, &batch);
@@ -729,24 +741,26 @@ views_tell_what_each_job_waits_for(void **state)
 	struct outsider *outsider = *state;
 
 	make_jobs(&outsider->subject);
-	assert_string_equal(ask(outsider->handle, "SELECT group_concat(job_id || ' ' || cause) "
-						  "FROM (SELECT * FROM waiting ORDER BY job_id)"),
+	assert_string_equal(
+	    ask(outsider->handle, "SELECT group_concat(job_id || ' ' || cause) "
+				  "FROM (SELECT * FROM waiting ORDER BY job_id)"),
 	    "1 place,3 time,5 claimed,6 dependency,7 time,9 held");
 	assert_string_equal(
 	    ask(outsider->handle, "SELECT waits_for FROM waiting WHERE job_id = 6"), "1");
 	assert_string_equal(
 	    ask(outsider->handle, "SELECT line FROM waiting WHERE job_id = 1"), "1");
 	assert_string_equal(
-	    ask(outsider->handle, "SELECT group_concat(name || ' ' || running || ' ' || new || "
-				  "' ' || errored || ' ' || held) FROM supervisor_list"),
+	    ask(outsider->handle,
+		"SELECT group_concat(name || ' ' || running || ' ' || new || "
+		"' ' || errored || ' ' || held) FROM supervisor_list"),
 	    "default 0 5 1 2,serial 1 0 0 0,servers 0 0 0 0");
 }
 
 static void
 views_can_be_read_by_anybody(void **state)
 {
-	static const char *const views[] = { "job_list", "attempt_list", "event_list", "waiting",
-		"supervisor_list" };
+	static const char *const views[] = { "job_list", "attempt_list", "event_list",
+		"waiting", "supervisor_list" };
 	struct outsider *outsider = *state;
 
 	make_jobs(&outsider->subject);

@@ -44,6 +44,28 @@ batch_acts_in_the_order_of_its_steps(void **state)
 }
 
 static void
+batch_acts_on_each_step_once(void **state)
+{
+	struct called called = { 0 };
+	struct batch batch;
+	struct step *open, *due;
+
+	(void)state;
+	batch_init(&batch);
+	open = batch_add(&batch, STEP_OPEN, note_call, &called);
+	due = batch_add(&batch, STEP_DUE, note_call, &called);
+	batch_act_first(&batch, STEP_DUE);
+	assert_int_equal(called.count, 1);
+	assert_ptr_equal(called.steps[0], due);
+	batch_act(&batch);
+	assert_int_equal(called.count, 2);
+	assert_ptr_equal(called.steps[1], open);
+	batch_act(&batch);
+	assert_int_equal(called.count, 2);
+	batch_done(&batch);
+}
+
+static void
 batch_keeps_its_steps_where_they_are(void **state)
 {
 	struct batch batch;
@@ -126,7 +148,8 @@ answer_has_words_of_its_own(void **state)
 	(void)state;
 	for (int a = 0; a < STORE_ANSWER_COUNT; a++) {
 		for (int b = 0; b < a; b++)
-			assert_string_not_equal(store_answer_words(a), store_answer_words(b));
+			assert_string_not_equal(
+			    store_answer_words(a), store_answer_words(b));
 	}
 }
 
@@ -142,6 +165,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(batch_acts_in_the_order_of_its_steps),
+		cmocka_unit_test(batch_acts_on_each_step_once),
 		cmocka_unit_test(batch_keeps_its_steps_where_they_are),
 		cmocka_unit_test(batch_notes_any_number_of_ended_jobs),
 		cmocka_unit_test(batch_reads_only_if_each_step_does),
