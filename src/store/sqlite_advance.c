@@ -99,13 +99,10 @@ sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
 	return statement_run(statement);
 }
 
-/*
- * Write what the rules said about something that happened so long ago. `reason` is stored
- * only where no attempt tells it.
- */
 int
-sqlite_apply(struct sqlite_engine *engine, int64_t job, const struct lifecycle_verdict *verdict,
-    int64_t age_ms, const char *reason, const char *detail)
+sqlite_apply(struct sqlite_engine *engine, int64_t job,
+    const struct lifecycle_verdict *verdict, int64_t age_ms, const char *reason,
+    const char *detail)
 {
 	sqlite3_stmt *statement = engine->advance.prepared[APPLY];
 	bool is_paused = (verdict->actions & ACTION_PAUSE) != 0;

@@ -71,9 +71,13 @@ int sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attemp
 int sqlite_read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,
     bool *ret_found);
 
-/* Write what the rules said. `reason` only where no attempt tells it, else NULL (advance.c). */
+/*
+ * Write what the rules said about something that happened so long ago (advance.c).
+ * `reason` is stored only where no attempt tells it.
+ */
 int sqlite_apply(struct sqlite_engine *engine, int64_t job,
-    const struct lifecycle_verdict *verdict, const char *reason, const char *detail);
+    const struct lifecycle_verdict *verdict, int64_t age_ms, const char *reason,
+    const char *detail);
 
 /* Note the wish to end an open attempt; sqlite3_changes() 0: there is none (advance.c). */
 int sqlite_stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
