@@ -1119,6 +1119,36 @@ open_attempt_is_as_old_as_its_start_was_said_to_be(void **state)
 	batch_done(&batch);
 }
 
+/* As while another process held the database for an hour. */
+static void
+turn_that_waited_tells_of_what_is_older_by_that(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+	struct batch batch;
+	struct step *step;
+
+	submit(subject, "backoff=constant:3h");
+	batch_init(&batch);
+	key = claim(subject, "default");
+	step = add_started(&batch, key);
+	step->noted.ms -= HOUR_MS;
+	run_ok(subject, &batch);
+	batch_done(&batch);
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_OPEN, NULL, NULL);
+	run_ok(subject, &batch);
+	assert_in_range(step->open.ret_attempts[0].age_ms, HOUR_MS, HOUR_MS + SLACK_MS);
+	batch_done(&batch);
+	batch_init(&batch);
+	step = add_ended(&batch, key, "exit:1");
+	step->noted.ms -= HOUR_MS;
+	step = batch_add(&batch, STEP_DUE, NULL, NULL);
+	run_ok(subject, &batch);
+	assert_in_range(step->due.ret_next_ms, 2 * HOUR_MS - SLACK_MS, 2 * HOUR_MS);
+	batch_done(&batch);
+}
+
 /* ---- changes ---- */
 
 /* What each change does in each status; the answer, then the job's status after it. */
@@ -2082,6 +2112,7 @@ static const struct {
 	CASE(generation_begins_anew_with_each_supervisor_process),
 	CASE(open_attempts_are_told_as_they_stand),
 	CASE(open_attempt_is_as_old_as_its_start_was_said_to_be),
+	CASE(turn_that_waited_tells_of_what_is_older_by_that),
 	CASE(change_does_what_the_status_allows),
 	CASE(change_of_an_unknown_job_is_not_found),
 	CASE(change_refused_says_why),

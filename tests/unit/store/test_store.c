@@ -48,20 +48,37 @@ batch_acts_on_each_step_once(void **state)
 {
 	struct called called = { 0 };
 	struct batch batch;
-	struct step *open, *due;
 
 	(void)state;
 	batch_init(&batch);
-	open = batch_add(&batch, STEP_OPEN, note_call, &called);
-	due = batch_add(&batch, STEP_DUE, note_call, &called);
-	batch_act_first(&batch, STEP_DUE);
+	batch_add(&batch, STEP_OPEN, note_call, &called);
+	batch_act(&batch);
 	assert_int_equal(called.count, 1);
-	assert_ptr_equal(called.steps[0], due);
 	batch_act(&batch);
+	assert_int_equal(called.count, 1);
+	batch_done(&batch);
+}
+
+static void
+batch_acts_on_processes_before_the_rest(void **state)
+{
+	static const enum step_kind kinds[] = { STEP_LOOKUP, STEP_CLAIM, STEP_SUBMIT,
+		STEP_ENDED };
+	struct called called = { 0 };
+	struct batch batch;
+
+	(void)state;
+	batch_init(&batch);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		batch_add(&batch, kinds[i], note_call, &called);
+	batch_act_on_processes(&batch);
 	assert_int_equal(called.count, 2);
-	assert_ptr_equal(called.steps[1], open);
+	assert_int_equal(called.steps[0]->kind, STEP_CLAIM);
+	assert_int_equal(called.steps[1]->kind, STEP_ENDED);
 	batch_act(&batch);
-	assert_int_equal(called.count, 2);
+	assert_int_equal(called.count, 4);
+	assert_int_equal(called.steps[2]->kind, STEP_LOOKUP);
+	assert_int_equal(called.steps[3]->kind, STEP_SUBMIT);
 	batch_done(&batch);
 }
 
@@ -166,6 +183,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(batch_acts_in_the_order_of_its_steps),
 		cmocka_unit_test(batch_acts_on_each_step_once),
+		cmocka_unit_test(batch_acts_on_processes_before_the_rest),
 		cmocka_unit_test(batch_keeps_its_steps_where_they_are),
 		cmocka_unit_test(batch_notes_any_number_of_ended_jobs),
 		cmocka_unit_test(batch_reads_only_if_each_step_does),
