@@ -1,7 +1,6 @@
 /* notify: from inside a job, a line to its supervisor process over the job's fd 3. */
 
 #include "base/buf.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "wire/rpc.h"
@@ -9,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 static json_t *
 progress_params(char *const *words, int count, struct error *error)
@@ -61,6 +61,22 @@ static const struct {
 	{ "log", 1, log_params },
 };
 
+/* The supervisor process may be gone with its keeper: an error, not our death by SIGPIPE. */
+static int
+send_all(int fd, struct buf *line)
+{
+	while (line->length > 0) {
+		ssize_t sent = send(fd, buf_start(line), line->length, MSG_NOSIGNAL);
+
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1)
+			return -1;
+		buf_consume(line, (size_t)sent);
+	}
+	return 0;
+}
+
 static int
 send_note(const char *method, json_t *params)
 {
@@ -75,7 +91,7 @@ send_note(const char *method, json_t *params)
 		    STATUS_STATE, "this is not inside a job: JOBBERD_FD is not set");
 	}
 	rpc_add_notification(&line, method, params);
-	if (file_write_all((int)fd, buf_start(&line), line.length) == -1)
+	if (send_all((int)fd, &line) == -1)
 		status = cli_complain(STATUS_TRY_LATER,
 		    "the supervisor cannot be told: %s", strerror(errno));
 	buf_done(&line);

@@ -215,8 +215,12 @@ tell_followers(void *arg)
 
 	supervisor->must_tell = false;
 	TAILQ_FOREACH_SAFE(client, &supervisor->clients, entry, next) {
-		if (!client->follows || client->channel.out.length > 0)
+		if (!client->follows)
 			continue;
+		if (client->channel.out.length > 0) {
+			supervisor->must_tell = true; /* when it has read what it has */
+			continue;
+		}
 		rpc_add_notification(&client->channel.out, "changed", NULL);
 		channel_flush(&client->channel);
 	}

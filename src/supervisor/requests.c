@@ -106,6 +106,14 @@ handle_stay(struct client *client, json_t *id, json_t *params)
 	request_reply(request_new(client, id), json_true());
 }
 
+/* Only the client knows the environment and the files that are meant. */
+static bool
+asks_for_callers_environment(const struct spec *spec)
+{
+	return spec->wants_all_environment || spec->environment_requests.count > 0 ||
+	    spec->environment_files.count > 0;
+}
+
 /* All of them, or -1 with the number of the bad one in *error's data. */
 static int
 read_specs(json_t *jobs, struct spec *specs, size_t *ret_bad, struct error *error)
@@ -115,7 +123,15 @@ read_specs(json_t *jobs, struct spec *specs, size_t *ret_bad, struct error *erro
 	json_t *job;
 
 	json_array_foreach(jobs, index, job) {
-		if (spec_from_json(&specs[index], job, now, error) == -1) {
+		int result = spec_from_json(&specs[index], job, now, error);
+
+		if (result == 0 && asks_for_callers_environment(&specs[index])) {
+			spec_done(&specs[index]);
+			result = error_set(error, STATUS_USAGE,
+			    "env, env-all and env-file are for the client to resolve: send "
+			    "environment, an object");
+		}
+		if (result == -1) {
 			*ret_bad = index;
 			while (index > 0)
 				spec_done(&specs[--index]);

@@ -118,19 +118,22 @@ static void
 act(struct supervisor *supervisor)
 {
 	struct batch *batch = supervisor->under_way;
+	bool has_changed;
 
 	supervisor->under_way = NULL;
 	supervisor->under_way_is_committed = false;
 	if (!supervisor->cannot_sync)
 		out_of_trouble(supervisor);
 	log_hold();
-	if (!batch_is_read_only(batch))
+	has_changed = !batch_is_read_only(batch);
+	if (has_changed)
 		supervisor->must_count = true;
 	batch_act(batch);
 	if (batch->released > 0)
 		live_anything_ready(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
-	control_changed(supervisor);
+	if (has_changed)
+		control_changed(supervisor);
 	log_release();
 	free_batch(batch);
 	loop_again(supervisor->loop);

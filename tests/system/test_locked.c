@@ -93,7 +93,8 @@ lock_of_30_s_delays_records_and_nothing_else(void **state)
 	ran = now_ms() - started;
 	wait_reaped(worker, 1000 * SLOWNESS);
 	free(bell_wait(&term));
-	assert_between(now_ms() - polite_started, 1900, 2000 + 1000 * SLOWNESS);
+	/* We heard of its start late, by what a busy machine takes; run_ms is exact, below. */
+	assert_between(now_ms() - polite_started, 1000, 2000 + 1000 * SLOWNESS);
 	wait_reaped(polite, 1000 * SLOWNESS);
 	wait_gone(deaf);
 	assert_between(now_ms() - begin, 2900, 3000 + 1000 * SLOWNESS);
