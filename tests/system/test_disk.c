@@ -455,17 +455,18 @@ damaged_database_is_refused_untouched_naming_the_file(void **state)
 	instance_done(&i);
 }
 
+#ifdef SANITIZED
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_disk_refuses_new_jobs_and_loses_no_end),
 		cmocka_unit_test(every_job_acknowledged_on_a_filling_disk_is_there_afterwards),
-		cmocka_unit_test(
-		    process_is_not_started_when_its_journal_record_cannot_be_written),
-		cmocka_unit_test(failed_writes_and_syncs_lose_nothing_acknowledged),
-		cmocka_unit_test(death_at_any_write_or_sync_loses_nothing_acknowledged),
-		cmocka_unit_test(nothing_is_acknowledged_while_no_sync_succeeds),
 		cmocka_unit_test(nothing_is_acknowledged_while_the_database_is_moved_away),
 		cmocka_unit_test(file_that_is_not_a_database_is_refused_untouched),
 		cmocka_unit_test(database_of_another_program_is_refused_untouched),
@@ -473,5 +474,17 @@ main(void)
 		cmocka_unit_test(damaged_database_is_refused_untouched_naming_the_file),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	/* Injected by tracing: the leak checker cannot look at a process that is traced. */
+	const struct CMUnitTest injected[] = {
+		cmocka_unit_test(
+		    process_is_not_started_when_its_journal_record_cannot_be_written),
+		cmocka_unit_test(failed_writes_and_syncs_lose_nothing_acknowledged),
+		cmocka_unit_test(death_at_any_write_or_sync_loses_nothing_acknowledged),
+		cmocka_unit_test(nothing_is_acknowledged_while_no_sync_succeeds),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	if (!IS_SANITIZED)
+		failed += cmocka_run_group_tests(injected, NULL, NULL);
+	return failed;
 }
