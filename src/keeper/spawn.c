@@ -71,8 +71,14 @@ find_variable(char *const *variables, const char *name)
 	return NULL;
 }
 
+/*
+ * What runs on the child's stack leaves without unwinding it, so that stack must not be
+ * instrumented.
+ */
+#define ON_CHILD_STACK __attribute__((no_sanitize_address))
+
 /* execve by the job's own PATH, as a shell would look for it; returns an errno. */
-static int
+ON_CHILD_STACK static int
 execute(const struct spawn *spawn)
 {
 	const char *name = spawn->arguments[0], *path, *end;
@@ -108,7 +114,7 @@ execute(const struct spawn *spawn)
 	}
 }
 
-static int
+ON_CHILD_STACK static int
 child_main(void *arg)
 {
 	struct child_plan *plan = arg;
@@ -140,10 +146,12 @@ child_main(void *arg)
 		goto failed;
 	close_range(4, ~0U, 0);
 	plan->error = execute(spawn);
-	_exit(127);
+	goto out;
 failed:
 	plan->error = errno;
-	_exit(127);
+out:
+	syscall(SYS_exit_group, 127);
+	return 127;
 }
 
 int
