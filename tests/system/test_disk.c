@@ -144,6 +144,40 @@ every_job_acknowledged_on_a_filling_disk_is_there_afterwards(void **state)
 	instance_done(&i);
 }
 
+/* Exactly what was printed is in, and the message says where to go on. */
+static void
+batch_on_a_filling_disk_is_in_as_far_as_printed(void **state)
+{
+	enum { JOBS = 9000 };
+	struct instance i;
+	struct result result;
+	char *input = calloc(JOBS, 400), *at = input, words[64];
+	int64_t printed = 0;
+
+	(void)state;
+	instance_init(&i);
+	if (!disk_mount(&i, "4m"))
+		skip();
+	for (int n = 1; n <= JOBS; n++)
+		at += sprintf(at, "exit %0300d\n", n);
+	instance_start(&i, "--max-children", "0", NULL);
+	result = jobberd_with_input(&i, input, "submit", "--batch", NULL);
+	assert_int_equal(result.status, 75);
+	for (at = result.out; *at != '\0'; at++)
+		printed += *at == '\n';
+	assert_between(printed, 1000, JOBS - 1000);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), printed);
+	snprintf(words, sizeof(words), "go on from line %lld", (long long)printed + 1);
+	assert_has(result.err, "disk full");
+	assert_has(result.err, words);
+	result_done(&result);
+	instance_kill_keeper(&i);
+	check_accounts(&i);
+	free(input);
+	disk_unmount(&i);
+	instance_done(&i);
+}
+
 /* Without its record the next keeper would start a second one beside it. */
 static void
 process_is_not_started_when_its_journal_record_cannot_be_written(void **state)
@@ -302,7 +336,16 @@ nothing_is_acknowledged_while_the_database_is_moved_away(void **state)
 	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere.db", i.directory);
 	assert_int_equal(rename(path, elsewhere), 0);
 	helper_jobberd(&submit, &i, NULL, "submit", "--", "true", NULL);
-	assert_true(helper_runs_for(&submit, 300));
+	if (!helper_runs_for(&submit, 300)) {
+		/* The trouble was known before it came: refused at once, as good. */
+		assert_int_equal(helper_wait(&submit), 75);
+		assert_string_equal(submit.out.text, "");
+		helper_end(&submit);
+		assert_int_equal(rename(elsewhere, path), 0);
+		instance_stop(&i);
+		instance_done(&i);
+		return;
+	}
 	assert_refused(&i, "the database cannot be read or written");
 	assert_string_equal(submit.out.text, "");
 	assert_status_says(&i, "trouble: the database cannot be read or written for ");
@@ -476,6 +519,7 @@ main(void)
 
 	/* Injected by tracing: the leak checker cannot look at a process that is traced. */
 	const struct CMUnitTest injected[] = {
+		cmocka_unit_test(batch_on_a_filling_disk_is_in_as_far_as_printed),
 		cmocka_unit_test(
 		    process_is_not_started_when_its_journal_record_cannot_be_written),
 		cmocka_unit_test(failed_writes_and_syncs_lose_nothing_acknowledged),
