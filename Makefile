@@ -33,7 +33,7 @@ endif
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
-BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/heap.so
+BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap
 
 .PHONY: all run check asan valgrind lint format bench install help clean packages
 .DELETE_ON_ERROR:
@@ -145,9 +145,8 @@ $(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
 	@mkdir -p $(@D)
 	$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
 
-$(BUILD)/tests/bench/helpers/heap.so: tests/bench/helpers/heap.c
-	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) -D_GNU_SOURCE -O2 -fPIC -shared -o $@ $<
+$(BUILD)/tests/bench/helpers/jobberd-heap: $(OBJECTS) $(BUILD)/tests/bench/helpers/heap.o
+	$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
 
 install: all ## install below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/jobberd

@@ -170,6 +170,7 @@ main(void)
 	struct row row_one = row_make(one, "%.2f us", AT_MOST, 1.2);
 	struct row row_most = row_make(most, "%.2f us", AT_MOST, 1.2);
 
+	xalloc_keep_some(); /* as the supervisor process does */
 	progress(
 	    "claim: filling databases with %d and %" PRId64 " rows", FEW_ROWS, count);
 	side_open(&few, FEW_ROWS);

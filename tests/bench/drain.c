@@ -11,6 +11,7 @@
 #include "bench/kit/database.h"
 #include "bench/kit/instance.h"
 #include "bench/kit/measure.h"
+#include "bench/kit/process.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,6 +25,7 @@
 #include <unistd.h>
 
 #define MOST_PLACES 8
+#define HEAP_BYTES (INT64_C(200) << 20)
 
 extern char **environ;
 
@@ -173,22 +175,34 @@ check_record(const char *state, size_t count)
 		errx(1, "%" PRId64 " of %zu attempts are recorded whole", good, count);
 }
 
+/* A heap that is not there would make a fine figure. */
 static void
-run_program(size_t count, size_t places, const char *preload, struct cost *cost)
+check_heap(const struct instance *instance)
 {
+	if (process_private_bytes(instance_supervisor(instance)) < HEAP_BYTES)
+		errx(1, "the supervisor process has no large heap");
+}
+
+static void
+run_program(size_t count, size_t places, bool has_heap, struct cost *cost)
+{
+	char *with_heap = xasprintf("%s/jobberd-heap", needed("HELPERS"));
 	struct instance instance;
 	char limit[16];
 
 	instance_make(&instance);
 	instance_fill(&instance, count, "{\"command\":[\"/bin/true\"]}");
 	snprintf(limit, sizeof(limit), "%zu", places);
-	instance_start(&instance,
-	    (const char *const[]){ "--drain", "--max-children", limit, NULL }, preload);
+	instance_start_program(&instance, has_heap ? with_heap : needed("JOBBERD"),
+	    (const char *const[]){ "--drain", "--max-children", limit, NULL });
+	if (has_heap)
+		check_heap(&instance);
 	cost->cpu = instance_wait(&instance);
 	check_record(instance.state, count);
 	cost->seconds = (double)state_number(instance.state,
 	    "SELECT max(ended_at) - min(claimed_at) FROM attempts") / 1000;
 	instance_done(&instance);
+	free(with_heap);
 }
 
 /* ---- rounds ---- */
@@ -200,7 +214,7 @@ struct drain {
 };
 
 static void
-run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload)
+run_round(struct drain *drain, size_t jobs, bool heap_first)
 {
 	struct cost bare = { 0 }, plain = { 0 }, ours, heap;
 	size_t places = drain->places;
@@ -209,10 +223,10 @@ run_round(struct drain *drain, size_t jobs, bool heap_first, const char *preload
 	run_bare(jobs / 2, places, true, &bare);
 	run_bare(jobs / 2, places, false, &plain);
 	if (heap_first)
-		run_program(jobs, places, preload, &heap);
-	run_program(jobs, places, NULL, &ours);
+		run_program(jobs, places, true, &heap);
+	run_program(jobs, places, false, &ours);
 	if (!heap_first)
-		run_program(jobs, places, preload, &heap);
+		run_program(jobs, places, true, &heap);
 	run_bare(jobs / 2, places, false, &plain);
 	run_bare(jobs / 2, places, true, &bare);
 	progress("drain, %zu at a time: bare %.0f, without socket and file %.0f, "
@@ -247,13 +261,12 @@ main(void)
 	struct drain drains[] = { { .places = 1 }, { .places = 2 }, { .places = 8 } };
 	const double targets[] = { 0.92, 0.95, 0.97 };
 	size_t jobs = (size_t)setting("JOBS", 2000) / 2 * 2, count = 3;
-	char *preload = xasprintf("%s/heap.so", needed("HELPERS"));
 
 	for (size_t i = 0; i < count; i++)
 		name_rows(&drains[i], jobs, targets[i]);
 	for (size_t round = 0; round < rounds(); round++) {
 		for (size_t i = 0; i < count; i++)
-			run_round(&drains[i], jobs, round % 2 == 1, preload);
+			run_round(&drains[i], jobs, round % 2 == 1);
 	}
 	for (size_t i = 0; i < count; i++)
 		row_print(&drains[i].drain);
@@ -265,6 +278,5 @@ main(void)
 		free(drains[i].what);
 		free(drains[i].heap_what);
 	}
-	free(preload);
 	return 0;
 }

@@ -53,7 +53,7 @@ main(void)
 	pid_t supervisor;
 
 	instance_make(&instance);
-	instance_start(&instance, (const char *const[]){ NULL }, NULL);
+	instance_start(&instance, (const char *const[]){ NULL });
 	supervisor = instance_supervisor(&instance);
 	insert_foreign(&instance);
 	poll(NULL, 0, SETTLE_MS);

@@ -34,7 +34,7 @@ measure_waiting(size_t count)
 	int64_t before, after;
 
 	instance_make(&instance);
-	instance_start(&instance, (const char *const[]){ NULL }, NULL);
+	instance_start(&instance, (const char *const[]){ NULL });
 	instance_fill(&instance, WARM_ROWS, line);
 	before = private_bytes(&instance);
 	instance_fill(&instance, count, line);
@@ -74,7 +74,7 @@ measure_running(void)
 
 	instance_make(&instance);
 	instance_start(
-	    &instance, (const char *const[]){ "--max-children", "1000", NULL }, NULL);
+	    &instance, (const char *const[]){ "--max-children", "1000", NULL });
 	talk_open(&connection, instance.state);
 	warm_up(&connection);
 	talk_submit_held(&connection, command, RUNNING, ids);

@@ -22,7 +22,7 @@ run_jobs(const struct instance *instance, size_t count)
 
 	instance_fill(&running, count, "{\"command\":" COMMAND "}");
 	instance_start(&running,
-	    (const char *const[]){ "--drain", "--max-children", "8", NULL }, NULL);
+	    (const char *const[]){ "--drain", "--max-children", "8", NULL });
 	instance_wait(&running);
 }
 

@@ -130,7 +130,7 @@ begin(struct start *start)
 {
 	instance_make(&start->instance);
 	instance_start(
-	    &start->instance, (const char *const[]){ "--max-children", "2", NULL }, NULL);
+	    &start->instance, (const char *const[]){ "--max-children", "2", NULL });
 	talk_open(&start->connection, start->instance.state);
 	start->program = xasprintf("%s/first", needed("HELPERS"));
 	start->fifo = xasprintf("%s/fifo", start->instance.state);

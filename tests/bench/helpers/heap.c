@@ -1,7 +1,7 @@
 /*
- * heap: preloaded into both processes of `supervise`, gives the supervisor process a heap
- * of 200 MB that was written to, in small pages as a fragmented one has them. The program
- * itself knows nothing of this; jobs do not inherit LD_PRELOAD.
+ * heap: linked into a copy of the program, gives its supervisor process a heap of 200 MB
+ * that was written to, in small pages as a fragmented one has them. The program itself
+ * knows nothing of this.
  */
 
 #include <sys/mman.h>

@@ -21,11 +21,12 @@
 #include <unistd.h>
 
 #define MOST_WORDS 32
+#define PATIENCE_S 600 /* for any one process */
 
 extern char **environ;
 
 /* What runs now, so that a benchmark that fails leaves nothing running. */
-static pid_t running_keeper;
+static volatile pid_t running_keeper;
 static bool is_guarded;
 
 static void
@@ -38,13 +39,31 @@ end_keeper(void)
 	running_keeper = 0;
 }
 
+/* Told to leave, or it takes too long: for a signal handler, so only system calls. */
+static void
+leave(int number)
+{
+	static const char text[] = "this takes too long: given up\n";
+
+	if (number == SIGALRM && write(STDERR_FILENO, text, sizeof(text) - 1) == -1)
+		_exit(1);
+	end_keeper();
+	_exit(128 + number);
+}
+
 static void
 guard(pid_t keeper)
 {
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGALRM };
+	struct sigaction action = { .sa_handler = leave };
+
 	running_keeper = keeper;
-	if (!is_guarded)
-		atexit(end_keeper);
+	if (is_guarded)
+		return;
 	is_guarded = true;
+	atexit(end_keeper);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
 }
 
 const char *
@@ -103,7 +122,8 @@ instance_done(struct instance *instance)
 /* ---- processes ---- */
 
 static pid_t
-spawn(const char *const *arguments, int input, int output, const char *errors)
+spawn(const char *program, const char *const *arguments, int input, int output,
+    const char *errors)
 {
 	posix_spawn_file_actions_t actions;
 	pid_t pid;
@@ -121,11 +141,11 @@ spawn(const char *const *arguments, int input, int output, const char *errors)
 	if (errors != NULL)
 		posix_spawn_file_actions_addopen(
 		    &actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0600);
-	code = posix_spawn(
-	    &pid, needed("JOBBERD"), &actions, NULL, (char *const *)arguments, environ);
+	code =
+	    posix_spawn(&pid, program, &actions, NULL, (char *const *)arguments, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	if (code != 0)
-		errx(1, "%s: %s", needed("JOBBERD"), strerror(code));
+		errx(1, "%s: %s", program, strerror(code));
 	return pid;
 }
 
@@ -135,10 +155,12 @@ process_wait(pid_t pid, const char *what)
 	struct rusage usage;
 	int status;
 
+	alarm(PATIENCE_S);
 	while (wait4(pid, &status, 0, &usage) == -1) {
 		if (errno != EINTR)
 			err(1, "%s", what);
 	}
+	alarm(0);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		errx(1, "%s ended with wait status %#x", what, (unsigned)status);
 	return cpu_seconds(&usage);
@@ -159,7 +181,7 @@ instance_begin(
 	const char *arguments[MOST_WORDS] = { "jobberd", "-C", instance->state };
 
 	add_words(arguments, 3, words);
-	return spawn(arguments, input, output, "/dev/null");
+	return spawn(needed("JOBBERD"), arguments, input, output, "/dev/null");
 }
 
 void
@@ -199,7 +221,8 @@ await_ready(int fd, const char *log)
  * prints after the ready line is nothing, so the pipe need not be kept.
  */
 void
-instance_start(struct instance *instance, const char *const *words, const char *preload)
+instance_start_program(
+    struct instance *instance, const char *program, const char *const *words)
 {
 	const char *arguments[MOST_WORDS] = { "jobberd", "-C", instance->state,
 		"supervise" };
@@ -209,15 +232,18 @@ instance_start(struct instance *instance, const char *const *words, const char *
 	add_words(arguments, 4, words);
 	if (pipe2(pair, O_CLOEXEC) == -1)
 		err(1, "pipe");
-	if (preload != NULL)
-		setenv("LD_PRELOAD", preload, 1);
-	instance->keeper = spawn(arguments, -1, pair[1], log);
-	unsetenv("LD_PRELOAD");
+	instance->keeper = spawn(program, arguments, -1, pair[1], log);
 	guard(instance->keeper);
 	close(pair[1]);
 	await_ready(pair[0], log);
 	close(pair[0]);
 	free(log);
+}
+
+void
+instance_start(struct instance *instance, const char *const *words)
+{
+	instance_start_program(instance, needed("JOBBERD"), words);
 }
 
 double

@@ -7,7 +7,8 @@
 
 /*
  * The real program (JOBBERD) on a state directory of its own below SCRATCH. All of these
- * end the benchmark when something goes wrong, and what runs then is ended too.
+ * end the benchmark when something goes wrong or does not come, and so do the signals
+ * that ask it to leave; what runs then is ended too.
  */
 struct instance {
 	char *state;  /* its state directory */
@@ -18,12 +19,11 @@ struct instance {
 void instance_make(struct instance *instance);
 void instance_done(struct instance *instance);
 
-/*
- * Start `supervise` with these further words (NULL-terminated) and wait until it is
- * ready. preload: a library for its two processes, or NULL.
- */
-void instance_start(struct instance *instance, const char *const *words,
-    const char *preload);
+/* Start `supervise` with these words (NULL-terminated); returns when it is ready. */
+void instance_start(struct instance *instance, const char *const *words);
+/* The same with another program. */
+void instance_start_program(
+    struct instance *instance, const char *program, const char *const *words);
 /*
  * Wait until it leaves by itself. The processor seconds of it, of its supervisor process
  * and of its jobs.
