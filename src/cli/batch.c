@@ -172,6 +172,11 @@ send_all(struct submission *submission, const struct batch_jobs *jobs, struct er
 			&why) == -1) {
 			size_t at = done + (bad < count ? bad : 0);
 
+			if (submission->is_in_doubt)
+				return error_set(error, why.code,
+				    "%s; what has an id is in, and whether lines %zu to %zu are is "
+				    "not known",
+				    why.text, jobs->lines[done], jobs->lines[done + count - 1]);
 			return error_set(error, why.code,
 			    "line %zu: %s; what has an id is in, go on from line %zu",
 			    jobs->lines[at], why.text, jobs->lines[done]);
@@ -191,6 +196,7 @@ batch_submit(struct submission *submission)
 	struct error error;
 	int result = read_all(submission, &jobs, &error);
 
+	submission->has_tokens = true;
 	if (result == 0)
 		result = send_all(submission, &jobs, &error);
 	for (size_t i = 0; i < jobs.count; i++)

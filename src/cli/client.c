@@ -70,8 +70,9 @@ client_close(struct client_connection *connection)
 }
 
 static int
-lost(struct error *error)
+lost(struct client_connection *connection, struct error *error)
 {
+	connection->is_lost = true;
 	return error_set(error, STATUS_TRY_LATER,
 	    "the supervisor process went away before it answered; what it acknowledged holds");
 }
@@ -90,7 +91,7 @@ client_send(struct client_connection *connection, const char *method, json_t *pa
 		if (sent == -1 && errno == EINTR)
 			continue;
 		if (sent == -1)
-			return lost(error);
+			return lost(connection, error);
 		buf_consume(&connection->out, (size_t)sent);
 	}
 	return id;
@@ -149,7 +150,7 @@ client_receive(struct client_connection *connection, int64_t timeout_ms,
 		if (got == -1 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return lost(error);
+			return lost(connection, error);
 		buf_grown(&connection->in, (size_t)got);
 	}
 }

@@ -16,6 +16,7 @@ struct client_connection {
 	struct buf in, out;
 	json_int_t next_id;
 	bool has_changed; /* a `changed` notification came since it was last cleared */
+	bool is_lost;	  /* the supervisor process went away before it answered */
 };
 
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */

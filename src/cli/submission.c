@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define DATABASE_WAIT_MS 10000
+#define MOST_CRASHES 10 /* of supervisor processes while one request is sent */
 
 void
 submission_init(struct submission *submission, const struct invocation *invocation)
@@ -117,14 +118,22 @@ submission_warn_if_missing(const struct submission *submission, const struct spe
 		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n", program);
 }
 
+/* What is sent, perhaps more than once. */
+struct request {
+	const struct spec *specs;
+	size_t count;
+	char token[40]; /* "": it has none, and must not be repeated */
+	bool is_repeated;
+};
+
 static json_t *
-request_params(struct submission *submission, const struct spec *specs, size_t count,
+request_params(struct submission *submission, const struct request *request,
     size_t *ret_bad, struct error *error)
 {
 	json_t *jobs = json_array(), *environment, *params;
 
-	for (size_t i = 0; i < count; i++) {
-		json_t *job = spec_to_json(&specs[i], error);
+	for (size_t i = 0; i < request->count; i++) {
+		json_t *job = spec_to_json(&request->specs[i], error);
 
 		if (job == NULL) {
 			*ret_bad = i;
@@ -136,6 +145,10 @@ request_params(struct submission *submission, const struct spec *specs, size_t c
 	environment = environment_to_json(&submission->environment);
 	params = json_pack("{s:o, s:o*, s:I}", "jobs", jobs, "environment", environment, "umask",
 	    (json_int_t)submission->umask);
+	if (request->token[0] != '\0') {
+		json_object_set_new(params, "token", json_string(request->token));
+		json_object_set_new(params, "repeated", json_boolean(request->is_repeated));
+	}
 	if (json_object_set_new(params, "cwd", json_string(submission->cwd)) == -1) {
 		json_decref(params);
 		error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
@@ -145,10 +158,10 @@ request_params(struct submission *submission, const struct spec *specs, size_t c
 }
 
 static int
-send_to_supervisor(struct submission *submission, const struct spec *specs, size_t count,
+send_to_supervisor(struct submission *submission, const struct request *request,
     int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
 {
-	json_t *params = request_params(submission, specs, count, ret_bad, error);
+	json_t *params = request_params(submission, request, ret_bad, error);
 	json_t *result, *data, *ids;
 
 	if (params == NULL)
@@ -163,7 +176,7 @@ send_to_supervisor(struct submission *submission, const struct spec *specs, size
 		return -1;
 	}
 	ids = json_object_get(result, "ids");
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < request->count; i++)
 		ret_ids[i] = json_integer_value(json_array_get(ids, i));
 	json_decref(result);
 	return 0;
@@ -220,9 +233,10 @@ write_batch(struct store *store, struct batch *batch, struct error *error)
 }
 
 static int
-write_to_database(struct submission *submission, const struct spec *specs, size_t count,
+write_to_database(struct submission *submission, const struct request *request,
     int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
 {
+	size_t count = request->count;
 	struct store *store;
 	struct batch batch;
 	struct step *step;
@@ -237,10 +251,13 @@ write_to_database(struct submission *submission, const struct spec *specs, size_
 		return -1;
 	batch_init(&batch);
 	step = batch_add(&batch, STEP_SUBMIT, NULL, NULL);
-	step->submit.specs = xcalloc(count, sizeof(*specs));
-	if (copy_specs(submission, specs, count, step->submit.specs, error) == -1)
+	step->submit.specs = xcalloc(count, sizeof(*step->submit.specs));
+	if (copy_specs(submission, request->specs, count, step->submit.specs, error) == -1)
 		goto out;
 	step->submit.count = count;
+	if (request->token[0] != '\0')
+		step->submit.token = xstrdup(request->token);
+	step->submit.is_repeated = request->is_repeated;
 	for (size_t i = 0; i < submission->environment.count; i++)
 		strings_add(&step->submit.environment, submission->environment.items[i]);
 	if (write_batch(store, &batch, error) == -1)
@@ -259,15 +276,60 @@ out:
 	return result;
 }
 
+static void
+make_token(struct request *request)
+{
+	for (size_t i = 0; i < request->count; i++) {
+		if (request->specs[i].is_once)
+			return; /* ids of other jobs: the token could not tell them */
+	}
+	snprintf(request->token, sizeof(request->token), "t%08x%08x%08x%08x", arc4random(),
+	    arc4random(), arc4random(), arc4random());
+}
+
+/* The next supervisor process answers, or, with the keeper gone too, the database. */
+static int
+reconnect(struct submission *submission, struct error *error)
+{
+	client_close(submission->connection);
+	if (client_open_to_submit(
+		submission->connection, submission->invocation->state, error) == 0)
+		return 0;
+	if (error->code != STATUS_NOT_RUNNING)
+		return -1;
+	submission->connection = NULL;
+	return 0;
+}
+
 int
 submission_send(struct submission *submission, const struct spec *specs, size_t count,
     int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
 {
+	struct request request = { .specs = specs, .count = count };
+
 	*ret_bad = count;
 	*ret_holder = 0;
-	if (submission->connection != NULL)
-		return send_to_supervisor(
-		    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
-	return write_to_database(
-	    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
+	submission->is_in_doubt = false;
+	if (submission->has_tokens)
+		make_token(&request);
+	for (int crashes = 0; submission->connection != NULL; crashes++) {
+		if (send_to_supervisor(submission, &request, ret_ids, ret_bad, ret_holder,
+			error) == 0) {
+			submission->is_in_doubt = false;
+			return 0;
+		}
+		if (!submission->connection->is_lost) {
+			submission->is_in_doubt = false;
+			return -1;
+		}
+		submission->is_in_doubt = true;
+		if (request.token[0] == '\0' || crashes == MOST_CRASHES ||
+		    reconnect(submission, error) == -1)
+			return -1;
+		request.is_repeated = true;
+	}
+	if (write_to_database(submission, &request, ret_ids, ret_bad, ret_holder, error) == -1)
+		return -1;
+	submission->is_in_doubt = false;
+	return 0;
 }

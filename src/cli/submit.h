@@ -14,6 +14,8 @@ struct submission {
 	struct strings environment;	      /* the basics, for all jobs */
 	char *cwd;
 	int64_t umask;
+	bool has_tokens;  /* a request whose answer is lost may be repeated */
+	bool is_in_doubt; /* the last one's answer was lost: it may be in */
 };
 
 void submission_init(struct submission *submission, const struct invocation *invocation);
@@ -26,7 +28,7 @@ int submission_prepare(struct submission *submission, struct spec *spec,
 /*
  * Record `count` (1 to 1000) jobs, all or none. 0 and their ids; -1 with *error, *ret_bad
  * which one it was (or count) and *ret_holder the job that has its name, or 0. The specs stay
- * the caller's.
+ * the caller's. With has_tokens the death of the supervisor process is waited out.
  */
 int submission_send(struct submission *submission, const struct spec *specs, size_t count,
     int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error);

@@ -8,8 +8,8 @@ enum { SET_HOLD, OPEN_ATTEMPT, HAS_DEPENDENCIES, COUNT };
 
 static const char *const sql[] = {
 	[SET_HOLD] = "UPDATE jobs SET hold = ?2 WHERE id = ?1",
-	[OPEN_ATTEMPT] = "SELECT attempt, generation, started_at FROM attempts WHERE job_id = ?1 "
-			 "AND ended_at IS NULL",
+	[OPEN_ATTEMPT] = "SELECT attempt, generation, started_at FROM attempts "
+			 "WHERE job_id = ?1 AND ended_at IS NULL",
 	[HAS_DEPENDENCIES] = "SELECT 1 FROM dependencies WHERE job_id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
@@ -135,7 +135,8 @@ hold_claimed(struct sqlite_engine *engine, struct step *step)
 	int code = set_hold(engine, job, is_hold ? "user" : NULL);
 
 	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, job, 0, is_hold ? "held" : "released", NULL);
+		code = sqlite_write_event(
+		    engine, job, 0, is_hold ? "held" : "released", NULL);
 	if (code == SQLITE_OK)
 		code = sqlite_read_job(engine, job, &rules, &found);
 	if (code == SQLITE_OK)
@@ -181,8 +182,8 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 		return code;
 	if (step->change.ret_attempt.job != 0)
 		return change_claimed(engine, step, is_started);
-	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason, NULL,
-	    &is_allowed, &verdict);
+	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
+	    NULL, &is_allowed, &verdict);
 	if ((code & 0xff) == SQLITE_CONSTRAINT) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_STATE,
@@ -192,7 +193,7 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	}
 	if (code == SQLITE_OK && !is_allowed)
 		return refuse_change(engine, step);
-	if (code == SQLITE_OK) /* not the verdict: what it waits for may have ended it again */
+	if (code == SQLITE_OK) /* not the verdict: a dependency may have ended it again */
 		code = sqlite_read_job(engine, step->change.job, &rules, &found);
 	if (code == SQLITE_OK)
 		step->change.ret_status = rules.status;

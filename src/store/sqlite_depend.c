@@ -13,8 +13,8 @@
 enum { DEPENDENTS, UNMET, RELEASE, FOREIGN_CANCELS, FORGET_CANCELS, COUNT };
 
 static const char *const sql[] = {
-	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id "
-		       "WHERE d.on_id = ?1 AND j.hold = 'dependency' "
+	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d "
+		       "JOIN jobs j ON j.id = d.job_id WHERE d.on_id = ?1 AND j.hold = 'dependency' "
 		       "AND j.status IN ('new', 'errored')",
 	[UNMET] = "SELECT d.on_id, d.kind, b.status FROM dependencies d "
 		  "LEFT JOIN jobs b ON b.id = d.on_id WHERE d.job_id = ?1 "
@@ -78,7 +78,7 @@ cancel_for_dependency(struct sqlite_engine *engine, int64_t job, const char *why
 	return code;
 }
 
-/* One waiting job: nothing if something is open still; its dependents follow if it ends. */
+/* One waiting job: nothing if one is open still; its dependents follow if it ends. */
 static int
 check_one(struct sqlite_engine *engine, int64_t job, struct worklist *list)
 {

@@ -15,7 +15,7 @@
 
 enum {
 	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS, DEPEND,
-	FIND_ENVIRONMENT, INSERT_ENVIRONMENT, COUNT
+	FIND_ENVIRONMENT, INSERT_ENVIRONMENT, FIND_TOKEN, COUNT
 };
 
 static const char *const sql[] = {
@@ -36,6 +36,8 @@ static const char *const sql[] = {
 		   "ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind)",
 	[FIND_ENVIRONMENT] = "SELECT id FROM environments WHERE hash = ?1 AND vars = ?2",
 	[INSERT_ENVIRONMENT] = "INSERT INTO environments (hash, vars) VALUES (?1, ?2)",
+	[FIND_TOKEN] = "SELECT job_id FROM events WHERE seq > (SELECT max(seq) FROM events) - "
+		       "1000000 AND event = 'submitted' AND detail = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -361,22 +363,51 @@ undo(struct sqlite_engine *engine, struct step *step, size_t ended_before,
 	return statement_run(engine->submit.prepared[UNDO]);
 }
 
-int
-sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
+/* Was it recorded before? Jobs of one transaction have one id after the other. */
+static int
+find_token(struct sqlite_engine *engine, struct step *step, bool *ret_found)
+{
+	sqlite3_stmt *statement = engine->submit.prepared[FIND_TOKEN];
+	int code;
+
+	bind_text(statement, 1, step->submit.token);
+	code = sqlite3_step(statement);
+	*ret_found = code == SQLITE_ROW;
+	for (size_t i = 0; i < step->submit.count && *ret_found; i++)
+		step->submit.ret_ids[i] = sqlite3_column_int64(statement, 0) + (int64_t)i;
+	return statement_end(statement, code);
+}
+
+static int
+submit_all(struct sqlite_engine *engine, struct step *step)
 {
 	struct request request = { .step = step };
 	size_t ended_before = engine->batch->ended_count;
 	int64_t released_before = engine->batch->released;
 	int code = statement_run(engine->submit.prepared[SAVE]);
 
-	step->submit.ret_ids = xcalloc(step->submit.count, sizeof(int64_t));
-	step->submit.ret_existed = xcalloc(step->submit.count, sizeof(bool));
 	for (size_t i = 0;
 	     i < step->submit.count && code == SQLITE_OK && step->answer == STEP_OK; i++)
 		code = submit_one(engine, &request, i);
 	if (code == SQLITE_OK && step->answer != STEP_OK)
 		code = undo(engine, step, ended_before, released_before);
+	else if (code == SQLITE_OK && step->submit.token != NULL && step->submit.count > 0)
+		code = sqlite_write_event(engine, step->submit.ret_ids[0], 0, "submitted",
+		    step->submit.token);
 	if (code == SQLITE_OK)
 		code = statement_run(engine->submit.prepared[RELEASE]);
 	return code;
+}
+
+int
+sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
+{
+	bool is_in = false;
+	int code = SQLITE_OK;
+
+	step->submit.ret_ids = xcalloc(step->submit.count, sizeof(int64_t));
+	step->submit.ret_existed = xcalloc(step->submit.count, sizeof(bool));
+	if (step->submit.token != NULL && step->submit.is_repeated)
+		code = find_token(engine, step, &is_in);
+	return code != SQLITE_OK || is_in ? code : submit_all(engine, step);
 }

@@ -79,6 +79,7 @@ batch_free_step(struct step *step)
 			spec_done(&step->submit.specs[i]);
 		free(step->submit.specs);
 		strings_done(&step->submit.environment);
+		free(step->submit.token);
 		break;
 	case STEP_NOTE:
 		free(step->note.text);

@@ -132,6 +132,13 @@ struct step {
 			struct spec *specs; /* taken over: freed with the batch */
 			size_t count;
 			struct strings environment; /* taken over: beneath each spec's own */
+			/*
+			 * NULL, or a word of its own (taken over) for a step without `once`,
+			 * noted in the history: repeated because nobody knows whether it is
+			 * in, the step answers with the ids of the first time, if it was.
+			 */
+			char *token;
+			bool is_repeated;
 			int64_t *ret_ids;	    /* owned by the batch */
 			bool *ret_existed; /* with `once`: that id had the name already */
 			size_t ret_bad;	   /* STEP_REFUSED: which one */

@@ -4,6 +4,7 @@
  */
 
 #include "base/log.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "model/spec_json.h"
 #include "supervisor/client.h"
@@ -156,12 +157,27 @@ apply_defaults(struct spec *specs, size_t count, const json_t *params)
 	}
 }
 
+/* Their ids are not one after the other, so the token would not tell them. */
+static bool
+has_once(const json_t *jobs)
+{
+	size_t index;
+	json_t *job;
+
+	json_array_foreach(jobs, index, job) {
+		if (json_is_true(json_object_get(job, "once")))
+			return true;
+	}
+	return false;
+}
+
 static void
 handle_submit(struct client *client, json_t *id, json_t *params)
 {
 	struct supervisor *supervisor = client->supervisor;
 	json_t *jobs = json_object_get(params, "jobs");
 	json_t *environment = json_object_get(params, "environment");
+	const char *token = json_string_value(json_object_get(params, "token"));
 	size_t count = json_array_size(jobs), bad = 0;
 	struct strings variables = { 0 };
 	struct spec *specs;
@@ -170,6 +186,10 @@ handle_submit(struct client *client, json_t *id, json_t *params)
 
 	if (count == 0 || count > MOST_JOBS) {
 		fail_params(client, id, "submit: wants jobs, an array of 1 to 1000");
+		return;
+	}
+	if (token != NULL && (!text_is_name(token) || has_once(jobs))) {
+		fail_params(client, id, "submit: token is a name, and then no job has once");
 		return;
 	}
 	if (environment != NULL && environment_from_json(&variables, environment) == -1) {
@@ -196,6 +216,8 @@ handle_submit(struct client *client, json_t *id, json_t *params)
 	step->submit.specs = specs;
 	step->submit.count = count;
 	step->submit.environment = variables;
+	step->submit.token = token != NULL ? xstrdup(token) : NULL;
+	step->submit.is_repeated = json_is_true(json_object_get(params, "repeated"));
 	turn_tells(supervisor);
 	live_anything_ready(supervisor); /* claimed in the same transaction, if there is room */
 	keep_for(client);

@@ -244,19 +244,44 @@ submit_one(struct memory_store *store, struct step *step, size_t which)
 	strings_done(&environment);
 }
 
+/* The first job of the submission that was noted with this word; 0: there was none. */
+static int64_t
+find_token(const struct memory_store *store, const char *token)
+{
+	for (size_t i = 0; i < store->state.event_count; i++) {
+		const struct memory_event *event = &store->state.events[i];
+
+		if (strcmp(event->event, "submitted") == 0 && event->detail != NULL &&
+		    strcmp(event->detail, token) == 0)
+			return event->job;
+	}
+	return 0;
+}
+
 static void
 step_submit(struct memory_store *store, struct step *step)
 {
-	struct memory_state before = memory_state_copy(&store->state);
+	const char *token = step->submit.token;
+	int64_t first =
+	    token != NULL && step->submit.is_repeated ? find_token(store, token) : 0;
+	struct memory_state before;
 	size_t ended_before = store->batch->ended_count;
 	int64_t released_before = store->batch->released;
 	size_t size = step->submit.count * sizeof(step->submit.ret_ids[0]);
 
 	step->submit.ret_ids = xcalloc(step->submit.count, sizeof(int64_t));
 	step->submit.ret_existed = xcalloc(step->submit.count, sizeof(bool));
+	for (size_t i = 0; i < step->submit.count && first != 0; i++)
+		step->submit.ret_ids[i] = first + (int64_t)i;
+	if (first != 0)
+		return;
+	before = memory_state_copy(&store->state);
 	for (size_t i = 0; i < step->submit.count && step->answer == STEP_OK; i++)
 		submit_one(store, step, i);
 	if (step->answer == STEP_OK) {
+		if (token != NULL && step->submit.count > 0)
+			memory_add_event(
+			    store, step->submit.ret_ids[0], 0, "submitted", token);
 		memory_state_done(&before);
 		return;
 	}

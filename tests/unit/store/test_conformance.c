@@ -62,6 +62,42 @@ submit_of_nothing_is_fine(void **state)
 	batch_done(&batch);
 }
 
+/* Two jobs with this token, for the first time or again: the id of the first. */
+static int64_t
+submit_with_token(struct subject *subject, const char *token, bool is_repeated)
+{
+	struct batch batch;
+	struct step *step;
+	int64_t first;
+
+	batch_init(&batch);
+	step = add_submit(&batch, "priority=1;priority=2");
+	step->submit.token = xstrdup(token);
+	step->submit.is_repeated = is_repeated;
+	run_ok(subject, &batch);
+	assert_int_equal(step->answer, STEP_OK);
+	first = step->submit.ret_ids[0];
+	assert_int_equal(step->submit.ret_ids[1], first + 1);
+	assert_false(step->submit.ret_existed[0]);
+	batch_done(&batch);
+	return first;
+}
+
+static void
+submit_repeated_with_its_token_is_recorded_once(void **state)
+{
+	struct subject *subject = *state;
+
+	assert_int_equal(submit_with_token(subject, "a", false), 1);
+	assert_int_equal(submit_with_token(subject, "a", true), 1);
+	assert_int_equal(submit_with_token(subject, "b", true), 3); /* it was not in */
+	assert_int_equal(submit_with_token(subject, "b", true), 3);
+	assert_int_equal(submit_with_token(subject, "a", true), 1);
+	assert_int_equal(submit(subject, ""), 5);
+	assert_status(subject, 4, "new");
+	assert_status(subject, 6, "none");
+}
+
 /* The first step of a batch that is refused: hand back its error. */
 static struct error
 refused_submit(struct subject *subject, const char *options, size_t *ret_bad,
@@ -2064,6 +2100,7 @@ static const struct {
 } cases[] = {
 	CASE(submit_gives_ids_in_order),
 	CASE(submit_of_nothing_is_fine),
+	CASE(submit_repeated_with_its_token_is_recorded_once),
 	CASE(submit_refuses_a_live_name_and_names_its_holder),
 	CASE(submit_refuses_one_name_twice_in_a_step),
 	CASE(submit_once_answers_with_the_live_holder),

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQUENCES 100
+#define SEQUENCES 80
 #define TURNS 50
 #define MOST_KEYS 512
 #define HOUR_MS INT64_C(3600000)
@@ -939,7 +939,7 @@ check_rules(sqlite3 *handle)
 		"SELECT d.job_id FROM dependencies d JOIN jobs j ON j.id = d.job_id JOIN "
 		"jobs b ON b.id = d.on_id WHERE j.hold = 'dependency' AND d.kind = "
 		"'done' AND b.status IN ('failed', 'cancelled')",
-		/* what has ended says when, what is live does not; nobody holds the dead */
+		/* what has ended says when, what is live does not; no dead is held */
 		"SELECT id FROM jobs WHERE (ended_at IS NULL) <> (status IN ('new', "
 		"'running', 'errored'))",
 		"SELECT id FROM jobs WHERE hold IS NOT NULL AND status NOT IN ('new', "

@@ -138,7 +138,8 @@ static const struct {
 	/* new jobs */
 	{ "INSERT INTO jobs(command) VALUES('[\"make\",\"report\"]')", NULL },
 	{ NEW("name, type, supervisor, priority, cwd, umask, stdin, max_retries, "
-	      "backoff, jitter, timeout_ms, grace_ms, max_output, leave_children, hold, wake_at",
+	      "backoff, jitter, timeout_ms, grace_ms, max_output, leave_children, "
+	      "hold, wake_at",
 	      "'b', 'nightly', 'serial', 0, '/usr', 511, '/etc/hosts', 0, 'linear:1s', "
 	      "100, 1, "
 	      "0, 65536, 1, 'user', 0"), NULL },
@@ -243,7 +244,7 @@ static const struct {
 	{ SET(4, "wake_at = 1"), WHILE_IT_WAITS },
 	{ SET(4, "max_retries = 9"), WHILE_IT_WAITS },
 	{ SET(8, "hold = 'user'"), WHILE_IT_WAITS },
-	{ SET(5, "priority = 0, wake_at = 1, hold = 'user'"), NULL }, /* it is new still */
+	{ SET(5, "priority = 0, wake_at = 1, hold = 'user'"), NULL }, /* new still */
 	{ SET(2, "status = 'cancelled', priority = 0"), WHILE_IT_WAITS },
 
 	/* every other column */

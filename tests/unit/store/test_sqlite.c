@@ -723,7 +723,7 @@ turn_is_there_or_not_whichever_call_fails(void **state)
 	for (int is_for_good = 0; is_for_good < 2; is_for_good++) {
 		int nth = 1;
 
-		/* One without the fault may be luck (a lock not asked for); two are not. */
+		/* One without the fault may be luck (a lock not asked); two are not. */
 		for (int unharmed = 0; unharmed < 2; nth++)
 			unharmed = sweep_one(nth, is_for_good) ? 0 : unharmed + 1;
 		assert_true(nth > 10);

@@ -1,0 +1,392 @@
+/* Many jobs at once, names, and jobs that wait for others. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "support/helper.h"
+#include "support/outside.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+assert_sql(struct instance *i, const char *question, const char *wanted)
+{
+	char *text = sql(i, question);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+/* ---- lines ---- */
+
+static void
+json_and_shell_lines_with_the_options_as_defaults(void **state)
+{
+	static const char input[] =
+	    "# a comment, and an empty line\n"
+	    "\n"
+	    "echo \"$A $B\"\n"
+	    "  {\"command\": [\"echo\", \"two words\", \"$A\"], \"name\": \"second\", "
+	    "\"max-retries\": 7, \"env\": [\"B=own\"]}\n"
+	    "{\"command\": [\"sh\", \"-c\", \"echo $A $B\"], \"priority\": 1}\n";
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd_with_input(&i, input, "submit", "--batch", "-r", "2", "--priority", "9",
+	    "--env", "A=a", "--env", "B=b", "--cwd", "/", NULL);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.out, "1\n2\n3\n");
+	result_done(&result);
+	for (int n = 1; n <= 3; n++)
+		assert_int_equal(wait_job(&i, n), 0);
+	assert_sql(&i, "SELECT group_concat(max_retries || '/' || priority || '/' || cwd || '/' || "
+		       "coalesce(name, '-')) FROM jobs", "2/9///-,7/9///second,2/1///-");
+	assert_sql(&i, "SELECT group_concat(last_lines, '') FROM attempts",
+	    "a b\ntwo words $A\na b\n");
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+bad_line_stops_all_before_the_first_is_sent(void **state)
+{
+	static const struct {
+		const char *line, *why;
+	} cases[] = {
+		{ "{\"command\": [\"true\"]", "line 3: " },
+		{ "{\"command\": []}", "line 3: " },
+		{ "{\"command\": \"true\"}", "line 3: " },
+		{ "{\"command\": [\"true\"], \"colour\": \"red\"}", "colour" },
+		{ "{\"command\": [\"true\"], \"priority\": 10}", "priority" },
+		{ "{\"command\": [\"true\"], \"priority\": 1, \"priority\": 2}", "line 3: " },
+		{ "{\"command\": [\"true\", 1]}", "line 3: " },
+		{ "{\"command\": [\"true\"], \"timeout\": \"soon\"}", "timeout" },
+		{ "{\"command\": [\"true\"], \"stdin\": \"-\"}", "stdin" },
+		{ "{\"name\": \"x\"}", "command" },
+		{ "echo \377", "UTF-8" },
+	};
+	struct instance i;
+	char input[400];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct result result;
+
+		snprintf(input, sizeof(input), "true\ntrue\n%s\ntrue\n", cases[n].line);
+		result = jobberd_with_input(&i, input, "submit", "--batch", NULL);
+		assert_int_equal(result.status, 2);
+		assert_string_equal(result.out, "");
+		assert_has(result.err, "line 3: ");
+		assert_has(result.err, cases[n].why);
+		assert_has(result.err, "nothing was submitted");
+		result_done(&result);
+	}
+	assert_sql(&i, "SELECT count(*) FROM jobs", "0");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* `count` lines that each say their own number. */
+static char *
+numbered_lines(size_t count)
+{
+	char *text = malloc(count * 20 + 1), *at = text;
+
+	for (size_t n = 1; n <= count; n++)
+		at += sprintf(at, "exit 0; # %zu\n", n);
+	return text;
+}
+
+static void
+check_numbered(struct instance *i, const char *printed, int64_t count)
+{
+	char number[32];
+	int64_t lines = 0;
+
+	for (const char *at = printed; *at != '\0'; at = strchr(at, '\n') + 1) {
+		snprintf(number, sizeof(number), "%lld\n", (long long)++lines);
+		if (strncmp(at, number, strlen(number)) != 0)
+			fail_msg("id %lld is not in its line", (long long)lines);
+	}
+	assert_int_equal(lines, count);
+	assert_int_equal(sql_number(i, "SELECT count(*) FROM jobs"), count);
+	assert_int_equal(sql_number(i, "SELECT count(*) FROM jobs WHERE json_extract(command, "
+				       "'$[2]') <> 'exit 0; # ' || id"), 0);
+}
+
+static void
+batch_of_3500_is_recorded_in_its_order(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *input = numbered_lines(3500);
+
+	(void)state;
+	instance_init(&i);
+	result = jobberd(&i, "submit", "--batch", "--hold", NULL); /* makes the database */
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	instance_start(&i, NULL);
+	result = jobberd_with_input(&i, input, "submit", "--batch", "--hold", NULL);
+	assert_int_equal(result.status, 0);
+	check_numbered(&i, result.out, 3500);
+	result_done(&result);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+	/* The same with nothing running. */
+	instance_init(&i);
+	result = jobberd_with_input(&i, input, "submit", "--batch", "--hold", NULL);
+	assert_int_equal(result.status, 0);
+	check_numbered(&i, result.out, 3500);
+	result_done(&result);
+	check_accounts(&i);
+	instance_done(&i);
+	free(input);
+}
+
+/* ---- names ---- */
+
+static void
+taken_name_is_refused_with_the_holders_id_or_with_once_is_its(void **state)
+{
+	struct instance i;
+	struct result result;
+	int64_t id;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--name", "report", "--hold", "--", "true", NULL);
+	result = jobberd(&i, "submit", "--name", "report", "--", "true", NULL);
+	assert_int_equal(result.status, 5);
+	assert_string_equal(result.out, "1\n");
+	assert_has(result.err, "already_started: job 1 has the name report (new)");
+	result_done(&result);
+	result = jobberd(&i, "submit", "--name", "report", "--once", "--", "true", NULL);
+	assert_int_equal(result.status, 0);
+	assert_string_equal(result.out, "1\n");
+	result_done(&result);
+	/* In a batch it stops its whole request, and says which line it is. */
+	result = jobberd_with_input(&i, "true\n{\"command\":[\"true\"],\"name\":\"report\"}\n",
+	    "submit", "--batch", NULL);
+	assert_int_equal(result.status, 5);
+	assert_string_equal(result.out, "");
+	assert_has(result.err, "line 2: already_started");
+	assert_has(result.err, "go on from line 1");
+	result_done(&result);
+	result = jobberd_with_input(&i,
+	    "true\n{\"command\":[\"true\"],\"name\":\"report\",\"once\":true}\ntrue\n", "submit",
+	    "--batch", NULL);
+	assert_int_equal(result.status, 0);
+	assert_has(result.out, "\n1\n");
+	result_done(&result);
+	/* An ended job has no claim to its name. */
+	result = jobberd(&i, "release", "report", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 1), 0);
+	id = submit_job(&i, "--name", "report", "--", "true", NULL);
+	assert_true(id > 1);
+	assert_int_equal(wait_job(&i, id), 0);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* ---- chains ---- */
+
+static void
+jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
+{
+	struct instance i;
+	struct bell bell;
+	char command[400], *text;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "8", NULL);
+	bell_init(&bell, &i, "go");
+	snprintf(command, sizeof(command), "read x < %s; exit 3", bell.path);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);		/* 1 fails */
+	submit_job(&i, "--after", "1", "--", "true", NULL);			/* 2 */
+	submit_job(&i, "--after", "2", "--", "true", NULL);			/* 3 */
+	submit_job(&i, "--after-any", "1", "--", "true", NULL);			/* 4 */
+	submit_job(&i, "--after", "4", "--after-any", "3", "--", "true", NULL); /* 5 */
+	assert_sql(&i, "SELECT group_concat(cause) FROM waiting ORDER BY job_id",
+	    "dependency,dependency,dependency,dependency");
+	assert_int_equal(write(bell.fd, "go\n", 3), 3);
+	assert_int_equal(wait_job(&i, 5), 0);
+	assert_int_equal(wait_job(&i, 3), 1);
+	assert_sql(&i, "SELECT group_concat(status || ' ' || coalesce(reason, '-'), ',') FROM jobs",
+	    "failed -,cancelled dependency,cancelled dependency,done -,done -");
+	text = sql(&i, "SELECT detail FROM jobs WHERE id = 2");
+	assert_has(text, "1");
+	assert_has(text, "failed");
+	free(text);
+	text = sql(&i, "SELECT detail FROM jobs WHERE id = 3");
+	assert_has(text, "2");
+	assert_has(text, "cancelled");
+	free(text);
+	/* What they were submitted after has already ended. */
+	submit_job(&i, "--after", "4", "--", "true", NULL); /* 6 */
+	assert_int_equal(wait_job(&i, 6), 0);
+	submit_job(&i, "--after", "1", "--", "true", NULL); /* 7 */
+	assert_int_equal(wait_job(&i, 7), 1);
+	bell_done(&bell);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+job_after_one_that_does_not_exist_is_refused(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd(&i, "submit", "--after", "77", "--", "true", NULL);
+	assert_int_equal(result.status, 4);
+	assert_has(result.err, "there is no job 77");
+	result_done(&result);
+	assert_sql(&i, "SELECT count(*) FROM jobs", "0");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* A chain of a thousand, each after the one before it, and the first is cancelled. */
+static void
+cancel_goes_down_a_chain_of_a_thousand(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *input = calloc(1000, 64), *at = input;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--hold", "--", "true", NULL);
+	for (int n = 2; n <= 1000; n++)
+		at += sprintf(at, "{\"command\":[\"true\"],\"after\":[%d]}\n", n - 1);
+	/* Within one request a job may wait for one before it in the same. */
+	result = jobberd_with_input(&i, input, "submit", "--batch", NULL);
+	free(input);
+	assert_string_equal(result.err, "");
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	result = jobberd(&i, "cancel", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 1000), 1);
+	assert_sql(&i, "SELECT count(*) FROM jobs WHERE status = 'cancelled'", "1000");
+	assert_sql(&i, "SELECT count(*) FROM jobs WHERE reason = 'dependency'", "999");
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* ---- a crash in the middle ---- */
+
+/* It goes on with the next one: everything is in, once, in its order, and printed. */
+static void
+check_unbroken(struct instance *i, struct helper *batch, char *input, int64_t count)
+{
+	assert_int_equal(helper_wait(batch), 0);
+	check_numbered(i, batch->out.text, count);
+	helper_end(batch);
+	if (i->keeper != 0)
+		instance_stop(i);
+	check_accounts(i);
+	free(input);
+	instance_done(i);
+}
+
+static void
+batch_survives_the_supervisor_process(void **state)
+{
+	struct instance i;
+	struct helper batch;
+	char *input = numbered_lines(20000);
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	helper_jobberd(&batch, &i, input, "submit", "--batch", NULL);
+	helper_expect(&batch, "3000\n");
+	kill(instance_supervisor_pid(&i), SIGKILL);
+	check_unbroken(&i, &batch, input, 20000);
+}
+
+/* Then the client is the one that records. */
+static void
+batch_survives_the_keeper(void **state)
+{
+	struct instance i;
+	struct helper batch;
+	char *input = numbered_lines(20000);
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	helper_jobberd(&batch, &i, input, "submit", "--batch", NULL);
+	helper_expect(&batch, "3000\n");
+	instance_kill_keeper(&i);
+	check_unbroken(&i, &batch, input, 20000);
+}
+
+/* Killed between the commit and the answer, or between the commit and its sync. */
+static void
+batch_whose_answer_is_lost_is_recorded_once(void **state)
+{
+	static const char *const moments[] = { "inject=sendto:signal=SIGKILL:when=2",
+		"inject=fdatasync:signal=SIGKILL:when=2", "inject=pwrite64:signal=SIGKILL:when=9" };
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(moments) / sizeof(moments[0]); n++) {
+		struct instance i;
+		struct helper batch, strace;
+		char *input = numbered_lines(3000);
+
+		instance_init(&i);
+		instance_start(&i, "--max-children", "0", NULL);
+		helper_strace(&strace, instance_supervisor_pid(&i), moments[n], NULL);
+		helper_jobberd(&batch, &i, input, "submit", "--batch", NULL);
+		helper_wait(&strace);
+		helper_end(&strace);
+		check_unbroken(&i, &batch, input, 3000);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(json_and_shell_lines_with_the_options_as_defaults),
+		cmocka_unit_test(bad_line_stops_all_before_the_first_is_sent),
+		cmocka_unit_test(batch_of_3500_is_recorded_in_its_order),
+		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
+		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
+		cmocka_unit_test(job_after_one_that_does_not_exist_is_refused),
+		cmocka_unit_test(cancel_goes_down_a_chain_of_a_thousand),
+		cmocka_unit_test(batch_survives_the_supervisor_process),
+		cmocka_unit_test(batch_survives_the_keeper),
+		cmocka_unit_test(batch_whose_answer_is_lost_is_recorded_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
