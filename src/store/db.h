@@ -23,6 +23,15 @@ enum db_mode {
 	DB_CREATE, /* also makes it, or migrates it after a backup */
 };
 
+/*
+ * Which jobs wait, and which are live: word for word as in the partial indexes, else SQLite
+ * does not use them. Not as IN (…): for each of those it would make a table, in memory,
+ * whenever a job's row is written.
+ */
+#define JOB_WAITS(job) "(" job "status = 'new' OR " job "status = 'errored')"
+#define JOB_IS_LIVE(job)                                                                  \
+	"(" job "status = 'new' OR " job "status = 'running' OR " job "status = 'errored')"
+
 struct db {
 	sqlite3 *handle;
 	char *path;

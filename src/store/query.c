@@ -26,8 +26,8 @@ static const char *const sql[] = {
 	[EXISTS] = "SELECT id FROM jobs WHERE id = ?1",
 	[BY_NAME] = "SELECT id FROM (SELECT id, status, ended_at FROM jobs "
 		    "WHERE name = ?1 AND name IS NOT NULL ORDER BY id DESC "
-		    "LIMIT " MOST_OF_A_NAME ") ORDER BY status IN ('new', 'running', "
-		    "'errored') DESC, ended_at DESC, id DESC LIMIT 1",
+		    "LIMIT " MOST_OF_A_NAME ") ORDER BY " JOB_IS_LIVE("") " DESC, "
+		    "ended_at DESC, id DESC LIMIT 1",
 	[LATEST_RUN] = "SELECT max(job_id) FROM attempts",
 	[LAST_ATTEMPT] = "SELECT max(attempt) FROM attempts WHERE job_id = ?1",
 	[NEWEST] = "SELECT (SELECT max(id) FROM jobs), (SELECT max(seq) FROM events)",
@@ -57,12 +57,12 @@ static const char *const sql[] = {
 			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
 			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "
 			"count(j.id) FILTER (WHERE j.status = 'errored') AS errored, "
-			"count(j.id) FILTER (WHERE j.status IN ('new', 'errored') "
+			"count(j.id) FILTER (WHERE " JOB_WAITS("j.") " "
 			"AND j.hold IS NULL AND j.wake_at IS NULL) AS ready, "
 			"count(j.id) FILTER (WHERE j.hold IS NOT NULL) AS held "
 			"FROM supervisors s LEFT JOIN (SELECT id, status, hold, wake_at, "
 			"supervisor FROM jobs INDEXED BY jobs_live "
-			"WHERE status IN ('new', 'running', 'errored')) j "
+			"WHERE " JOB_IS_LIVE("") ") j "
 			"ON j.supervisor = s.name GROUP BY s.name",
 	[ENVIRONMENT] = "SELECT v.key AS name, v.value FROM jobs j JOIN environments e "
 			"ON e.id = j.environment, json_each(e.vars) v WHERE j.id = ?1",

@@ -17,10 +17,9 @@
 
 enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST, COUNT };
 
-#define LIVE_STATUS "status IN ('new', 'running', 'errored')"
 #define ENDED_STATUS "status IN ('done', 'failed', 'cancelled')"
 #define IS_READY(job)                                                                    \
-	job ".status IN ('new', 'errored') AND " job ".hold IS NULL AND " job            \
+	JOB_WAITS(job ".") " AND " job ".hold IS NULL AND " job                          \
 	    ".wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "                   \
 	    "WHERE job_id = " job ".id AND ended_at IS NULL)"
 /* CROSS: from the few open attempts to their jobs, never the other way. */
@@ -40,7 +39,7 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"a.children_killed, ?2 AS line, ?3 AS busy, s.max_children, "                    \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
-	"AND b." LIVE_STATUS ") END AS waits_for"
+	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"
 #define JOB_SOURCE                                                                       \
 	" FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = "          \
 	"(SELECT max(attempt) FROM attempts WHERE job_id = j.id) "                       \
@@ -69,7 +68,7 @@ static const char *const sql[] = {
 		 "SELECT j.id, line.place, busy.places FROM jobs j INDEXED BY jobs_live "
 		 "LEFT JOIN line ON line.id = j.id "
 		 "LEFT JOIN busy ON busy.supervisor = j.supervisor "
-		 "WHERE j." LIVE_STATUS " " AS_ASKED
+		 "WHERE " JOB_IS_LIVE("j.") " " AS_ASKED
 		 "ORDER BY j.status = 'running' DESC, j.status = 'errored' DESC, "
 		 "iif(j.status = 'running', 0, j.priority), j.id LIMIT ?4",
 	[ENDED] = "SELECT j.id FROM jobs j WHERE j." ENDED_STATUS " " AS_ASKED LAST_FIRST,

@@ -15,14 +15,15 @@ enum { READY, CLAIM, ENVIRONMENT, WITHDRAW, COUNT };
 
 static const char *const sql[] = {
 	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
-		  "grace_ms, max_output, leave_children, max_retries, priority FROM jobs "
-		  "WHERE supervisor = ?1 AND status IN ('new', 'errored') AND hold IS NULL "
+		  "grace_ms, max_output, leave_children, max_retries, priority, "
+		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id) "
+		  "FROM jobs "
+		  "WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "
 		  "AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "
 		  "WHERE job_id = jobs.id AND ended_at IS NULL) "
 		  "ORDER BY priority, id LIMIT ?2",
-	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at) VALUES (?1, "
-		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = ?1), "
-		  "?2, ?3) RETURNING attempt",
+	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at) "
+		  "VALUES (?1, ?2, ?3, ?4)",
 	[ENVIRONMENT] = "SELECT vars FROM environments WHERE id = ?1",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		     "AND generation = ?3 AND started_at IS NULL AND ended_at IS NULL "
@@ -141,16 +142,13 @@ static int
 claim_attempt(struct sqlite_engine *engine, struct claimed_job *claimed)
 {
 	sqlite3_stmt *statement = engine->claim.prepared[CLAIM];
-	int code;
 
-	bind_number(statement, 1, claimed->key.job);
-	bind_number(statement, 2, engine->generation);
-	bind_number(statement, 3, engine->now.ms);
-	code = sqlite3_step(statement);
-	if (code == SQLITE_ROW)
-		claimed->key.attempt = sqlite3_column_int64(statement, 0);
 	claimed->key.generation = engine->generation;
-	return statement_end(statement, code);
+	bind_number(statement, 1, claimed->key.job);
+	bind_number(statement, 2, claimed->key.attempt);
+	bind_number(statement, 3, claimed->key.generation);
+	bind_number(statement, 4, engine->now.ms);
+	return statement_run(statement);
 }
 
 /* A row that somebody wrote and that cannot be run ends, in words. */
@@ -196,6 +194,7 @@ read_candidates(struct sqlite_engine *engine, const struct step *step, int64_t m
 		candidate = &candidates->items[candidates->count++];
 		*candidate = (struct candidate){
 			.claimed.key.job = sqlite3_column_int64(row, 0),
+			.claimed.key.attempt = sqlite3_column_int64(row, 13),
 			.environment = column_number(row, 4, 0),
 		};
 		if (read_spec(row, &candidate->claimed.spec, &candidate->why) == -1)

@@ -14,13 +14,14 @@ enum { DEPENDENTS, UNMET, RELEASE, FOREIGN_CANCELS, FORGET_CANCELS, COUNT };
 
 static const char *const sql[] = {
 	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d "
-		       "JOIN jobs j ON j.id = d.job_id WHERE d.on_id = ?1 AND j.hold = 'dependency' "
-		       "AND j.status IN ('new', 'errored')",
+		       "JOIN jobs j ON j.id = d.job_id "
+		       "WHERE d.on_id = ?1 AND j.hold = 'dependency' "
+		       "AND " JOB_WAITS("j."),
 	[UNMET] = "SELECT d.on_id, d.kind, b.status FROM dependencies d "
 		  "LEFT JOIN jobs b ON b.id = d.on_id WHERE d.job_id = ?1 "
-		  "AND (b.status IN ('new', 'running', 'errored') "
+		  "AND (" JOB_IS_LIVE("b.") " "
 		  "OR (d.kind = 'done' AND b.status <> 'done')) "
-		  "ORDER BY b.status IN ('new', 'running', 'errored'), d.on_id",
+		  "ORDER BY " JOB_IS_LIVE("b.") ", d.on_id",
 	[RELEASE] = "UPDATE jobs SET hold = NULL WHERE id = ?1 AND hold = 'dependency'",
 	[FOREIGN_CANCELS] = "SELECT job_id FROM foreign_cancels ORDER BY job_id",
 	[FORGET_CANCELS] = "DELETE FROM foreign_cancels",

@@ -11,13 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BEGIN_READ, BEGIN_WRITE, MARK, UNMARK, COMMIT, ROLLBACK, DATA_VERSION, TOKEN, COUNT };
+enum { BEGIN_READ, BEGIN_WRITE, MARK, COMMIT, ROLLBACK, DATA_VERSION, TOKEN, COUNT };
 
 static const char *const turn_sql[] = {
 	[BEGIN_READ] = "BEGIN",
 	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
-	[MARK] = "UPDATE writer SET is_writing = 1, token = ?1",
-	[UNMARK] = "UPDATE writer SET is_writing = 0",
+	[MARK] = "UPDATE writer SET token = ?1",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[DATA_VERSION] = "PRAGMA data_version",
@@ -111,11 +110,7 @@ run_marked(struct sqlite_engine *engine, struct batch *batch)
 	bind_number(engine->turn.prepared[MARK], 1, engine->token);
 	if (code == SQLITE_OK)
 		code = run(engine, MARK);
-	if (code == SQLITE_OK)
-		code = run_steps(engine, batch);
-	if (code == SQLITE_OK)
-		code = run(engine, UNMARK);
-	return code;
+	return code == SQLITE_OK ? run_steps(engine, batch) : code;
 }
 
 static enum store_answer

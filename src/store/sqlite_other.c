@@ -28,10 +28,10 @@ static const char *const sql[] = {
 	[INSERT_GENERATION] = "INSERT INTO generations (boot_id, pid, version, started_at) "
 			      "VALUES (?1, ?2, ?3, ?4)",
 	[TO_THIS_BOOT] = "UPDATE jobs SET wake_boot_ms = ?1 + wake_at - ?2, wake_boot_id = ?3 "
-			 "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored') "
+			 "WHERE wake_boot_ms IS NOT NULL AND " JOB_WAITS("") " "
 			 "AND wake_boot_id <> ?3",
 	[AFTER_STEP] = "UPDATE jobs SET wake_at = max(?2 + wake_boot_ms - ?1, 0) "
-		       "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored')",
+		       "WHERE wake_boot_ms IS NOT NULL AND " JOB_WAITS(""),
 	[OPEN] = "SELECT a.job_id, a.attempt, a.generation, a.started_at, a.pid, a.pid_start, "
 		 "a.claimed_at, a.stop_reason, g.boot_id, j.supervisor, j.timeout_ms, "
 		 "j.grace_ms, j.max_output, j.leave_children FROM attempts a "
@@ -44,22 +44,22 @@ static const char *const sql[] = {
 		       "AND generation = ?3 AND ended_at IS NULL",
 	[WAKE_BOOT] = "UPDATE jobs SET wake_at = NULL, wake_boot_ms = NULL, "
 		      "wake_boot_id = NULL WHERE id IN (SELECT id FROM jobs "
-		      "WHERE wake_boot_ms IS NOT NULL AND status IN ('new', 'errored') "
+		      "WHERE wake_boot_ms IS NOT NULL AND " JOB_WAITS("") " "
 		      "AND wake_boot_ms <= ?1 ORDER BY wake_boot_ms LIMIT ?2)",
 	[WAKE_WALL] = "UPDATE jobs SET wake_at = NULL WHERE id IN (SELECT id FROM jobs "
 		      "WHERE wake_at IS NOT NULL AND wake_boot_ms IS NULL "
-		      "AND status IN ('new', 'errored') AND wake_at <= ?1 "
+		      "AND " JOB_WAITS("") " AND wake_at <= ?1 "
 		      "ORDER BY wake_at LIMIT ?2)",
 	[NEXT_BOOT] = "SELECT min(wake_boot_ms) FROM jobs WHERE wake_boot_ms IS NOT NULL "
-		      "AND status IN ('new', 'errored')",
+		      "AND " JOB_WAITS(""),
 	[NEXT_WALL] = "SELECT min(wake_at) FROM jobs WHERE wake_at IS NOT NULL "
-		      "AND wake_boot_ms IS NULL AND status IN ('new', 'errored')",
+		      "AND wake_boot_ms IS NULL AND " JOB_WAITS(""),
 	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
 		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
 		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
 		   "AND o.ended_at IS NULL) FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
-		    "status IN ('new', 'running', 'errored') DESC, ended_at DESC, id DESC "
+		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
 	[LIMITS] = "SELECT name, max_children FROM supervisors",
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
@@ -70,7 +70,7 @@ static const char *const sql[] = {
 		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled')) "
 		     "AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
-		     "AND w.status IN ('new', 'running', 'errored')) "
+		     "AND " JOB_IS_LIVE("w.") ") "
 		     "ORDER BY id LIMIT ?6",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
@@ -80,7 +80,7 @@ static const char *const sql[] = {
 		      "OR wake_at IS NULL)), "
 		      "count(*) FILTER (WHERE hold IS NULL AND status = 'new' "
 		      "AND wake_at IS NOT NULL), count(*) FILTER (WHERE hold IS NOT NULL) "
-		      "FROM jobs WHERE status IN ('new', 'running', 'errored')",
+		      "FROM jobs WHERE " JOB_IS_LIVE(""),
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 

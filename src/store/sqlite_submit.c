@@ -28,7 +28,7 @@ static const char *const sql[] = {
 		   "wake_boot_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
 	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
-		   "AND status IN ('new', 'running', 'errored')",
+		   "AND " JOB_IS_LIVE(""),
 	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
 	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
 	/* One job given twice: the stricter word counts. */

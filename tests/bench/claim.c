@@ -42,9 +42,9 @@ fill(const char *state, int64_t count)
 		int64_t left = count - done;
 
 		sqlite3_bind_int64(insert, 1, left < ROWS_AT_ONCE ? left : ROWS_AT_ONCE);
-		database_begin(database);
+		database_run(database, "BEGIN IMMEDIATE");
 		database_step(database, insert);
-		database_commit(database);
+		database_run(database, "COMMIT");
 	}
 	sqlite3_finalize(insert);
 	database_run(database, "PRAGMA wal_checkpoint(TRUNCATE)");

@@ -1,6 +1,6 @@
 /*
  * size: what a finished job leaves in the database, with its attempt and its events, when
- * it had a command of 36 bytes, the default cwd and environment and no output. Pages on
+ * it had a command of 36 bytes, the default cwd of the schema and environment and no output. Pages on
  * the free list are not counted: the next jobs have them.
  */
 
@@ -20,7 +20,7 @@ run_jobs(const struct instance *instance, size_t count)
 {
 	struct instance running = *instance;
 
-	instance_fill(&running, count, "{\"command\":" COMMAND "}");
+	instance_fill(&running, count, "{\"cwd\":\"/\",\"command\":" COMMAND "}");
 	instance_start(&running,
 	    (const char *const[]){ "--drain", "--max-children", "8", NULL });
 	instance_wait(&running);

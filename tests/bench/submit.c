@@ -51,19 +51,19 @@ insert_raw(size_t count, size_t at_once)
 	database_make(instance.state);
 	database = database_open(instance.state, true);
 	database_run(database, "PRAGMA synchronous = FULL");
-	database_begin(database);
+	database_run(database, "BEGIN IMMEDIATE");
 	database_run(database, "INSERT INTO environments (hash, vars) VALUES (1, '{}')");
-	database_commit(database);
+	database_run(database, "COMMIT");
 	insert = prepare_insert(database);
 	begin = now_ns();
 	for (size_t done = 0; done < count; done += at_once) {
-		database_begin(database);
+		database_run(database, "BEGIN IMMEDIATE");
 		for (size_t i = 0; i < at_once; i++) {
 			sqlite3_bind_int64(
 			    insert, 5, (int64_t)(1800000000000 + done + i));
 			database_step(database, insert);
 		}
-		database_commit(database);
+		database_run(database, "COMMIT");
 	}
 	seconds = seconds_since(begin);
 	sqlite3_finalize(insert);

@@ -39,6 +39,7 @@ database_open(const char *state, bool writes)
 
 	check(database, code, path);
 	sqlite3_busy_timeout(database, LOCK_WAIT_MS);
+	sqlite3_db_config(database, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
 	free(path);
 	return database;
 }
@@ -101,18 +102,6 @@ state_number(const char *state, const char *sql)
 
 	database_close(database);
 	return number;
-}
-
-void
-database_begin(sqlite3 *database)
-{
-	database_run(database, "BEGIN IMMEDIATE; UPDATE writer SET is_writing = 1");
-}
-
-void
-database_commit(sqlite3 *database)
-{
-	database_run(database, "UPDATE writer SET is_writing = 0; COMMIT");
 }
 
 int64_t

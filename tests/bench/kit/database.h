@@ -13,6 +13,7 @@
 /* Make it, by the program's own migrations, in a directory that has none. */
 void database_make(const char *state);
 
+/* Without the schema's guards, as jobberd itself writes. */
 sqlite3 *database_open(const char *state, bool writes);
 void database_run(sqlite3 *database, const char *sql);
 sqlite3_stmt *database_prepare(sqlite3 *database, const char *sql);
@@ -23,10 +24,6 @@ void database_close(sqlite3 *database);
 
 /* The number that a query answers, on a connection of its own. */
 int64_t state_number(const char *state, const char *sql);
-
-/* Begin a transaction that the schema's guards let pass as jobberd's own; end it. */
-void database_begin(sqlite3 *database);
-void database_commit(sqlite3 *database);
 
 /* Bytes of all pages that hold something. */
 int64_t database_bytes(const char *state);
