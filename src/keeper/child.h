@@ -29,6 +29,7 @@ struct child {
 	bool is_known_by_pid;	/* until the pid may be somebody else's */
 	bool is_adopted;      /* not our child: seen through its pidfd */
 	bool leaves_children;
+	bool is_start_untold; /* its start is reported soon, or with its end */
 	pid_t pid;	      /* also its process group and session; 0: never had one */
 	int64_t pid_start;
 	int socket_fd;	      /* our copy of the supervisor process's end; -1: none */

@@ -153,6 +153,7 @@ start_supervisor(void *arg)
 	keeper_send_table(keeper);
 	if (keeper->pending_wish != -1)
 		send_wish(keeper, (enum wish)keeper->pending_wish);
+	keeper_turn_end(keeper); /* the first one is started before the first turn */
 }
 
 /* ---- signals ---- */
@@ -252,6 +253,7 @@ set_up(struct keeper *keeper, struct error *error)
 	if (keeper->loop == NULL ||
 	    loop_signals(keeper->loop, &signals, signalled, keeper) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "event loop");
+	loop_on_turn_end(keeper->loop, keeper_turn_end, keeper);
 	tree_self_init(&keeper->self);
 	return 0;
 }
@@ -292,10 +294,11 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		.pending_wish = -1,
 		.restart_timer.fire = start_supervisor,
 		.hang_timer.fire = still_there,
+		.tell_timer.fire = keeper_tell_now,
 	};
 	int status = error != NULL ? STATUS_CONFIG : STATUS_INTERNAL;
 
-	keeper.restart_timer.arg = keeper.hang_timer.arg = &keeper;
+	keeper.restart_timer.arg = keeper.hang_timer.arg = keeper.tell_timer.arg = &keeper;
 	children_init(&keeper.children);
 	if (set_up(&keeper, error) == -1) {
 		status = error->code;

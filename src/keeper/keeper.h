@@ -54,6 +54,8 @@ struct keeper {
 
 	pid_t supervisor_pid; /* 0: between two lives */
 	struct link *link;    /* NULL likewise */
+	bool must_tell;	      /* what was reported goes out at this turn's end */
+	struct timer tell_timer; /* … or now */
 	struct mono supervisor_started;
 	struct timer restart_timer;
 	struct timer hang_timer; /* it has closed its link and does not die */
@@ -72,6 +74,11 @@ struct keeper {
 void keeper_receive_order(struct keeper *keeper, const void *packet, size_t length,
     int descriptor);
 void keeper_report(struct keeper *keeper, const struct report *report, int descriptor);
+/* The same for what nobody waits for: more may come and go out with it. */
+void keeper_report_soon(struct keeper *keeper, const struct report *report, int descriptor);
+void keeper_tell_soon(struct keeper *keeper); /* some start is untold */
+void keeper_tell_now(void *arg);	      /* tell_timer's fire */
+void keeper_turn_end(void *arg);
 void keeper_send_table(struct keeper *keeper);
 
 /* processes (keeper_children.c, and _start, _adopt, _reap) */

@@ -9,6 +9,7 @@
 #include "keeper/keeper.h"
 #include "keeper/pidfd.h"
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include <fcntl.h>
@@ -113,16 +114,22 @@ keeper_kill_all(struct keeper *keeper)
 
 /* ---- reports ---- */
 
+static struct report_started
+start_of(const struct child *child)
+{
+	return (struct report_started){ .pid = child->pid,
+		.pid_start = child->pid_start,
+		.at_mono_ms = child->started.ms,
+		.is_adopted = child->is_adopted };
+}
+
 void
 keeper_report_started(struct keeper *keeper, struct child *child)
 {
 	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_STARTED,
-		.key = child->key };
+		.key = child->key, .started = start_of(child) };
 
-	report.started.pid = child->pid;
-	report.started.pid_start = child->pid_start;
-	report.started.at_mono_ms = child->started.ms;
-	report.started.is_adopted = child->is_adopted;
+	child->is_start_untold = false;
 	keeper_report(keeper, &report, child->socket_fd);
 }
 
@@ -157,6 +164,35 @@ measure_output(struct keeper *keeper, struct child *child)
 		child->report.ended.output_bytes = info.st_size;
 }
 
+/* Its socket, if something it said was not read yet. */
+static int
+unread_socket(const struct child *child)
+{
+	int length = 0;
+
+	return ioctl(child->socket_fd, FIONREAD, &length) == -1 || length > 0
+	    ? child->socket_fd
+	    : -1;
+}
+
+/* Its start goes along if nobody was told; then whoever took its place is reported soon. */
+static void
+report_end(struct keeper *keeper, struct child *child, bool has_more_to_do)
+{
+	struct report report = child->report;
+	int descriptor = -1;
+
+	if (child->is_start_untold) {
+		child->is_start_untold = false;
+		report.ended.start = start_of(child);
+		descriptor = unread_socket(child);
+	}
+	if (has_more_to_do)
+		keeper_report_soon(keeper, &report, descriptor);
+	else
+		keeper_report(keeper, &report, descriptor);
+}
+
 void
 keeper_finish(struct keeper *keeper, struct child *child)
 {
@@ -165,7 +201,8 @@ keeper_finish(struct keeper *keeper, struct child *child)
 	measure_output(keeper, child);
 	children_set_state(&keeper->children, child, CHILD_ENDED);
 	loop_timer_remove(keeper->loop, &child->timer);
-	keeper_report(keeper, &child->report, -1);
+	/* With one more behind the next the supervisor process is in no hurry. */
+	report_end(keeper, child, next != NULL && next->successor != NULL);
 	unlink_child(child);
 	if (next != NULL)
 		keeper_start_successor(keeper, next);

@@ -1,4 +1,10 @@
-/* keeper_orders: what the supervisor process says and hears. Dispatch by table. */
+/*
+ * keeper_orders: what the supervisor process says and hears. Dispatch by table.
+ *
+ * It is told at the end of a turn; but what it need not act on, a start, or an end that was
+ * followed by the next claim already, waits up to TELL_MS for others of its kind. Both wake
+ * it once then, and it records them in one transaction.
+ */
 
 #include "base/log.h"
 #include "keeper/keeper.h"
@@ -6,6 +12,8 @@
 
 #include <string.h>
 #include <unistd.h>
+
+#define TELL_MS 5
 
 struct received {
 	struct keeper *keeper;
@@ -130,11 +138,52 @@ keeper_receive_order(
 }
 
 void
-keeper_report(struct keeper *keeper, const struct report *report, int descriptor)
+keeper_report_soon(struct keeper *keeper, const struct report *report, int descriptor)
 {
 	/* Between two lives of the supervisor process the table is the report. */
 	if (keeper->link != NULL)
 		link_send(keeper->link, report, sizeof(*report), descriptor);
+	keeper_tell_soon(keeper);
+}
+
+void
+keeper_report(struct keeper *keeper, const struct report *report, int descriptor)
+{
+	if (keeper->link != NULL)
+		link_send(keeper->link, report, sizeof(*report), descriptor);
+	keeper->must_tell = true;
+}
+
+void
+keeper_tell_soon(struct keeper *keeper)
+{
+	if (!timer_is_set(&keeper->tell_timer))
+		loop_timer_set(keeper->loop, &keeper->tell_timer, TELL_MS);
+}
+
+void
+keeper_tell_now(void *arg)
+{
+	struct keeper *keeper = arg;
+	struct child *child;
+
+	for (child = children_first(&keeper->children); child != NULL;
+	     child = children_next(child)) {
+		if (child->is_start_untold)
+			keeper_report_started(keeper, child);
+	}
+	keeper->must_tell = true;
+}
+
+void
+keeper_turn_end(void *arg)
+{
+	struct keeper *keeper = arg;
+
+	if (!keeper->must_tell)
+		return;
+	keeper->must_tell = false;
+	link_flush(keeper->link);
 }
 
 static void

@@ -44,7 +44,8 @@ spawned(struct keeper *keeper, struct child *child, const struct order_start *st
 	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
 	if (start->timeout_ms >= 0)
 		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
-	keeper_report_started(keeper, child);
+	child->is_start_untold = true;
+	keeper_tell_soon(keeper);
 }
 
 static void

@@ -1,9 +1,13 @@
 /*
- * orders: the packets between keeper and supervisor process, and the link they travel
+ * orders: the messages between keeper and supervisor process, and the link they travel
  * on. Nothing here knows what a job is.
+ *
+ * A packet is one message or many, each behind its length, at multiples of 8 bytes. One
+ * that brings a descriptor has a packet of its own.
  */
 
 #include "keeper/orders.h"
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/xalloc.h"
 
@@ -25,6 +29,14 @@ struct packet {
 	char bytes[];
 };
 
+struct head {
+	uint32_t length; /* of the message that follows */
+	uint32_t zero;
+};
+
+#define ALIGNED(length) (((length) + 7) & ~(size_t)7)
+#define LARGEST_MESSAGE (ORDERS_LARGEST_PACKET - sizeof(struct head))
+
 struct link {
 	struct loop *loop;
 	struct loop_watch *watch;
@@ -32,8 +44,9 @@ struct link {
 	link_received *received;
 	link_closed *closed;
 	void *arg;
-	struct packet *first, **last;
-	char *buffer; /* ORDERS_LARGEST_PACKET bytes */
+	struct buf gathered;	      /* the next packet */
+	struct packet *first, **last; /* what the kernel did not take yet */
+	char *buffer;		      /* ORDERS_LARGEST_PACKET bytes */
 };
 
 static void
@@ -92,6 +105,28 @@ take_descriptor(struct msghdr *message)
 	return found;
 }
 
+/* Every message of a packet; -1 when its lengths do not add up. */
+static int
+take_apart(struct link *link, const char *packet, size_t length, int descriptor)
+{
+	struct head head;
+
+	for (size_t at = 0; at < length; at += sizeof(head) + ALIGNED(head.length)) {
+		if (length - at < sizeof(head))
+			goto failed;
+		memcpy(&head, packet + at, sizeof(head));
+		if (ALIGNED((size_t)head.length) > length - at - sizeof(head))
+			goto failed;
+		link->received(link->arg, packet + at + sizeof(head), head.length, descriptor);
+		descriptor = -1;
+	}
+	return 0;
+failed:
+	if (descriptor != -1)
+		close(descriptor);
+	return -1;
+}
+
 void
 link_read(struct link *link)
 {
@@ -111,16 +146,17 @@ link_read(struct link *link)
 
 		if (got == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (got <= 0 || (message.msg_flags & MSG_TRUNC)) {
+		if (got <= 0 || (message.msg_flags & MSG_TRUNC) ||
+		    take_apart(link, link->buffer, (size_t)got,
+			take_descriptor(&message)) == -1) {
 			link->closed(link->arg);
 			return;
 		}
-		link->received(link->arg, link->buffer, (size_t)got, take_descriptor(&message));
 	}
 }
 
 static void
-flush(struct link *link)
+send_queued(struct link *link)
 {
 	struct packet *packet;
 
@@ -144,7 +180,7 @@ link_ready(void *arg, uint32_t events)
 	struct link *link = arg;
 
 	if (events & EPOLLOUT)
-		flush(link);
+		send_queued(link);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		link_read(link);
 }
@@ -179,6 +215,7 @@ link_free(struct link *link)
 		packet_free(packet);
 	}
 	close(link->fd);
+	buf_done(&link->gathered);
 	free(link->buffer);
 	free(link);
 }
@@ -206,15 +243,49 @@ send_or_queue(struct link *link, const void *bytes, size_t length, int descripto
 }
 
 void
-link_send(struct link *link, const void *packet, size_t length, int descriptor)
+link_flush(struct link *link)
 {
-	send_or_queue(link, packet, length, descriptor, false);
+	if (link == NULL || link->gathered.length == 0)
+		return;
+	send_or_queue(link, buf_start(&link->gathered), link->gathered.length, -1, false);
+	buf_clear(&link->gathered);
 }
 
-bool
-link_is_drained(const struct link *link)
+/* A message whose second part may be empty. */
+static void
+gather(struct link *link, const void *message, size_t length, const char *text,
+    size_t text_length)
 {
-	return link->first == NULL;
+	struct head head = { .length = (uint32_t)(length + text_length) };
+	size_t padded = ALIGNED(length + text_length);
+
+	if (link->gathered.length + sizeof(head) + padded > ORDERS_LARGEST_PACKET)
+		link_flush(link);
+	buf_add(&link->gathered, &head, sizeof(head));
+	buf_add(&link->gathered, message, length);
+	if (text_length > 0)
+		buf_add(&link->gathered, text, text_length);
+	buf_add(&link->gathered, &(uint64_t){ 0 }, padded - length - text_length);
+}
+
+static void
+send_alone(struct link *link, const void *message, size_t length, int descriptor,
+    bool owns_descriptor)
+{
+	link_flush(link);
+	gather(link, message, length, NULL, 0);
+	send_or_queue(link, buf_start(&link->gathered), link->gathered.length, descriptor,
+	    owns_descriptor);
+	buf_clear(&link->gathered);
+}
+
+void
+link_send(struct link *link, const void *message, size_t length, int descriptor)
+{
+	if (descriptor != -1)
+		send_alone(link, message, length, descriptor, false);
+	else
+		gather(link, message, length, NULL, 0);
 }
 
 void
@@ -222,16 +293,11 @@ orders_send_text(struct link *link, const struct order *order, const char *text)
 {
 	size_t length = strlen(text);
 	struct order sent = *order;
-	char *packet;
 
-	if (length > ORDERS_LARGEST_PACKET - sizeof(sent))
-		length = ORDERS_LARGEST_PACKET - sizeof(sent);
+	if (length > LARGEST_MESSAGE - sizeof(sent))
+		length = LARGEST_MESSAGE - sizeof(sent);
 	sent.text_length = (uint32_t)length;
-	packet = xmalloc(sizeof(sent) + length);
-	memcpy(packet, &sent, sizeof(sent));
-	memcpy(packet + sizeof(sent), text, length);
-	link_send(link, packet, sizeof(sent) + length, -1);
-	free(packet);
+	gather(link, &sent, sizeof(sent), text, length);
 }
 
 void
@@ -239,16 +305,11 @@ orders_send_start(struct link *link, const struct order *order, const char *text
 {
 	size_t length = order->start.text_length;
 	struct order sent = *order;
-	char *packet;
 	int memfd;
 
-	if (sizeof(sent) + length <= ORDERS_LARGEST_PACKET) {
+	if (length <= LARGEST_MESSAGE - sizeof(sent)) {
 		sent.start.text_in_memfd = 0;
-		packet = xmalloc(sizeof(sent) + length);
-		memcpy(packet, &sent, sizeof(sent));
-		memcpy(packet + sizeof(sent), text, length);
-		link_send(link, packet, sizeof(sent) + length, -1);
-		free(packet);
+		gather(link, &sent, sizeof(sent), text, length);
 		return;
 	}
 	sent.start.text_in_memfd = 1;
@@ -257,7 +318,7 @@ orders_send_start(struct link *link, const struct order *order, const char *text
 	if (memfd != -1 && file_write_all(memfd, text, length) == -1 &&
 	    ftruncate(memfd, 0) == -1)
 		sent.start.text_length = 0;
-	send_or_queue(link, &sent, sizeof(sent), memfd, memfd != -1);
+	send_alone(link, &sent, sizeof(sent), memfd, memfd != -1);
 }
 
 static int
@@ -310,9 +371,9 @@ next_strings(char **at, const char *end, uint32_t count)
 
 int
 orders_read_start(
-    const void *packet, size_t length, int descriptor, struct start_text *ret_text)
+    const void *message, size_t length, int descriptor, struct start_text *ret_text)
 {
-	const struct order *order = orders_check_order(packet, length);
+	const struct order *order = orders_check_order(message, length);
 	struct start_text text = { 0 };
 	char *at, *end;
 
@@ -350,9 +411,9 @@ start_text_done(struct start_text *text)
 }
 
 const struct order *
-orders_check_order(const void *packet, size_t length)
+orders_check_order(const void *message, size_t length)
 {
-	const struct order *order = packet;
+	const struct order *order = message;
 
 	if (length < sizeof(*order) || order->version != ORDERS_VERSION ||
 	    order->kind >= ORDER_KIND_COUNT)
@@ -361,9 +422,9 @@ orders_check_order(const void *packet, size_t length)
 }
 
 const struct report *
-orders_check_report(const void *packet, size_t length)
+orders_check_report(const void *message, size_t length)
 {
-	const struct report *report = packet;
+	const struct report *report = message;
 
 	if (length != sizeof(*report) || report->version != ORDERS_VERSION ||
 	    report->kind >= REPORT_KIND_COUNT)

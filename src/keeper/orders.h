@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- * What keeper and supervisor process say to each other: packets of fixed layout over a
- * SOCK_SEQPACKET pair, both ends in this file. Orders go down, reports come up.
+ * What keeper and supervisor process say to each other: messages of fixed layout, several
+ * to a packet, over a SOCK_SEQPACKET pair, both ends in this file. Orders go down, reports
+ * come up.
  *
  * A conversation begins with the keeper's whole table: a REPORT_STARTED for each process
  * it holds, a REPORT_ENDED for each end not acknowledged yet, a REPORT_JOURNAL for each
@@ -17,7 +18,7 @@
  * the supervisor process has settled that in one transaction.
  */
 
-#define ORDERS_VERSION 1
+#define ORDERS_VERSION 2
 #define ORDERS_LARGEST_PACKET (128 << 10)    /* a larger start goes through a memfd */
 #define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
 
@@ -121,6 +122,11 @@ struct report_started {
 };
 
 struct report_ended {
+	/*
+	 * A start that was not reported before, since the end came so soon: its pid is not 0.
+	 * The socket comes along only if something is left to be read from it.
+	 */
+	struct report_started start;
 	uint32_t how;	/* enum end_kind */
 	int32_t code;
 	uint32_t core;
@@ -167,29 +173,27 @@ struct report {
 /* ---- one end of the pair ---- */
 
 /*
- * Sends without ever waiting: what the kernel does not take at once is queued. A
- * descriptor sent along must stay open until it is gone.
+ * Sends without ever waiting: messages gather until link_flush(), and what the kernel does
+ * not take then is queued. A descriptor sent along must stay open until it is gone.
  */
 struct link;
 
-/* Called for each packet; `descriptor` (-1: none) is the callee's to close. */
-typedef void link_received(void *arg, const void *packet, size_t length, int descriptor);
+/* Called for each message; `descriptor` (-1: none) is the callee's to close. */
+typedef void link_received(void *arg, const void *message, size_t length, int descriptor);
 /* The other side is gone, or broke the rules. The link may be freed then. */
 typedef void link_closed(void *arg);
 
 /* Takes over fd. NULL with errno. */
 struct link *link_new(struct loop *loop, int fd, link_received *received,
     link_closed *closed, void *arg);
-void link_free(struct link *link); /* NULL is allowed */
-void link_send(struct link *link, const void *packet, size_t length, int descriptor);
+void link_free(struct link *link); /* NULL is allowed; what was not flushed is dropped */
+void link_send(struct link *link, const void *message, size_t length, int descriptor);
+void link_flush(struct link *link); /* NULL is allowed */
 
 /* Read what has arrived, without waiting for the loop to say so. */
 void link_read(struct link *link);
 
-/* Everything queued was taken by the kernel. */
-bool link_is_drained(const struct link *link);
-
-/* ---- packets ---- */
+/* ---- messages ---- */
 
 /* The same for an order that carries text: `text` is text_length bytes. */
 void orders_send_start(struct link *link, const struct order *order, const char *text);
@@ -203,15 +207,15 @@ struct start_text {
 };
 
 /*
- * Check and take apart a packet (and memfd) with ORDER_START. 0, or -1 when anything about
+ * Check and take apart a message (and memfd) with ORDER_START. 0, or -1 when anything about
  * it is out of bounds.
  */
-int orders_read_start(const void *packet, size_t length, int descriptor,
+int orders_read_start(const void *message, size_t length, int descriptor,
     struct start_text *ret_text);
 void start_text_done(struct start_text *text);
 
-/* A whole packet of exactly this kind of struct and version, else NULL. */
-const struct order *orders_check_order(const void *packet, size_t length);
-const struct report *orders_check_report(const void *packet, size_t length);
+/* A whole message of exactly this kind of struct and version, else NULL. */
+const struct order *orders_check_order(const void *message, size_t length);
+const struct report *orders_check_report(const void *message, size_t length);
 
 #endif

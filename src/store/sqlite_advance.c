@@ -18,7 +18,7 @@ enum {
 
 static const char *const sql[] = {
 	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
-			 "a.stop_reason FROM attempts a "
+			 "a.stop_reason, a.started_at IS NULL FROM attempts a "
 			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
 			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
 	[READ_JOB] = "SELECT status, failures, max_retries, backoff, jitter FROM jobs "
@@ -29,7 +29,7 @@ static const char *const sql[] = {
 		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		    "AND started_at IS NULL AND ended_at IS NULL",
 	[RUNNING] = "UPDATE jobs SET status = 'running', hold = NULL WHERE id = ?1 "
-		    "AND status IN ('new', 'errored')",
+		    "AND " JOB_WAITS(""),
 	/* The first wish to end it counts, but a cancel is more than any other. */
 	[STOPPING] = "UPDATE attempts SET stop_at = coalesce(stop_at, ?5), stop_reason = "
 		     "CASE WHEN ?4 = 'cancelled' THEN ?4 ELSE coalesce(stop_reason, ?4) END "
@@ -38,7 +38,8 @@ static const char *const sql[] = {
 	[ENDED] = "UPDATE attempts SET ended_at = ?3, reason = ?4, exit_code = ?5, "
 		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
 		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
-		  "last_lines = ?14, children_killed = ?15, pid_start = NULL "
+		  "last_lines = ?14, children_killed = ?15, pid_start = NULL, "
+		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17) "
 		  "WHERE job_id = ?1 AND attempt = ?2",
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
@@ -229,13 +230,16 @@ write_end(struct sqlite_engine *engine, const struct step *step, struct reason r
 	bind_unless(statement, 13, end->output_left_out, 0);
 	bind_text(statement, 14, end->last_lines);
 	bind_unless(statement, 15, end->children_killed, 0);
+	bind_unless(statement, 16,
+	    step->ended.started.pid != 0 ? engine->now.ms - step->ended.started.age_ms : -1, -1);
+	bind_unless(statement, 17, step->ended.started.pid, 0);
 	return statement_run(statement);
 }
 
 /* The words of the history for the end of a run. */
 static int
 write_end_events(struct sqlite_engine *engine, const struct step *step,
-    enum job_event event, struct reason reason, int64_t failures_before)
+    enum job_event event, struct reason reason, int64_t failures_before, bool starts)
 {
 	const struct attempt_key *key = &step->ended.key;
 	char words[128];
@@ -245,11 +249,14 @@ write_end_events(struct sqlite_engine *engine, const struct step *step,
 	    : reason_is_stop(reason)		  ? "interrupted"
 	    : failures_before > 0		  ? "retry failed"
 						  : "errored";
-	int code;
+	int code = SQLITE_OK;
 
+	if (starts)
+		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
 	reason_words(words, sizeof(words), reason, 0);
-	code = sqlite_write_event(engine, key->job, key->attempt, word,
-	    event == JOB_SUCCEEDED || event == JOB_STOPPED ? NULL : words);
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, key->job, key->attempt, word,
+		    event == JOB_SUCCEEDED || event == JOB_STOPPED ? NULL : words);
 	if (code == SQLITE_OK && step->ended.end.children_killed > 0) {
 		snprintf(words, sizeof(words), "%" PRId64 " left running",
 		    step->ended.end.children_killed);
@@ -284,17 +291,6 @@ end_stale(struct sqlite_engine *engine, struct step *step)
 	return statement_run(with_key(engine, ORPHAN, &step->ended.key));
 }
 
-/* It must have run, whether or not anybody said so before. */
-static int
-run_before_end(struct sqlite_engine *engine, struct lifecycle_job *job, int64_t id)
-{
-	if (job->status != JOB_NEW && job->status != JOB_ERRORED)
-		return SQLITE_OK;
-	job->status = JOB_RUNNING;
-	bind_number(engine->advance.prepared[RUNNING], 1, id);
-	return statement_run(engine->advance.prepared[RUNNING]);
-}
-
 int
 sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 {
@@ -304,6 +300,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	struct lifecycle_verdict verdict;
 	struct reason reason = step->ended.end.reason;
 	enum job_event event;
+	bool starts;
 	int code = sqlite3_step(row);
 
 	if (code != SQLITE_ROW) {
@@ -312,13 +309,15 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	}
 	read_rules(row, &job);
 	reason = final_reason(reason, column_reason(row, 5));
+	starts = step->ended.started.pid != 0 && sqlite3_column_int(row, 6);
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && reason_is_loss(reason))
 		code = count_losses(engine, key, &job.losses_in_a_row);
-	if (code == SQLITE_OK && reason.kind == REASON_NORMAL)
-		code = run_before_end(engine, &job, key->job);
 	if (code != SQLITE_OK)
 		return code;
+	/* It has run, whether or not anybody said so before. */
+	if (starts || reason.kind == REASON_NORMAL)
+		job.status = JOB_RUNNING;
 	event = lifecycle_classify_end(&job, reason);
 	if (lifecycle_decide(&job, event, step->ended.random, &verdict) == -1) {
 		/* Only a row that was changed behind our back: its end is recorded all the same. */
@@ -335,7 +334,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	if (code == SQLITE_OK)
 		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms, NULL, NULL);
 	if (code == SQLITE_OK)
-		code = write_end_events(engine, step, event, reason, job.failures);
+		code = write_end_events(engine, step, event, reason, job.failures, starts);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
 		code = sqlite_settle_end(engine, key->job, verdict.next, reason);
 	return code;

@@ -201,8 +201,10 @@ grow_older(struct batch *batch)
 
 		if (step->kind == STEP_STARTED)
 			step->started.age_ms += now.ms - step->noted.ms;
-		else if (step->kind == STEP_ENDED)
+		else if (step->kind == STEP_ENDED) {
 			step->ended.age_ms += now.ms - step->noted.ms;
+			step->ended.started.age_ms += now.ms - step->noted.ms;
+		}
 		step->noted = now;
 	}
 }

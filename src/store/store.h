@@ -168,6 +168,10 @@ struct step {
 		struct {
 			struct attempt_key key;
 			struct attempt_end end; /* its reason becomes the recorded one */
+			struct {
+				int64_t pid, pid_start; /* 0: its start is recorded, or … */
+				int64_t age_ms;		/* … it had none */
+			} started; /* the whole run in one step */
 			int64_t age_ms;
 			uint32_t random;
 			bool ret_counts; /* it used up a retry */

@@ -140,24 +140,6 @@ ahead_target(const struct place_count *place)
 	return target < MOST_CLAIMS ? target : MOST_CLAIMS;
 }
 
-bool
-claims_go_on_alone(const struct supervisor *supervisor)
-{
-	bool has_ahead = false;
-
-	for (size_t i = 0; i < supervisor->place_count; i++) {
-		const struct place_count *place = &supervisor->places[i];
-
-		if (place->ahead > 0)
-			has_ahead = true;
-		/* Something may start, and only we can say so. */
-		if (place->may_have_ready &&
-		    (place->ahead == 0 || place->taken < place->max_children))
-			return false;
-	}
-	return has_ahead;
-}
-
 /* Ends that are recorded in this same transaction free their places for its claims. */
 void
 claims_add(struct supervisor *supervisor)

@@ -17,12 +17,18 @@
 #define LONGEST_PAUSE_MS 10000
 
 static void
+log_start(const struct attempt_key *key, int64_t pid)
+{
+	log_info("job=%" PRId64 " started attempt=%" PRId64 " pid=%" PRId64, key->job,
+	    key->attempt, pid);
+}
+
+static void
 started_recorded(void *arg, struct step *step)
 {
 	(void)arg;
 	if (step->answer == STEP_OK)
-		log_info("job=%" PRId64 " started attempt=%" PRId64 " pid=%" PRId64,
-		    step->started.key.job, step->started.key.attempt, step->started.pid);
+		log_start(&step->started.key, step->started.pid);
 }
 
 void
@@ -104,6 +110,8 @@ end_recorded(void *arg, struct step *step)
 	const struct attempt_key *key = &step->ended.key;
 	struct live *live = live_find(supervisor, key->job);
 
+	if (step->answer == STEP_OK && step->ended.started.pid != 0)
+		log_start(key, step->ended.started.pid);
 	if (step->answer == STEP_OK)
 		log_end(step);
 	else
@@ -126,12 +134,18 @@ reports_record_end(struct live *live)
 	struct attempt_end *end;
 
 	talk_drain(live);
-	output_cut(live);
+	if (ended->output_bytes > live->max_output)
+		output_cut(live);
 	live->last_lines = output_last_lines(live, ended->output_bytes);
 	step = turn_add(live->supervisor, STEP_ENDED, end_recorded, live->supervisor);
 	step->ended.key = live->key;
 	step->ended.age_ms = clock_mono().ms - ended->at_mono_ms;
 	step->ended.random = arc4random();
+	if (ended->start.pid != 0) {
+		step->ended.started.pid = live->pid;
+		step->ended.started.pid_start = live->pid_start;
+		step->ended.started.age_ms = clock_mono().ms - live->started.ms;
+	}
 	end = &step->ended.end;
 	*end = (struct attempt_end){
 		.reason = end_reason(ended),
@@ -160,6 +174,17 @@ reports_acknowledge(struct supervisor *supervisor, const struct attempt_key *key
 }
 
 static void
+take_start(struct live *live, const struct report_started *start, int descriptor)
+{
+	live->is_ordered = live->is_started = true;
+	live->pid = start->pid;
+	live->pid_start = start->pid_start;
+	live->started.ms = start->at_mono_ms;
+	live->socket_fd = descriptor;
+	live->supervisor->pause_ms = 0;
+}
+
+static void
 started(struct supervisor *supervisor, const struct report *report, int descriptor)
 {
 	struct live *live = live_find_key(supervisor, &report->key);
@@ -176,17 +201,12 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 			close(descriptor);
 		return;
 	}
-	live->is_ordered = live->is_started = true;
-	live->pid = report->started.pid;
-	live->pid_start = report->started.pid_start;
-	live->started.ms = report->started.at_mono_ms;
-	live->socket_fd = descriptor;
+	take_start(live, &report->started, descriptor);
 	output_watch(live);
 	/* An adopted one has its start in the database already. */
 	if (supervisor->phase != PHASE_ATTACHING &&
 	    (!report->started.is_adopted || live->must_note_start))
 		reports_record_start(live);
-	supervisor->pause_ms = 0;
 }
 
 static void
@@ -201,7 +221,7 @@ recalled(struct supervisor *supervisor, const struct report *report)
 }
 
 static void
-ended(struct supervisor *supervisor, const struct report *report)
+ended(struct supervisor *supervisor, const struct report *report, int descriptor)
 {
 	struct live *live = live_find_key(supervisor, &report->key);
 
@@ -211,8 +231,13 @@ ended(struct supervisor *supervisor, const struct report *report)
 
 		live = live_add(supervisor, &key, NULL); /* it never had a process */
 	}
-	if (live == NULL || live->has_ended)
+	if (live == NULL || live->has_ended) {
+		if (descriptor != -1)
+			close(descriptor);
 		return;
+	}
+	if (report->ended.start.pid != 0)
+		take_start(live, &report->ended.start, descriptor);
 	live->has_ended = true;
 	claims_promote(live, &report->ended);
 	live->end = xmalloc(sizeof(*live->end));
@@ -254,7 +279,7 @@ reports_take(struct supervisor *supervisor, const struct report *report, int des
 		started(supervisor, report, descriptor);
 		break;
 	case REPORT_ENDED:
-		ended(supervisor, report);
+		ended(supervisor, report, descriptor);
 		break;
 	case REPORT_REFUSED:
 		refused(supervisor, report);

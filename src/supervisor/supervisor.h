@@ -80,8 +80,6 @@ struct supervisor {
 	struct mono troubled_since; /* ms 0: no trouble */
 	bool clock_stepped, must_look_at_timers;
 	struct timer wake_timer;
-	struct timer gather_timer;
-	bool is_gathered; /* the time to gather has passed */
 
 	/* live.c */
 	struct live_table *live;
@@ -144,7 +142,6 @@ void reports_take(struct supervisor *supervisor, const struct report *report, in
 
 /* claims.c: what starts */
 void claims_add(struct supervisor *supervisor); /* at a turn's end */
-bool claims_go_on_alone(const struct supervisor *supervisor); /* the keeper has claims ahead */
 void claims_recall(struct supervisor *supervisor, const struct attempt_key *key);
 void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 

@@ -13,8 +13,6 @@
 #include <stdlib.h>
 
 #define SYNC_DELAY_MS 100
-#define GATHER_MS 5
-#define MOST_GATHERED 128 /* a start and an end each of 64 */
 #define FIRST_RETRY_MS 1
 #define LONGEST_RETRY_MS 50
 #define TROUBLE_RETRY_MS 500
@@ -198,8 +196,12 @@ committed(struct supervisor *supervisor)
 	enum store_answer answer;
 
 	supervisor->under_way_is_committed = true;
-	if (!runs_once)
+	if (!runs_once) {
+		log_hold();
 		batch_act_on_processes(supervisor->under_way);
+		log_release();
+		link_flush(supervisor->link); /* a spawn need not wait for the sync */
+	}
 	if (supervisor->under_way_tells || runs_once) {
 		answer = sync_store(supervisor);
 		if (answer != STORE_OK) {
@@ -336,34 +338,8 @@ add_due(struct supervisor *supervisor)
 }
 
 static void
-gathered(void *arg)
+record(struct supervisor *supervisor)
 {
-	struct supervisor *supervisor = arg;
-
-	supervisor->is_gathered = true;
-}
-
-/*
- * Nobody waits for what is in the batch, and the keeper has the next claims already: more may
- * ride in the same transaction.
- */
-static bool
-may_gather(struct supervisor *supervisor)
-{
-	if (supervisor->phase != PHASE_RUNNING || supervisor->is_gathered ||
-	    supervisor->tells || supervisor->batch->count == 0 ||
-	    supervisor->batch->count >= MOST_GATHERED || !claims_go_on_alone(supervisor))
-		return false;
-	if (!timer_is_set(&supervisor->gather_timer))
-		loop_timer_set(supervisor->loop, &supervisor->gather_timer, GATHER_MS);
-	return true;
-}
-
-void
-turn_end(void *arg)
-{
-	struct supervisor *supervisor = arg;
-
 	watch_turn_end(supervisor);
 	if (supervisor->under_way != NULL) {
 		/* One at a time; more gathers meanwhile, but nobody waits for a broken disk. */
@@ -371,8 +347,6 @@ turn_end(void *arg)
 			refuse_requests(supervisor->batch, supervisor->answer);
 		return;
 	}
-	if (may_gather(supervisor))
-		return;
 	if (supervisor->cannot_sync)
 		refuse_requests(supervisor->batch, supervisor->answer);
 	else if (supervisor->phase == PHASE_RUNNING) {
@@ -384,12 +358,19 @@ turn_end(void *arg)
 		supervisor_turned(supervisor);
 		return;
 	}
-	loop_timer_remove(supervisor->loop, &supervisor->gather_timer);
-	supervisor->is_gathered = false;
 	supervisor->under_way = supervisor->batch;
 	supervisor->under_way_tells = supervisor->tells;
 	new_batch(supervisor);
 	run_under_way(supervisor);
+}
+
+void
+turn_end(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	record(supervisor);
+	link_flush(supervisor->link);
 }
 
 static void
@@ -410,7 +391,6 @@ turn_init(struct supervisor *supervisor)
 	supervisor->retry_timer = (struct timer){ .fire = retry_due, .arg = supervisor };
 	supervisor->sync_timer = (struct timer){ .fire = sync_due, .arg = supervisor };
 	supervisor->wake_timer = (struct timer){ .fire = wake_due, .arg = supervisor };
-	supervisor->gather_timer = (struct timer){ .fire = gathered, .arg = supervisor };
 	loop_on_turn_end(supervisor->loop, turn_end, supervisor);
 	loop_on_clock_step(supervisor->loop, clock_stepped, supervisor);
 }

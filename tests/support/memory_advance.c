@@ -276,10 +276,14 @@ memory_step_ended(struct memory_store *store, struct step *step)
 		return;
 	job = memory_find_job(store, attempt->key.job);
 	reason = final_reason(step->ended.end.reason, attempt->stop);
-	if (reason.kind == REASON_NORMAL && job->status != JOB_RUNNING) {
-		job->status = JOB_RUNNING; /* whether or not anybody said so before */
-		job->hold = HOLD_NONE;
+	if (step->ended.started.pid != 0 && attempt->started_at == NEVER) {
+		attempt->started_at = store->now.ms - step->ended.started.age_ms;
+		attempt->pid = step->ended.started.pid;
+		job->status = JOB_RUNNING;
+		memory_add_event(store, job->id, attempt->key.attempt, "started", NULL);
 	}
+	if (reason.kind == REASON_NORMAL)
+		job->status = JOB_RUNNING; /* whether or not anybody said so before */
 	rules = rules_of(job);
 	rules.losses_in_a_row = count_losses(store, attempt);
 	event = lifecycle_classify_end(&rules, reason);

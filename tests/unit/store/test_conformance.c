@@ -776,6 +776,36 @@ ended_well_is_done(void **state)
 	assert_int_equal(claim_count(subject, "default", 9), 0);
 }
 
+/* A short run: its start and its end in one step. */
+static void
+ended_with_its_start_is_a_whole_run(void **state)
+{
+	static const struct {
+		const char *reason, *status;
+	} cases[] = {
+		{ "normal", "done normal" },
+		{ "exit:1", "errored" },
+		{ "interrupted", "new" },
+	};
+	struct subject *subject = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int64_t job = submit(subject, "");
+		struct batch batch;
+		struct step *step;
+
+		batch_init(&batch);
+		step = add_ended(&batch, claim(subject, "default"), cases[i].reason);
+		step->ended.started.pid = 4711;
+		step->ended.started.age_ms = 2000;
+		step->ended.age_ms = 1000;
+		run_ok(subject, &batch);
+		batch_done(&batch);
+		assert_status(subject, job, cases[i].status);
+		change(subject, job, JOB_CANCEL);
+	}
+}
+
 /* The keeper's word of the start may never have come through. */
 static void
 ended_well_is_done_even_if_never_said_to_have_started(void **state)
@@ -2132,6 +2162,7 @@ static const struct {
 	CASE(withdrawn_claim_is_as_if_it_had_never_been),
 	CASE(withdrawn_claim_that_was_cancelled_is_cancelled),
 	CASE(ended_well_is_done),
+	CASE(ended_with_its_start_is_a_whole_run),
 	CASE(ended_well_is_done_even_if_never_said_to_have_started),
 	CASE(ended_badly_pauses_and_retries_until_none_are_left),
 	CASE(ended_badly_keeps_its_place_in_the_line),

@@ -218,6 +218,10 @@ add_random_ended(const struct world *world, uint64_t *random, struct batch *batc
 	step->ended.age_ms = (int64_t)draw(random, 2) * HOUR_MS;
 	step->ended.end.children_killed = (int64_t)draw(random, 3);
 	step->ended.end.last_lines = chance(random, 50) ? "last words" : NULL;
+	if (chance(random, 30)) {
+		step->ended.started.pid = 42;
+		step->ended.started.age_ms = step->ended.age_ms + HOUR_MS;
+	}
 }
 
 static void
