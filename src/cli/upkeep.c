@@ -187,6 +187,17 @@ supervisors_json(const struct invocation *invocation, struct error *error)
 	return list;
 }
 
+/* What the word that the supervisor process uses means. */
+static const char *
+cgroup_words(const json_t *word)
+{
+	const char *text = json_is_string(word) ? json_string_value(word) : "no";
+
+	if (strcmp(text, "memory") == 0)
+		return "yes, memory watched";
+	return strcmp(text, "yes") == 0 ? "yes" : "no, not delegated";
+}
+
 static void
 print_process(const json_t *process, const struct invocation *invocation)
 {
@@ -209,6 +220,7 @@ print_process(const json_t *process, const struct invocation *invocation)
 	    json_integer_value(json_object_get(process, "keeper_pid")),
 	    json_integer_value(json_object_get(process, "supervisor_pid")),
 	    json_integer_value(json_object_get(process, "restarts")));
+	printf("cgroups: %s\n", cgroup_words(json_object_get(process, "cgroups")));
 	json_array_foreach(troubles, index, item)
 		printf("trouble: %s\n", json_string_value(item));
 	json_array_foreach(strays, index, item)

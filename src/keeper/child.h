@@ -30,6 +30,8 @@ struct child {
 	bool is_adopted;      /* not our child: seen through its pidfd */
 	bool leaves_children;
 	bool is_start_untold; /* its start is reported soon, or with its end */
+	bool has_leaf;	      /* a cgroup of its own, until that is empty */
+	bool was_killed;      /* its SIGKILL came from us */
 	pid_t pid;	      /* also its process group and session; 0: never had one */
 	int64_t pid_start;
 	int socket_fd;	      /* our copy of the supervisor process's end; -1: none */
@@ -41,7 +43,7 @@ struct child {
 	struct timer timer;   /* time-out, then the end of the grace */
 	enum stop_cause cause;
 	bool has_orphans;     /* CHILD_CLOSING: some were there a moment ago */
-	pid_t *killed;	      /* orphans outside its session that were killed */
+	pid_t *killed;	      /* that were, and are not to be counted again */
 	size_t killed_count;
 	struct report report; /* CHILD_CLOSING, CHILD_ENDED: how it ended */
 	struct child *predecessor, *successor; /* claimed ahead: who takes whose place */

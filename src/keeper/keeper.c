@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "base/xalloc.h"
+#include "keeper/keeper_leaf.h"
 #include "keeper/lock.h"
 #include "keeper/notify.h"
 #include "keeper/spawn.h"
@@ -203,6 +204,17 @@ raise_file_limit(struct keeper *keeper)
 	setrlimit(RLIMIT_NOFILE, &raised);
 }
 
+/* A manager may have made us less likely to be killed for want of memory. */
+static void
+look_at_oom_score(struct keeper *keeper)
+{
+	struct buf text = { 0 };
+
+	if (file_read(AT_FDCWD, "/proc/self/oom_score_adj", 64, &text) == 0)
+		keeper->resets_oom_score = buf_text(&text)[0] == '-';
+	buf_done(&text);
+}
+
 static int
 open_state(struct keeper *keeper, struct error *error)
 {
@@ -240,6 +252,8 @@ set_up(struct keeper *keeper, struct error *error)
 	raise_file_limit(keeper);
 	if (open_state(keeper, error) == -1)
 		return -1;
+	keeper_leaves_open(keeper);
+	look_at_oom_score(keeper);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	spawn_reset_signals();
 	sigemptyset(&signals);
@@ -266,6 +280,7 @@ tear_down(struct keeper *keeper)
 	while ((child = children_first(&keeper->children)) != NULL)
 		keeper_free_child(keeper, child);
 	link_free(keeper->link);
+	keeper_leaves_close(keeper);
 	if (keeper->state_fd != -1 && keeper->listen_fd != -1)
 		unlinkat(keeper->state_fd, SOCKET_FILE, 0);
 	tree_self_done(&keeper->self);
@@ -291,6 +306,8 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		.lock_fd = -1,
 		.listen_fd = -1,
 		.null_fd = -1,
+		.cgroup.directory = -1,
+		.leaf_inotify = -1,
 		.pending_wish = -1,
 		.restart_timer.fire = start_supervisor,
 		.hang_timer.fire = still_there,
@@ -300,6 +317,7 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 
 	keeper.restart_timer.arg = keeper.hang_timer.arg = keeper.tell_timer.arg = &keeper;
 	children_init(&keeper.children);
+	TAILQ_INIT(&keeper.watched_leaves);
 	if (set_up(&keeper, error) == -1) {
 		status = error->code;
 		tear_down(&keeper);

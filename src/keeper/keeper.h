@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/loop.h"
+#include "keeper/cgroup.h"
 #include "keeper/child.h"
 #include "keeper/journal.h"
 #include "keeper/orders.h"
@@ -51,6 +52,12 @@ struct keeper {
 	struct tree_self self;
 	int state_fd, output_fd, lock_fd, listen_fd, null_fd;
 	struct rlimit files; /* RLIMIT_NOFILE as it was before it was raised */
+	bool resets_oom_score; /* ours is below 0, which is not for jobs */
+
+	struct cgroup cgroup;
+	TAILQ_HEAD(, watched_leaf) watched_leaves; /* not empty yet */
+	int leaf_inotify; /* -1: none was watched so far */
+	struct loop_watch *leaf_watch;
 
 	pid_t supervisor_pid; /* 0: between two lives */
 	struct link *link;    /* NULL likewise */
@@ -95,6 +102,10 @@ void keeper_free_child(struct keeper *keeper, struct child *child);
 void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status));
 /* Start what waited for its turn. */
 void keeper_start_successor(struct keeper *keeper, struct child *child);
+/* Report the ends of those of which nothing is left any more. */
+void keeper_close_children(struct keeper *keeper);
+/* Count a process of it that is killed. false: it was before. */
+bool keeper_note_killed(struct child *child, pid_t pid);
 /* Its time is up: a timer's fire. */
 void keeper_child_timer(void *arg);
 /* Begin the report of its end; what came to light later is filled in. */

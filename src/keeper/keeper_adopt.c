@@ -4,6 +4,7 @@
  */
 
 #include "keeper/keeper.h"
+#include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
 
 #include <sys/epoll.h>
@@ -11,6 +12,18 @@
 
 #include <errno.h>
 #include <signal.h>
+
+/* Its main process is dead: its end is reported when its cgroup is empty, too. */
+static void
+close_adopted(struct keeper *keeper, struct child *child)
+{
+	children_forget_pid(&keeper->children, child);
+	keeper_leaf_close(keeper, child);
+	if (child->has_leaf)
+		children_set_state(&keeper->children, child, CHILD_CLOSING);
+	else
+		keeper_finish(keeper, child);
+}
 
 static void
 adopted_ended(struct keeper *keeper, struct child *child)
@@ -29,8 +42,7 @@ adopted_ended(struct keeper *keeper, struct child *child)
 		child->report.ended.run_ms = -1;
 	loop_remove(keeper->loop, child->pidfd_watch);
 	child->pidfd_watch = NULL;
-	children_forget_pid(&keeper->children, child);
-	keeper_finish(keeper, child);
+	close_adopted(keeper, child);
 }
 
 static void
@@ -76,11 +88,12 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 		child->pidfd_watch =
 		    loop_add(keeper->loop, child->pidfd, EPOLLIN, pidfd_ready, child);
 	}
+	keeper_leaf_adopt(keeper, child);
 	keeper_report_started(keeper, child);
 	if (child->pidfd_watch == NULL) {
 		keeper_begin_report(child, END_UNKNOWN, 0);
 		child->report.ended.run_ms = -1;
-		keeper_finish(keeper, child);
+		close_adopted(keeper, child);
 		return;
 	}
 	if (adopt->timeout_ms >= 0)

@@ -7,6 +7,7 @@
  */
 
 #include "keeper/keeper.h"
+#include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
 
 #include <sys/ioctl.h>
@@ -77,6 +78,8 @@ keeper_child_timer(void *arg)
 		keeper_stop_child(child->keeper, child, STOP_TIMEOUT, child->grace_ms);
 		return;
 	}
+	child->was_killed = true;
+	keeper_leaf_kill(child->keeper, child);
 	signal_group(child, SIGKILL);
 }
 

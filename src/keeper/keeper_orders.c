@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_leaf.h"
 #include "keeper/notify.h"
 
 #include <string.h>
@@ -80,6 +81,7 @@ order_ready(const struct received *received)
 	if (keeper->was_ready)
 		return;
 	keeper->was_ready = true;
+	keeper_leaves_sweep(keeper);
 	if (length >= sizeof(text))
 		length = sizeof(text) - 1;
 	memcpy(text, received->order + 1, length);
@@ -203,7 +205,7 @@ void
 keeper_send_table(struct keeper *keeper)
 {
 	struct report end = { .version = ORDERS_VERSION, .kind = REPORT_TABLE_END,
-		.table_end.restarts = keeper->restarts };
+		.table_end = { keeper->restarts, keeper_cgroup_use(keeper) } };
 	struct child *child;
 
 	for (child = children_first(&keeper->children); child != NULL;

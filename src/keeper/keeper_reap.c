@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_leaf.h"
 
 #include <sys/wait.h>
 
@@ -40,10 +41,11 @@ leader_died(struct keeper *keeper, struct child *child, const siginfo_t *info)
 	struct rusage usage;
 	int status;
 
-	if (!child->leaves_children)
-		kill(-child->pid, SIGKILL); /* its zombie keeps the group's id ours */
 	keeper_begin_report(child, info->si_code == CLD_EXITED ? END_EXITED : END_SIGNALLED,
 	    info->si_status);
+	keeper_leaf_close(keeper, child);
+	if (!child->leaves_children)
+		kill(-child->pid, SIGKILL); /* its zombie keeps the group's id ours */
 	ended->core = info->si_code == CLD_DUMPED;
 	if (wait4(child->pid, &status, 0, &usage) == child->pid) {
 		ended->user_ms =
@@ -55,29 +57,37 @@ leader_died(struct keeper *keeper, struct child *child, const siginfo_t *info)
 	children_set_state(&keeper->children, child, CHILD_CLOSING);
 }
 
+static bool
+is_noted(const struct child *child, pid_t pid)
+{
+	for (size_t i = 0; i < child->killed_count; i++) {
+		if (child->killed[i] == pid)
+			return true;
+	}
+	return false;
+}
+
+bool
+keeper_note_killed(struct child *child, pid_t pid)
+{
+	if (is_noted(child, pid))
+		return false;
+	child->killed = xreallocarray(
+	    child->killed, child->killed_count + 1, sizeof(child->killed[0]));
+	child->killed[child->killed_count++] = pid;
+	return true;
+}
+
 /* An orphan of some attempt has died. */
 static void
 orphan_died(struct keeper *keeper, pid_t pid)
 {
 	struct child *owner = children_find_pid(&keeper->children, getsid(pid));
 
-	if (owner != NULL && owner->state == CHILD_CLOSING && !owner->leaves_children)
+	if (owner != NULL && owner->state == CHILD_CLOSING && !owner->leaves_children &&
+	    !is_noted(owner, pid))
 		owner->report.ended.children_killed++;
 	waitpid(pid, NULL, 0);
-}
-
-/* false: it was killed before, and is only not gone yet. */
-static bool
-note_killed(struct child *child, pid_t pid)
-{
-	for (size_t i = 0; i < child->killed_count; i++) {
-		if (child->killed[i] == pid)
-			return false;
-	}
-	child->killed = xreallocarray(
-	    child->killed, child->killed_count + 1, sizeof(child->killed[0]));
-	child->killed[child->killed_count++] = pid;
-	return true;
 }
 
 /*
@@ -105,7 +115,7 @@ kill_orphans(struct keeper *keeper)
 			continue;
 		owner->has_orphans = true;
 		/* Its group has had its SIGKILL and is counted as it is reaped. */
-		if (getsid(pids[i]) != owner->pid && note_killed(owner, pids[i]))
+		if (getsid(pids[i]) != owner->pid && keeper_note_killed(owner, pids[i]))
 			owner->report.ended.children_killed +=
 			    (int64_t)tree_kill(&pids[i], 1);
 	}
@@ -116,12 +126,15 @@ kill_orphans(struct keeper *keeper)
 static bool
 is_closed(const struct child *child)
 {
-	return child->leaves_children ||
+	if (child->has_leaf)
+		return false;
+	/* The group of one that was adopted has no zombie of ours to hold its id. */
+	return child->leaves_children || child->is_adopted ||
 	    (!child->has_orphans && kill(-child->pid, 0) == -1);
 }
 
-static void
-close_children(struct keeper *keeper)
+void
+keeper_close_children(struct keeper *keeper)
 {
 	struct child *child, *next;
 
@@ -161,5 +174,5 @@ keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int 
 			orphan_died(keeper, info.si_pid);
 	}
 	if (found)
-		close_children(keeper);
+		keeper_close_children(keeper);
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_leaf.h"
 #include "keeper/spawn.h"
 
 #include <sys/socket.h>
@@ -82,6 +83,8 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		.socket_fd = sockets[1],
 		.umask = (mode_t)start->umask,
 		.files = &keeper->files,
+		.resets_oom_score = keeper->resets_oom_score,
+		.cgroup_fd = keeper_leaf_make(keeper, child),
 		.journal_fd = keeper->journal.fd,
 		.journal_slot = child->journal_slot,
 		.record = { .check = JOURNAL_CHECK, .key = child->key,
@@ -91,6 +94,7 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 	int result = spawn_command(&spawn, &pid), error = result == -1 ? errno : result;
 
 	close(sockets[1]);
+	keeper_leaf_made(keeper, child, spawn.cgroup_fd, error == 0);
 	child->socket_fd = sockets[0];
 	if (error == 0)
 		spawned(keeper, child, start, pid);

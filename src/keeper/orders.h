@@ -65,6 +65,14 @@ enum end_kind {
 	END_KIND_COUNT
 };
 
+/* What cgroups can be used for. */
+enum cgroup_use {
+	CGROUPS_NONE,	/* no cgroup is delegated to us */
+	CGROUPS_PLAIN,	/* each attempt has one: nothing of it escapes */
+	CGROUPS_MEMORY, /* … and who is killed for want of memory is told */
+	CGROUP_USE_COUNT
+};
+
 struct order_key {
 	int64_t job, attempt, generation;
 };
@@ -136,6 +144,8 @@ struct report_ended {
 	int64_t user_ms, system_ms, max_rss_kib; /* -1: unknown */
 	int64_t output_bytes;
 	int64_t children_killed;
+	uint32_t is_oom; /* END_SIGNALLED: the kernel did it for want of memory */
+	uint32_t pad;
 };
 
 struct report_refused {
@@ -149,7 +159,7 @@ struct report_journal {
 
 struct report_table_end {
 	uint32_t restarts; /* how many supervisor processes there were before this one */
-	uint32_t pad;
+	uint32_t cgroups;  /* enum cgroup_use */
 };
 
 struct report_wish {

@@ -114,6 +114,20 @@ execute(const struct spawn *spawn)
 	}
 }
 
+/* Where neither can be had, it runs all the same. */
+ON_CHILD_STACK static void
+enter_place(const struct spawn *spawn)
+{
+	if (spawn->cgroup_fd != -1 && write(spawn->cgroup_fd, "0", 1) == -1)
+		errno = 0;
+	if (spawn->resets_oom_score) {
+		int fd = open("/proc/self/oom_score_adj", O_WRONLY);
+
+		if (fd != -1 && write(fd, "0", 1) == -1)
+			errno = 0;
+	}
+}
+
 ON_CHILD_STACK static int
 child_main(void *arg)
 {
@@ -128,6 +142,7 @@ child_main(void *arg)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (spawn->files != NULL)
 		setrlimit(RLIMIT_NOFILE, spawn->files);
+	enter_place(spawn);
 	umask(spawn->umask);
 	if (chdir(spawn->cwd) == -1)
 		goto failed;

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <signal.h>
+#include <stdbool.h>
 
 /*
  * Making a process: clone with VM and VFORK, then nothing but system calls up to execve,
@@ -23,6 +24,8 @@ struct spawn {
 	int socket_fd; /* becomes 3 */
 	mode_t umask;
 	const struct rlimit *files; /* RLIMIT_NOFILE as it was before we raised it */
+	bool resets_oom_score;	    /* to 0: ours is not for it */
+	int cgroup_fd;		    /* cgroup.procs of the one it goes to; -1: stay */
 	int journal_fd;
 	size_t journal_slot;
 	struct journal_record record; /* all but the pid */

@@ -66,6 +66,8 @@ struct place_count *live_place(struct supervisor *supervisor, const char *name);
 void reports_init(struct supervisor *supervisor);
 void reports_record_start(struct live *live);
 void reports_record_end(struct live *live);
+/* The reason in what the keeper says of an end. */
+struct reason reports_reason(const struct report_ended *ended);
 /* Tell the keeper to forget it. */
 void reports_acknowledge(struct supervisor *supervisor, const struct attempt_key *key);
 /* Its job's row was deleted: end the process, and say so. */

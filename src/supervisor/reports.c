@@ -43,8 +43,8 @@ reports_record_start(struct live *live)
 	step->started.age_ms = clock_mono().ms - live->started.ms;
 }
 
-static struct reason
-end_reason(const struct report_ended *ended)
+struct reason
+reports_reason(const struct report_ended *ended)
 {
 	static const enum reason_kind by_cause[] = {
 		[STOP_NONE] = REASON_NONE,
@@ -66,6 +66,8 @@ end_reason(const struct report_ended *ended)
 		return (struct reason){ .kind = by_cause[ended->cause] };
 	if (was_good)
 		return (struct reason){ .kind = REASON_NORMAL };
+	if (ended->is_oom)
+		return (struct reason){ .kind = REASON_OOM };
 	if (ended->how == END_EXITED)
 		return (struct reason){ .kind = REASON_EXIT, .number = ended->code };
 	return (struct reason){ .kind = REASON_SIGNAL, .number = ended->code,
@@ -148,7 +150,7 @@ reports_record_end(struct live *live)
 	}
 	end = &step->ended.end;
 	*end = (struct attempt_end){
-		.reason = end_reason(ended),
+		.reason = reports_reason(ended),
 		.exit_code = ended->how == END_EXITED ? ended->code : -1,
 		.signal = ended->how == END_SIGNALLED ? ended->code : 0,
 		.core = ended->core != 0,

@@ -79,6 +79,13 @@ status_json(struct supervisor *supervisor)
 		[PHASE_LEAVING] = "leaving",
 		[PHASE_QUITTING] = "leaving",
 	};
+	static const char *const cgroups[] = {
+		[CGROUPS_NONE] = "no",
+		[CGROUPS_PLAIN] = "yes",
+		[CGROUPS_MEMORY] = "memory",
+	};
+	_Static_assert(sizeof(cgroups) / sizeof(cgroups[0]) == CGROUP_USE_COUNT,
+	    "a word for every use");
 	json_t *troubles = json_array(), *status;
 
 	add_troubles(supervisor, troubles);
@@ -89,6 +96,7 @@ status_json(struct supervisor *supervisor)
 	    "started_at", (json_int_t)supervisor->started_at.ms, "live",
 	    (json_int_t)live_count(supervisor), "drain", supervisor->setup->drains, "troubles",
 	    troubles, "strays", strays(supervisor));
+	json_object_set_new(status, "cgroups", json_string(cgroups[supervisor->cgroups]));
 	json_object_set_new(
 	    status, "clients", json_integer((json_int_t)supervisor->client_count));
 	return status;

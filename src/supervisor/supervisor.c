@@ -190,11 +190,12 @@ supervisor_heed(struct supervisor *supervisor, int wish)
 
 /* The keeper's table is complete: now the database. */
 static void
-attached(struct supervisor *supervisor, uint32_t restarts)
+attached(struct supervisor *supervisor, const struct report_table_end *table)
 {
-	supervisor->restarts = restarts;
+	supervisor->restarts = table->restarts;
+	supervisor->cgroups = table->cgroups < CGROUP_USE_COUNT ? table->cgroups : CGROUPS_NONE;
 	supervisor->store = sqlite_store_open(supervisor->setup->state_directory, 0,
-	    restarts == 0, &supervisor->error);
+	    table->restarts == 0, &supervisor->error);
 	if (supervisor->store == NULL) {
 		supervisor->status = supervisor->error.code;
 		loop_stop(supervisor->loop);
@@ -221,7 +222,7 @@ link_packet(void *arg, const void *packet, size_t length, int descriptor)
 		settle_add_journal(supervisor, report);
 		break;
 	case REPORT_TABLE_END:
-		attached(supervisor, report->table_end.restarts);
+		attached(supervisor, &report->table_end);
 		break;
 	case REPORT_WISH:
 		supervisor_heed(supervisor, (int)report->wish.wish);

@@ -62,6 +62,7 @@ struct supervisor {
 	enum supervisor_phase phase;
 	int64_t generation;
 	uint32_t restarts; /* supervisor processes before this one */
+	enum cgroup_use cgroups;
 	int output_fd;
 	struct wall started_at;
 
