@@ -19,10 +19,12 @@
 #include <unistd.h>
 
 #define BATCH 64
+#define MOST_ROUNDS 4
 #define LONGEST_DELAY_MS INT64_C(31557600000000) /* 1000 years */
 
 struct loop_watch {
 	int fd;
+	uint32_t events;
 	bool is_removed;
 	void (*ready)(void *arg, uint32_t events);
 	void *arg;
@@ -148,6 +150,7 @@ loop_add(struct loop *loop, int fd, uint32_t events,
 	struct epoll_event event = { .events = events, .data.ptr = watch };
 
 	watch->fd = fd;
+	watch->events = events;
 	watch->ready = ready;
 	watch->arg = arg;
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1) {
@@ -162,6 +165,9 @@ loop_change(struct loop *loop, struct loop_watch *watch, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.ptr = watch };
 
+	if (watch->events == events)
+		return;
+	watch->events = events;
 	epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, watch->fd, &event);
 }
 
@@ -284,27 +290,40 @@ fire_due(struct loop *loop)
 	}
 }
 
+/* How many there were, or -1 with errno. */
 static int
-turn(struct loop *loop)
+take_events(struct loop *loop, int wait_ms)
 {
 	struct epoll_event events[BATCH];
-	const struct timer *first;
-	int count, wait_ms;
+	int count = epoll_wait(loop->epoll_fd, events, BATCH, wait_ms);
 
-	arm(loop);
-	first = timers_first(&loop->timers);
-	wait_ms =
-	    loop->is_again || (first != NULL && first->at <= now_ms(loop)) ? 0 : -1;
-	loop->is_again = false;
-	count = epoll_wait(loop->epoll_fd, events, BATCH, wait_ms);
-	if (count == -1)
-		return errno == EINTR ? 0 : -1;
 	for (int i = 0; i < count; i++) {
 		struct loop_watch *watch = events[i].data.ptr;
 
 		if (!watch->is_removed)
 			watch->ready(watch->arg, events[i].events);
 	}
+	return count;
+}
+
+static int
+turn(struct loop *loop)
+{
+	const struct timer *first;
+	int count, wait_ms, rounds = 0;
+
+	arm(loop);
+	first = timers_first(&loop->timers);
+	wait_ms =
+	    loop->is_again || (first != NULL && first->at <= now_ms(loop)) ? 0 : -1;
+	loop->is_again = false;
+	/* The turn is over when nothing more is ready: its end, a commit say, is dear. */
+	do {
+		count = take_events(loop, wait_ms);
+		wait_ms = 0;
+	} while (count > 0 && !loop->is_stopped && ++rounds < MOST_ROUNDS);
+	if (count == -1)
+		return errno == EINTR ? 0 : -1;
 	fire_due(loop);
 	if (loop->turn_end != NULL)
 		loop->turn_end(loop->turn_end_arg);

@@ -11,8 +11,8 @@
  * The event loop: epoll, one signalfd, one timerfd. Keeper and supervisor process each
  * run one. Idle, it makes no wake-ups at all.
  *
- * A turn is: wait; call what became ready; call the timers that are due; call the
- * turn's end. What is removed during a turn is freed only after it, so that a
+ * A turn is: wait; call what became ready, and what has become ready meanwhile, for some
+ * rounds; call the timers that are due; call the turn's end. What is removed during a turn is freed only after it, so that a
  * callback may remove anything, itself included.
  */
 struct loop;

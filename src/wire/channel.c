@@ -68,9 +68,9 @@ deliver(struct channel *channel)
 	}
 }
 
-/* One read. 1: there may be more; 0: not now; -1: closed. */
+/* One read. 1: there may be more; 0: not now; -1: closed. A short one took all there was. */
 static int
-read_once(struct channel *channel)
+read_once(struct channel *channel, bool *ret_was_short)
 {
 	ssize_t got = recv(channel->fd, buf_reserve(&channel->in, READ_SIZE), READ_SIZE,
 	    MSG_DONTWAIT);
@@ -84,6 +84,7 @@ read_once(struct channel *channel)
 		end(channel, got == 0 ? NULL : strerror(errno));
 		return -1;
 	}
+	*ret_was_short = got < READ_SIZE;
 	buf_grown(&channel->in, (size_t)got);
 	return deliver(channel) ? 1 : -1;
 }
@@ -91,8 +92,10 @@ read_once(struct channel *channel)
 static void
 read_some(struct channel *channel, int reads)
 {
-	while (reads-- > 0) {
-		int more = read_once(channel);
+	bool was_short = false;
+
+	while (reads-- > 0 && !was_short) {
+		int more = read_once(channel, &was_short);
 
 		if (more == -1)
 			return;
@@ -178,7 +181,9 @@ channel_flush(struct channel *channel)
 void
 channel_drain(struct channel *channel)
 {
-	while (!channel->is_closed && read_once(channel) == 1)
+	bool was_short;
+
+	while (!channel->is_closed && read_once(channel, &was_short) == 1)
 		;
 }
 

@@ -1,7 +1,7 @@
 /*
  * size: what a finished job leaves in the database, with its attempt and its events, when
- * it had a command of 36 bytes, the default cwd of the schema and environment and no output. Pages on
- * the free list are not counted: the next jobs have them.
+ * it had a command of 36 bytes, the schema's default cwd, the default environment and no
+ * output. Pages on the free list are not counted: the next jobs have them.
  */
 
 #include "bench/kit/database.h"

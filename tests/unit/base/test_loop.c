@@ -477,7 +477,7 @@ remove_and_add_again(void *arg, uint32_t events)
 }
 
 static void
-loop_watch_replaced_in_its_callback_is_called_in_the_next_turn(void **state)
+loop_watch_replaced_in_its_callback_is_called_in_its_turn(void **state)
 {
 	struct scene scene;
 
@@ -847,7 +847,7 @@ main(void)
 		GUARDED(loop_change_waits_for_other_events),
 		GUARDED(loop_add_fails_when_the_descriptor_cannot_be_watched),
 		GUARDED(loop_watch_removed_in_the_same_batch_is_not_called),
-		GUARDED(loop_watch_replaced_in_its_callback_is_called_in_the_next_turn),
+		GUARDED(loop_watch_replaced_in_its_callback_is_called_in_its_turn),
 		GUARDED(loop_calls_every_watch_when_more_are_ready_than_a_batch_takes),
 		GUARDED(loop_signals_are_received_in_a_turn),
 		GUARDED(loop_signal_raised_in_its_callback_is_received_again),
