@@ -197,6 +197,8 @@ batch_submit(struct submission *submission)
 	int result = read_all(submission, &jobs, &error);
 
 	submission->has_tokens = true;
+	if (result == 0 && jobs.count == 0)
+		cli_complain(STATUS_OK, "there are no jobs on standard input");
 	if (result == 0)
 		result = send_all(submission, &jobs, &error);
 	for (size_t i = 0; i < jobs.count; i++)

@@ -26,21 +26,23 @@ ids_json(const int64_t *ids, size_t count)
 }
 
 /* By filter many may be meant that nobody thought of: say how many, and ask. */
-static bool
-is_agreed(const struct invocation *invocation, const struct selection *selection)
+static int
+ask(const struct invocation *invocation, const struct selection *selection)
 {
 	char answer[16] = "";
 
-	fprintf(stderr, "%s: %zu jobs\n", invocation->command->name, selection->count);
+	fprintf(stderr, "%s: %zu job%s\n", invocation->command->name, selection->count,
+	    selection->count == 1 ? "" : "s");
 	if (selection->count == 0 || option_is_given(invocation, "yes"))
-		return true;
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		cli_complain(STATUS_USAGE, "nothing was done: confirm with --yes");
-		return false;
-	}
-	fprintf(stderr, "%s all of them? [y/N] ", invocation->command->name);
-	return fgets(answer, sizeof(answer), stdin) != NULL &&
-	    (answer[0] == 'y' || answer[0] == 'Y');
+		return STATUS_OK;
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+		return cli_complain(STATUS_USAGE, "nothing was done: confirm with --yes");
+	fprintf(stderr, "%s %s? [y/N] ", invocation->command->name,
+	    selection->count == 1 ? "it" : "all of them");
+	if (fgets(answer, sizeof(answer), stdin) != NULL &&
+	    (answer[0] == 'y' || answer[0] == 'Y'))
+		return STATUS_OK;
+	return cli_complain(STATUS_NO, "nothing was done");
 }
 
 /* One job's result: a sentence, and the status if it is the worst so far. */
@@ -91,19 +93,21 @@ change(struct invocation *invocation)
 	struct selection selection;
 	struct error error;
 	int status = STATUS_OK;
+	bool is_agreed;
 	json_t *all;
 
-	if (select_jobs(invocation, &selection, &error) == -1)
-		return cli_fail(&error);
-	if (selection.is_by_filter && !is_agreed(invocation, &selection)) {
-		selection_done(&selection);
-		return STATUS_USAGE;
-	}
-	if (client_open(&connection, invocation->state, &error) == -1) {
-		selection_done(&selection);
+	if (client_open(&connection, invocation->state, &error) == -1)
 		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
 							: cli_fail(&error);
+	if (select_jobs(invocation, &selection, &error) == -1) {
+		client_close(&connection);
+		return cli_fail(&error);
 	}
+	if (selection.is_by_filter)
+		status = ask(invocation, &selection);
+	is_agreed = status == STATUS_OK;
+	if (!is_agreed)
+		selection.count = 0;
 	all = json_array();
 	for (size_t done = 0; done < selection.count; done += IDS_A_REQUEST) {
 		size_t count = selection.count - done;
@@ -112,7 +116,7 @@ change(struct invocation *invocation)
 
 		status = status == STATUS_OK ? one : status;
 	}
-	if (invocation->wants_json) {
+	if (invocation->wants_json && is_agreed) {
 		json_dumpf(all, stdout, JSON_INDENT(1));
 		putchar('\n');
 	}

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 #include "base/xalloc.h"
 #include "cli/client.h"
+#include "cli/escape.h"
 
 #include <err.h>
 #include <limits.h>
@@ -49,24 +50,33 @@ cli_is_interactive(void)
 	return isatty(STDERR_FILENO) != 0;
 }
 
-const char *
+char *
 cli_how_to_call(const struct invocation *invocation)
 {
-	static char text[PATH_MAX + 32];
+	struct buf line = { 0 };
+	char *text;
 
-	if (invocation->is_state_given)
-		snprintf(text, sizeof(text), "jobberd -C %s", invocation->state);
-	else
-		snprintf(text, sizeof(text), "jobberd");
+	/* Found on PATH it is found there again; a path may be needed to get at it. */
+	escape_add_word(&line,
+	    strchr(invocation->program, '/') != NULL ? invocation->program : "jobberd");
+	if (invocation->is_state_given) {
+		buf_add_text(&line, " -C ");
+		escape_add_word(&line, invocation->state);
+	}
+	text = xstrdup(buf_text(&line));
+	buf_done(&line);
 	return text;
 }
 
 int
 cli_not_running(const struct invocation *invocation)
 {
-	return cli_complain(STATUS_NOT_RUNNING,
-	    "nothing runs on %s; start it with: %s supervise", invocation->state,
-	    cli_how_to_call(invocation));
+	char *call = cli_how_to_call(invocation);
+
+	cli_complain(STATUS_NOT_RUNNING, "nothing runs on %s; start it with: %s supervise",
+	    invocation->state, call);
+	free(call);
+	return STATUS_NOT_RUNNING;
 }
 
 static char *
@@ -88,10 +98,10 @@ resolve_state(struct invocation *invocation)
 	const char *from_environment = getenv("JOBBERD_STATE");
 	char cwd[PATH_MAX], *resolved;
 
-	invocation->is_state_given = invocation->state != NULL;
 	if (invocation->state == NULL && from_environment != NULL &&
 	    from_environment[0] != '\0')
 		invocation->state = xstrdup(from_environment);
+	invocation->is_state_given = invocation->state != NULL;
 	if (invocation->state == NULL)
 		invocation->state = default_state();
 	resolved = realpath(invocation->state, NULL);

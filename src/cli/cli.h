@@ -85,8 +85,8 @@ int cli_complain(int status, const char *format, ...) __attribute__((format(prin
 /* Is standard error a terminal: may we show progress and explain? */
 bool cli_is_interactive(void);
 
-/* "jobberd -C DIR" as a person would type it for this instance. */
-const char *cli_how_to_call(const struct invocation *invocation);
+/* "jobberd -C DIR" as a person would type it for this instance; to be freed. */
+char *cli_how_to_call(const struct invocation *invocation);
 
 /* What to say (once) when nothing runs; returns STATUS_NOT_RUNNING. */
 int cli_not_running(const struct invocation *invocation);

@@ -139,8 +139,8 @@ is_plain_word(const char *word)
 }
 
 /* In quotes if it must: in '…', or in $'…' where something is to be escaped. */
-static void
-add_word(struct buf *out, const char *word)
+void
+escape_add_word(struct buf *out, const char *word)
 {
 	struct buf escaped = { 0 };
 	bool has_escapes;
@@ -185,7 +185,7 @@ escape_add_command(struct buf *out, const char *json)
 
 		if (index > 0)
 			buf_add_text(out, " ");
-		add_word(out, text != NULL ? text : "?");
+		escape_add_word(out, text != NULL ? text : "?");
 	}
 	json_decref(words);
 }

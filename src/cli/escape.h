@@ -25,6 +25,9 @@ size_t escape_add(struct buf *out, const char *bytes, size_t length, unsigned ke
 /* The same for a whole text: one line. */
 void escape_add_text(struct buf *out, const char *text);
 
+/* A word as one could type it into a shell: in quotes if it must. */
+void escape_add_word(struct buf *out, const char *word);
+
 /* A command (a JSON array of strings) as one could type it into a shell, on one line. */
 void escape_add_command(struct buf *out, const char *json);
 

@@ -75,6 +75,7 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 {
 	struct job_filter filter = { 0 };
 	struct query *query;
+	char quoted[256];
 	int result = 0;
 
 	*selection = (struct selection){ 0 };
@@ -85,6 +86,9 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 		    selection->is_by_filter ? "either ids or filters, not both"
 					    : "which jobs? give ids, names or a filter");
 	query = query_open(invocation->state, error);
+	if (query == NULL && error->code == STATUS_NOT_FOUND && !selection->is_by_filter)
+		return error_set(error, STATUS_NOT_FOUND, "there is no job %s",
+		    text_quote(quoted, sizeof(quoted), invocation->arguments[0]));
 	if (query == NULL)
 		return -1;
 	if (selection->is_by_filter)

@@ -6,16 +6,20 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "keeper/keeper.h"
+#include "keeper/lock.h"
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define KEEPER_PATIENCE_MS 1000
 
 /* Descriptors 0 to 2 exist, so that no file of ours becomes one of them. */
 static void
@@ -95,36 +99,67 @@ verb_supervisor_process(struct invocation *invocation)
 	return status;
 }
 
+/* One request, and the end of the connection, which is that of the supervisor process. */
+static int
+ask_to_leave(const struct invocation *invocation, struct client_connection *connection,
+    bool *is_told, struct error *error)
+{
+	bool leaves = option_is_given(invocation, "leave");
+	json_t *result = client_call(connection, "shutdown",
+	    json_pack("{s:b, s:b}", "leave", leaves, "now",
+		option_is_given(invocation, "now")),
+	    NULL, error);
+	json_int_t running = json_integer_value(json_object_get(result, "running"));
+	char byte;
+
+	if (result == NULL)
+		return connection->is_lost ? 0 : -1;
+	if (!*is_told && leaves)
+		fprintf(stderr, "leaving: %" JSON_INTEGER_FORMAT " running job%s\n", running,
+		    running == 1 ? " runs on" : "s run on");
+	else if (!*is_told)
+		fprintf(stderr, "stopping: %" JSON_INTEGER_FORMAT " running job%s ended\n",
+		    running, running == 1 ? " is" : "s are");
+	*is_told = true;
+	json_decref(result);
+	while (read(connection->fd, &byte, 1) > 0)
+		;
+	return 0;
+}
+
+/* The keeper goes a moment after its supervisor process; if that has crashed, it does not. */
+static bool
+has_left(int keeper, int patience_ms)
+{
+	struct pollfd wanted = { .fd = keeper, .events = POLLIN };
+
+	return keeper == -1 || poll(&wanted, 1, patience_ms) == 1;
+}
+
 int
 verb_shutdown(struct invocation *invocation)
 {
-	bool leaves = option_is_given(invocation, "leave");
 	struct client_connection connection;
+	bool is_told = false;
 	struct error error;
-	json_t *result;
-	char byte;
+	int status = STATUS_OK, keeper;
 
-	if (leaves && option_is_given(invocation, "now"))
+	if (option_is_given(invocation, "leave") && option_is_given(invocation, "now"))
 		return cli_complain(STATUS_USAGE, "leave, now: only one of them");
-	if (client_open(&connection, invocation->state, &error) == -1)
-		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-							: cli_fail(&error);
-	result = client_call(&connection, "shutdown",
-	    json_pack("{s:b, s:b}", "leave", leaves, "now",
-		option_is_given(invocation, "now")),
-	    NULL, &error);
-	if (result == NULL) {
-		client_close(&connection);
-		return cli_fail(&error);
-	}
-	fprintf(stderr, "%s: %" JSON_INTEGER_FORMAT " running %s\n",
-	    leaves ? "leaving" : "stopping",
-	    json_integer_value(json_object_get(result, "running")),
-	    leaves ? "run on" : "are ended");
-	json_decref(result);
-	/* The connection ends with the supervisor process. */
-	while (read(connection.fd, &byte, 1) > 0)
-		;
-	client_close(&connection);
-	return STATUS_OK;
+	keeper = lock_watch_holder(invocation->state);
+	do {
+		if (client_open(&connection, invocation->state, &error) == 0) {
+			if (ask_to_leave(invocation, &connection, &is_told, &error) == -1)
+				status = cli_fail(&error);
+			client_close(&connection);
+		} else if (error.code != STATUS_NOT_RUNNING)
+			status = cli_fail(&error);
+		else if (!is_told)
+			status = cli_not_running(invocation);
+		else
+			has_left(keeper, -1);
+	} while (status == STATUS_OK && !has_left(keeper, KEEPER_PATIENCE_MS));
+	if (keeper != -1)
+		close(keeper);
+	return status;
 }

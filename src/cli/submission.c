@@ -316,6 +316,7 @@ submission_send(struct submission *submission, const struct spec *specs, size_t 
 		if (send_to_supervisor(submission, &request, ret_ids, ret_bad, ret_holder,
 			error) == 0) {
 			submission->is_in_doubt = false;
+			submission->has_sent = true;
 			return 0;
 		}
 		if (!submission->connection->is_lost) {
@@ -331,5 +332,6 @@ submission_send(struct submission *submission, const struct spec *specs, size_t 
 	if (write_to_database(submission, &request, ret_ids, ret_bad, ret_holder, error) == -1)
 		return -1;
 	submission->is_in_doubt = false;
+	submission->has_sent = true;
 	return 0;
 }

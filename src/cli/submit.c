@@ -21,6 +21,16 @@ explain(const struct spec *spec, int64_t id)
 		    spec_describe(spec, text, sizeof(text)));
 }
 
+static void
+say_how_to_run(const struct invocation *invocation)
+{
+	char *call = cli_how_to_call(invocation);
+
+	fprintf(stderr, "jobberd: recorded; nothing runs yet; start it with: %s supervise\n",
+	    call);
+	free(call);
+}
+
 static int
 submit_one(struct submission *submission, struct invocation *invocation)
 {
@@ -66,9 +76,8 @@ verb_submit(struct invocation *invocation)
 		return cli_fail(&error);
 	}
 	status = is_batch ? batch_submit(&submission) : submit_one(&submission, invocation);
-	if (submission.connection == NULL && status == STATUS_OK)
-		fprintf(stderr, "jobberd: recorded; nothing runs it yet: start %s supervise\n",
-		    cli_how_to_call(invocation));
+	if (submission.connection == NULL && submission.has_sent && status == STATUS_OK)
+		say_how_to_run(invocation);
 	if (submission.connection != NULL)
 		client_close(&connection);
 	submission_done(&submission);

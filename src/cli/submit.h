@@ -15,6 +15,7 @@ struct submission {
 	char *cwd;
 	int64_t umask;
 	bool has_tokens;  /* a request whose answer is lost may be repeated */
+	bool has_sent;	  /* something was recorded */
 	bool is_in_doubt; /* the last one's answer was lost: it may be in */
 };
 

@@ -47,6 +47,13 @@ prune_params(const struct invocation *invocation, struct error *error)
 	    option_is_given(invocation, "dry-run"));
 }
 
+static void
+print_pruned(json_int_t count, bool is_dry_run)
+{
+	fprintf(stderr, "%" JSON_INTEGER_FORMAT " job%s %s\n", count, count == 1 ? "" : "s",
+	    is_dry_run ? "would be pruned" : "pruned");
+}
+
 int
 verb_prune(struct invocation *invocation)
 {
@@ -75,9 +82,7 @@ verb_prune(struct invocation *invocation)
 		json_dumpf(result, stdout, JSON_INDENT(1));
 		putchar('\n');
 	} else
-		fprintf(stderr, "%" JSON_INTEGER_FORMAT " jobs %s\n",
-		    json_integer_value(json_object_get(result, "pruned")),
-		    is_dry_run ? "would be pruned" : "pruned");
+		print_pruned(json_integer_value(json_object_get(result, "pruned")), is_dry_run);
 	json_decref(result);
 	return STATUS_OK;
 }
@@ -203,12 +208,13 @@ print_process(const json_t *process, const struct invocation *invocation)
 {
 	const json_t *troubles = json_object_get(process, "troubles");
 	const json_t *strays = json_object_get(process, "strays"), *item;
-	char age[32];
+	char age[32], *call;
 	size_t index;
 
 	if (process == NULL) {
-		printf("nothing runs; start it with: %s supervise\n",
-		    cli_how_to_call(invocation));
+		call = cli_how_to_call(invocation);
+		printf("nothing runs; start it with: %s supervise\n", call);
+		free(call);
 		return;
 	}
 	printf("%s for %s, keeper %" JSON_INTEGER_FORMAT
@@ -299,12 +305,12 @@ verb_status(struct invocation *invocation)
 	} else if (error.code != STATUS_NOT_RUNNING)
 		return cli_fail(&error);
 	result = process != NULL ? STATUS_OK : STATUS_NOT_RUNNING;
+	if (process == NULL && file_size(invocation->state, "jobberd.db") == 0)
+		return cli_not_running(invocation);
 	supervisors = supervisors_json(invocation, &error);
 	if (supervisors == NULL && (process == NULL || invocation->argument_count > 0)) {
 		json_decref(process);
-		return error.code == STATUS_NOT_FOUND && invocation->argument_count == 0
-		    ? cli_not_running(invocation)
-		    : cli_fail(&error);
+		return cli_fail(&error);
 	}
 	/* Without its database the process still says what troubles it. */
 	if (supervisors == NULL)

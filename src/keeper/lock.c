@@ -110,19 +110,24 @@ lock_holder(const char *state_directory)
 	return holder;
 }
 
+int
+lock_watch_holder(const char *state_directory)
+{
+	pid_t holder = lock_holder(state_directory);
+
+	return holder != 0 ? pidfd_open_process(holder) : -1;
+}
+
 bool
 lock_wait_for_holder(const char *state_directory)
 {
-	pid_t holder = lock_holder(state_directory);
-	struct pollfd wanted = { .events = POLLIN };
+	struct pollfd wanted = { .fd = lock_watch_holder(state_directory),
+		.events = POLLIN };
 
-	if (holder == 0)
+	if (wanted.fd == -1)
 		return false;
-	wanted.fd = pidfd_open_process(holder);
-	if (wanted.fd != -1) {
-		while (poll(&wanted, 1, -1) == -1 && errno == EINTR)
-			;
-		close(wanted.fd);
-	}
+	while (poll(&wanted, 1, -1) == -1 && errno == EINTR)
+		;
+	close(wanted.fd);
 	return true;
 }

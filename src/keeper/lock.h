@@ -22,6 +22,9 @@ int lock_take(int directory, int *ret_fd, struct error *error);
 /* Who holds it: the keeper's pid, 0 if nobody does. */
 pid_t lock_holder(const char *state_directory);
 
+/* A pidfd of the keeper that holds it, -1 if there is none. */
+int lock_watch_holder(const char *state_directory);
+
 /* Wait until the keeper that holds it, if there is one, is gone. false: there was none. */
 bool lock_wait_for_holder(const char *state_directory);
 

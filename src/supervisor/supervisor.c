@@ -66,7 +66,8 @@ supervisor_stop(struct supervisor *supervisor, bool now)
 	if (supervisor->phase == PHASE_QUITTING || (!is_first && !now))
 		return;
 	if (is_first) {
-		log_info("stopping: %zu running jobs are ended", live_count(supervisor));
+		log_info("stopping: %zu running job%s ended", live_count(supervisor),
+		    live_count(supervisor) == 1 ? " is" : "s are");
 		send_order(supervisor, ORDER_STOPPING, NULL);
 	}
 	supervisor->leaving_because = "stop";
@@ -82,7 +83,8 @@ supervisor_leave(struct supervisor *supervisor)
 {
 	if (supervisor->phase >= PHASE_STOPPING)
 		return;
-	log_info("leaving: %zu running jobs run on", live_count(supervisor));
+	log_info("leaving: %zu running job%s", live_count(supervisor),
+	    live_count(supervisor) == 1 ? " runs on" : "s run on");
 	send_order(supervisor, ORDER_STOPPING, NULL);
 	supervisor->leaving_because = "leave";
 	supervisor->is_leaving_jobs = true;

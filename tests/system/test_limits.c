@@ -287,7 +287,7 @@ second_sigterm_skips_the_grace(void **state)
 	submit_job(&i, "--grace", "10min", "--", "sh", "-c", command, NULL);
 	free(bell_wait(&bell));
 	kill(i.keeper, SIGTERM);
-	instance_expect(&i, "stopping: 1 running jobs are ended");
+	instance_expect(&i, "stopping: 1 running job is ended");
 	let_pass(&i, 200);
 	begin = now_ms();
 	kill(i.keeper, SIGTERM);

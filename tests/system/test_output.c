@@ -367,7 +367,7 @@ prune_removes_the_files_of_the_jobs_it_forgets_and_no_others(void **state)
 	assert_int_equal(count_files(&i, "output"), 1 + 3 + 1);
 	assert_int_equal(count_files(&i, "input"), 1);
 	result = jobberd(&i, "prune", "--status", "failed", "--dry-run", NULL);
-	assert_has(result.err, "1 jobs would be pruned");
+	assert_has(result.err, "1 job would be pruned");
 	result_done(&result);
 	assert_int_equal(count_files(&i, "output"), 5);
 	result = jobberd(&i, "prune", "--status", "failed", NULL);

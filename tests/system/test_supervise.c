@@ -101,7 +101,7 @@ quit_signal_leaves_and_says_how_many_run_on(void **state)
 	submit_job(&i, "--", "sh", "-c", command, NULL);
 	line = fifo_read(ready);
 	kill(i.keeper, SIGQUIT);
-	instance_expect(&i, "leaving: 1 running jobs run on");
+	instance_expect(&i, "leaving: 1 running job runs on");
 	assert_int_equal(instance_wait(&i), 0);
 	assert_true(is_alive((pid_t)atoi(line)));
 	instance_start(&i, NULL);
