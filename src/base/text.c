@@ -332,6 +332,18 @@ text_format_time(char *buffer, size_t size, struct wall time)
 	return buffer;
 }
 
+const char *
+text_format_local_time(char *buffer, size_t size, struct wall time)
+{
+	time_t seconds = (time_t)(time.ms / 1000);
+	struct tm tm;
+
+	localtime_r(&seconds, &tm);
+	if (strftime(buffer, size, "%Y-%m-%d %H:%M:%S %z", &tm) == 0 && size > 0)
+		buffer[0] = '\0';
+	return buffer;
+}
+
 size_t
 text_utf8_length(const char *text, size_t left)
 {

@@ -44,6 +44,8 @@ const char *text_format_size(char *buffer, size_t size, int64_t bytes);
 
 /* RFC 3339 in UTC with milliseconds, "2026-11-22T20:00:00.000Z". */
 const char *text_format_time(char *buffer, size_t size, struct wall time);
+/* "2026-11-22 21:00:00 +0100", where we are. */
+const char *text_format_local_time(char *buffer, size_t size, struct wall time);
 
 /*
  * Make text from outside safe for a log line or a terminal: control bytes, quotes and

@@ -18,7 +18,7 @@ explain(const struct spec *spec, int64_t id)
 
 	if (cli_is_interactive())
 		fprintf(stderr, "job %" PRId64 ": %s\n", id,
-		    spec_describe(spec, text, sizeof(text)));
+		    spec_describe(spec, clock_wall(), text, sizeof(text)));
 }
 
 static void

@@ -50,6 +50,8 @@ spec_done(struct spec *spec)
 	free(spec->type);
 	free(spec->cwd);
 	free(spec->stdin_path);
+	for (size_t i = 0; i < spec->dependency_count; i++)
+		free(spec->dependencies[i].name);
 	free(spec->dependencies);
 	spec_init(spec);
 }
@@ -253,10 +255,12 @@ add_dependencies(struct spec *spec, enum dependency_kind kind, const char *optio
 	int result = 0;
 
 	while (result == 0 && (word = strsep(&rest, ",")) != NULL) {
-		int64_t id;
+		int64_t id = 0;
+		bool is_name = text_is_name(word);
 
-		if (text_number(word, 1, SPEC_LARGEST_ID, &id) == -1)
-			result = bad(error, option, value, "a list of job ids like 41,42");
+		if (!is_name && text_number(word, 1, SPEC_LARGEST_ID, &id) == -1)
+			result = bad(error, option, value,
+			    "a list of job ids and names like 41,report");
 		else if (spec->dependency_count >= MOST_DEPENDENCIES)
 			result = error_set(error, STATUS_USAGE,
 			    "%s: a job can wait for %d others at most", option,
@@ -265,7 +269,8 @@ add_dependencies(struct spec *spec, enum dependency_kind kind, const char *optio
 			spec->dependencies = xreallocarray(spec->dependencies,
 			    spec->dependency_count + 1, sizeof(spec->dependencies[0]));
 			spec->dependencies[spec->dependency_count++] =
-			    (struct dependency){ .on = id, .kind = kind };
+			    (struct dependency){ .on = id, .kind = kind,
+				    .name = is_name ? xstrdup(word) : NULL };
 		}
 	}
 	free(copy);
@@ -425,31 +430,4 @@ spec_check(const struct spec *spec, struct error *error)
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
 	return 0;
-}
-
-const char *
-spec_describe(const struct spec *spec, char *buffer, size_t size)
-{
-	const struct retry_policy *retry = &spec->retry;
-	char pause[32], limit[32];
-	size_t used;
-
-	text_format_duration(pause, sizeof(pause), retry->base_ms);
-	if (retry->max_retries == 0)
-		snprintf(buffer, size, "one run");
-	else if (retry->max_retries == RETRY_FOR_EVER)
-		snprintf(buffer, size, "runs until it succeeds, %s apart", pause);
-	else
-		snprintf(buffer, size, "up to %" PRId64 " runs, %s%s apart",
-		    retry->max_retries + 1, pause,
-		    retry->backoff != BACKOFF_CONSTANT ? " and more" : "");
-	used = strlen(buffer);
-	if (spec->timeout_ms != SPEC_UNSET)
-		snprintf(buffer + used, size - used, ", %s each at most",
-		    text_format_duration(limit, sizeof(limit), spec->timeout_ms));
-	used = strlen(buffer);
-	if (spec->start_in_ms > 0)
-		snprintf(buffer + used, size - used, ", in %s",
-		    text_format_duration(limit, sizeof(limit), spec->start_in_ms));
-	return buffer;
 }

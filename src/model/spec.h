@@ -29,7 +29,8 @@ struct strings { /* a NULL-terminated list */
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
 
 struct dependency {
-	int64_t on;
+	int64_t on; /* a job's id; of one by name the id that it had when last looked for */
+	char *name; /* NULL: by id */
 	enum dependency_kind kind;
 };
 
@@ -88,6 +89,7 @@ void strings_done(struct strings *strings);
 void strings_set_variable(struct strings *environment, const char *assignment);
 
 /* What a person is told that was understood: "up to 4 runs, 5 s apart, 30 s each at most". */
-const char *spec_describe(const struct spec *spec, char *buffer, size_t size);
+const char *spec_describe(const struct spec *spec, struct wall now, char *buffer,
+    size_t size);
 
 #endif

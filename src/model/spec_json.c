@@ -253,7 +253,10 @@ set_dependencies(json_t *object, const struct spec *spec)
 			list = json_array();
 			json_object_set_new(object, key, list);
 		}
-		json_array_append_new(list, json_integer(spec->dependencies[i].on));
+		json_array_append_new(list,
+		    spec->dependencies[i].name != NULL
+			? json_string(spec->dependencies[i].name)
+			: json_integer(spec->dependencies[i].on));
 	}
 }
 

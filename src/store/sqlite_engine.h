@@ -93,6 +93,9 @@ int sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event
 int sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
     struct reason reason);
 
+/* What a name means: its live job, else the one that ended last, 0 if none (other.c). */
+int sqlite_find_name(struct sqlite_engine *engine, const char *name, int64_t *ret_job);
+
 /* A job waits for others: release it, or cancel it if one ended badly (depend.c). */
 int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 

@@ -305,8 +305,8 @@ sqlite_step_due(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
-static int
-find_by_name(struct sqlite_engine *engine, const char *name, int64_t *ret_job)
+int
+sqlite_find_name(struct sqlite_engine *engine, const char *name, int64_t *ret_job)
 {
 	sqlite3_stmt *row = engine->other.prepared[BY_NAME];
 	int code;
@@ -325,7 +325,7 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 
 	step->lookup.ret_job = step->lookup.job;
 	if (step->lookup.name != NULL)
-		code = find_by_name(engine, step->lookup.name, &step->lookup.ret_job);
+		code = sqlite_find_name(engine, step->lookup.name, &step->lookup.ret_job);
 	if (code != SQLITE_OK)
 		return code;
 	bind_number(row, 1, step->lookup.ret_job);

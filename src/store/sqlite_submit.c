@@ -177,6 +177,30 @@ find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
 	return statement_end(statement, code);
 }
 
+/* A name means what it means now, and from here on is that job's id. */
+static int
+find_dependency(struct sqlite_engine *engine, struct step *step, size_t which,
+    struct dependency *dependency)
+{
+	sqlite3_stmt *statement = engine->submit.prepared[JOB_EXISTS];
+	bool found;
+	int code;
+
+	if (dependency->name != NULL) {
+		code = sqlite_find_name(engine, dependency->name, &dependency->on);
+		if (code == SQLITE_OK && dependency->on == 0)
+			return refuse(step, which, STATUS_NOT_FOUND,
+			    "after: there is no job %s", dependency->name);
+		return code;
+	}
+	bind_number(statement, 1, dependency->on);
+	code = exists(statement, &found);
+	if (code == SQLITE_OK && !found)
+		return refuse(step, which, STATUS_NOT_FOUND,
+		    "after: there is no job %" PRId64, dependency->on);
+	return code;
+}
+
 /* Does everything it names exist? Refuses if not. */
 static int
 check_references(struct sqlite_engine *engine, struct request *request, size_t which)
@@ -198,15 +222,10 @@ check_references(struct sqlite_engine *engine, struct request *request, size_t w
 			    "there is no supervisor %s", supervisor);
 		snprintf(request->supervisor, sizeof(request->supervisor), "%s", supervisor);
 	}
-	statement = engine->submit.prepared[JOB_EXISTS];
-	for (size_t i = 0; i < spec->dependency_count; i++) {
-		bind_number(statement, 1, spec->dependencies[i].on);
-		code = exists(statement, &found);
+	for (size_t i = 0; i < spec->dependency_count && step->answer == STEP_OK; i++) {
+		code = find_dependency(engine, step, which, &spec->dependencies[i]);
 		if (code != SQLITE_OK)
 			return code;
-		if (!found)
-			return refuse(step, which, STATUS_NOT_FOUND,
-			    "after: there is no job %" PRId64, spec->dependencies[i].on);
 	}
 	return SQLITE_OK;
 }

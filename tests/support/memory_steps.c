@@ -83,6 +83,23 @@ find_live_name(struct memory_store *store, const char *name)
 	return NULL;
 }
 
+static struct memory_job *
+find_by_name(struct memory_store *store, const char *name)
+{
+	struct memory_job *found = find_live_name(store, name);
+
+	for (size_t i = 0; i < store->state.job_count; i++) {
+		struct memory_job *job = &store->state.jobs[i];
+
+		if (found != NULL && job_status_is_live(found->status))
+			break;
+		if (job->spec->name != NULL && strcmp(job->spec->name, name) == 0 &&
+		    (found == NULL || job->ended_at >= found->ended_at))
+			found = job;
+	}
+	return found;
+}
+
 static bool
 find_limit(const struct memory_store *store, const char *name,
     struct supervisor_limit **ret_limit)
@@ -138,10 +155,21 @@ check_references(struct memory_store *store, struct step *step, size_t which)
 		return false;
 	}
 	for (size_t i = 0; i < spec->dependency_count; i++) {
-		if (memory_find_job(store, spec->dependencies[i].on) != NULL)
+		struct dependency *dependency = &spec->dependencies[i];
+		struct memory_job *job = dependency->name != NULL
+		    ? find_by_name(store, dependency->name)
+		    : memory_find_job(store, dependency->on);
+
+		if (job != NULL) {
+			dependency->on = job->id;
 			continue;
-		snprintf(words, sizeof(words), "after: there is no job %" PRId64,
-		    spec->dependencies[i].on);
+		}
+		if (dependency->name != NULL)
+			snprintf(words, sizeof(words), "after: there is no job %s",
+			    dependency->name);
+		else
+			snprintf(words, sizeof(words), "after: there is no job %" PRId64,
+			    dependency->on);
 		refuse_submit(step, which, STATUS_NOT_FOUND, words);
 		return false;
 	}
@@ -534,22 +562,6 @@ step_due(struct memory_store *store, struct step *step)
 /* ---- look-ups ---- */
 
 /* The live job of this name, else the one that ended last. */
-static struct memory_job *
-find_by_name(struct memory_store *store, const char *name)
-{
-	struct memory_job *found = find_live_name(store, name);
-
-	for (size_t i = 0; i < store->state.job_count; i++) {
-		struct memory_job *job = &store->state.jobs[i];
-
-		if (found != NULL && job_status_is_live(found->status))
-			break;
-		if (job->spec->name != NULL && strcmp(job->spec->name, name) == 0 &&
-		    (found == NULL || job->ended_at >= found->ended_at))
-			found = job;
-	}
-	return found;
-}
 
 static struct reason
 last_reason(const struct memory_store *store, const struct memory_job *job)

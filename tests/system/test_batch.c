@@ -251,6 +251,44 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	instance_done(&i);
 }
 
+/* Lines refer to each other by names, since nobody knows their ids yet. */
+static void
+lines_wait_for_earlier_lines_by_name(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	for (int n = 0; n < 2; n++) { /* with nothing running, and through the socket */
+		result = jobberd_with_input(&i,
+		    "{\"command\": [\"true\"], \"name\": \"a\"}\n"
+		    "{\"command\": [\"true\"], \"name\": \"b\", \"after\": \"a\"}\n"
+		    "{\"command\": [\"true\"], \"name\": \"c\", \"after\": [\"a\", \"b\"]}\n",
+		    "submit", "--batch", NULL);
+		assert_string_equal(result.out, n == 0 ? "1\n2\n3\n" : "4\n5\n6\n");
+		result_done(&result);
+		if (n == 0)
+			instance_start(&i, NULL);
+		result = jobberd(&i, "wait", "a", "b", "c", NULL);
+		assert_int_equal(result.status, 0);
+		result_done(&result);
+	}
+	assert_sql(&i, "SELECT group_concat(job_id || '<' || on_id, ' ') FROM "
+		       "(SELECT * FROM dependencies ORDER BY job_id, on_id)",
+	    "2<1 3<1 3<2 5<4 6<4 6<5");
+	/* A name stands for the job that it means now. */
+	submit_job(&i, "--after", "c,1", "--", "true", NULL);
+	assert_sql(&i, "SELECT group_concat(on_id) FROM dependencies WHERE job_id = 7", "1,6");
+	result = jobberd(&i, "submit", "--after", "nobody", "--", "true", NULL);
+	assert_int_equal(result.status, 4);
+	assert_string_equal(result.err, "jobberd: after: there is no job nobody\n");
+	result_done(&result);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 static void
 job_after_one_that_does_not_exist_is_refused(void **state)
 {
@@ -381,6 +419,7 @@ main(void)
 		cmocka_unit_test(batch_of_3500_is_recorded_in_its_order),
 		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
+		cmocka_unit_test(lines_wait_for_earlier_lines_by_name),
 		cmocka_unit_test(job_after_one_that_does_not_exist_is_refused),
 		cmocka_unit_test(cancel_goes_down_a_chain_of_a_thousand),
 		cmocka_unit_test(batch_survives_the_supervisor_process),

@@ -41,9 +41,9 @@ static const struct {
 	{ "at", { "2026-11-22T21:00:00Z", "2026-11-22 21:00", "20:00" },
 	    { "", "now", "2026-11-22", "24:00", "2026-02-29 00:00",
 		"1969-12-31T00:00:00Z" } },
-	{ "after", { "1", "41,42", "9007199254740991" },
-	    { "", "0", "-1", "x", "1,", ",1", "1,,2", "1 2", "9007199254740992" } },
-	{ "after-any", { "1", "41,42" }, { "", "0", "x", "1,", "1;2" } },
+	{ "after", { "1", "41,42", "9007199254740991", "41,report" },
+	    { "", "0", "-1", "-x", "x,y z", "1,", ",1", "1,,2", "1 2", "9007199254740992" } },
+	{ "after-any", { "1", "41,42", "a" }, { "", "0", "4x", "1,", "1;2" } },
 	{ "hold", { "true", "false" }, { "", "1", "user" } },
 	{ "cwd", { "/", "/var/tmp", "/\xff" }, { "", ".", "var", "~/x" } },
 	{ "env", { "A", "A=", "_a9=b=c", "PATH=/bin" },
@@ -384,7 +384,17 @@ spec_describe_says_what_was_understood(void **state)
 		{ { "max-retries", "0", "timeout", "90", "in", "2h" },
 		    "one run, 90 s each at most, in 2 h" },
 		{ { "max-retries", "inf", "backoff", "linear:1s", NULL },
-		    "runs until it succeeds, 1 s apart" },
+		    "runs until it succeeds, 1 s and more apart" },
+		{ { "max-retries", "0", "at", "2026-11-22T20:00:00Z", NULL },
+		    "one run, at 2026-11-22 20:00:00 +0000" },
+		{ { "max-retries", "0", "at", "2020-11-22T20:00:00Z", NULL },
+		    "one run, at 2020-11-22 20:00:00 +0000, which has passed" },
+		{ { "max-retries", "0", "after", "41,report", "after-any", "43" },
+		    "one run, after 41, report, 43 however it ends" },
+		{ { "max-retries", "0", "after", "1,2,3,4,5,6", NULL },
+		    "one run, after 1, 2, 3, 3 more" },
+		{ { "max-retries", "0", "hold", "true", NULL },
+		    "one run, when it is released" },
 		{ { "backoff", "exp:500ms", NULL },
 		    "up to 4 runs, 0.5 s and more apart" },
 		{ { "in", "0", NULL }, "up to 4 runs, 5 s apart" },
@@ -399,8 +409,8 @@ spec_describe_says_what_was_understood(void **state)
 		for (size_t j = 0; j < 6 && described[i].options[j] != NULL; j += 2)
 			set_good(
 			    &spec, described[i].options[j], described[i].options[j + 1]);
-		assert_string_equal(
-		    spec_describe(&spec, words, sizeof(words)), described[i].words);
+		spec_describe(&spec, (struct wall){ NOW - 1 }, words, sizeof(words));
+		assert_string_equal(words, described[i].words);
 		spec_done(&spec);
 	}
 }
@@ -417,7 +427,7 @@ spec_describe_stays_within_any_buffer(void **state)
 	set_good(&spec, "in", "2h");
 	for (size_t size = 1; size < 80; size++) {
 		memset(buffer, '#', sizeof(buffer));
-		spec_describe(&spec, buffer, size);
+		spec_describe(&spec, (struct wall){ 0 }, buffer, size);
 		assert_int_equal(buffer[size], '#');
 		assert_non_null(memchr(buffer, '\0', size));
 	}

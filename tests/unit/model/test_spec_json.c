@@ -25,7 +25,8 @@
 	" \"stdin\": \"/etc/passwd\", \"once\": true, \"leave-children\": true,"         \
 	" \"priority\": 0, \"max-retries\": 7, \"backoff\": \"exponential:250ms,10m\","  \
 	" \"jitter\": 20, \"timeout\": \"1h30m\", \"grace\": \"0s\", \"in\": \"250ms\"," \
-	" \"max-output\": 1048576, \"umask\": 18, \"after\": [41, 9007199254740991],"    \
+	" \"max-output\": 1048576, \"umask\": 18, \"after\": [41, 9007199254740991,"     \
+	" \"report\"],"                                                                  \
 	" \"after-any\": [43], \"environment\": {\"A\": \"1=2\", \"B\": \"\", \"ä\": "  \
 	"\"€\"}}"
 
@@ -118,9 +119,10 @@ spec_json_fills_in_every_field(void **state)
 	assert_int_equal(spec.start_in_ms, 250);
 	assert_int_equal(spec.max_output, 1 << 20);
 	assert_int_equal(spec.umask, 022);
-	assert_int_equal(spec.dependency_count, 3);
+	assert_int_equal(spec.dependency_count, 4);
 	assert_true(spec.dependencies[1].on == SPEC_LARGEST_ID);
-	assert_int_equal(spec.dependencies[2].kind, DEPENDENCY_ENDED);
+	assert_string_equal(spec.dependencies[2].name, "report");
+	assert_int_equal(spec.dependencies[3].kind, DEPENDENCY_ENDED);
 	assert_int_equal(spec.environment.count, 3);
 	assert_string_equal(spec.environment.items[0], "A=1=2");
 	assert_string_equal(spec.environment.items[2], "ä=€");
@@ -243,7 +245,7 @@ static const char *const hostile[] = {
 	WITH("\"after\": 0"),
 	WITH("\"after\": -1"),
 	WITH("\"after\": 1.5"),
-	WITH("\"after\": [1, \"x\"]"),
+	WITH("\"after\": [1, \"-x\"]"),
 	WITH("\"after\": [1, [2]]"),
 	WITH("\"after\": {}"),
 	WITH("\"after\": 9007199254740992"),

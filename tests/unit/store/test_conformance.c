@@ -214,6 +214,37 @@ submit_refuses_an_unknown_dependency(void **state)
 	assert_non_null(strstr(error.text, "there is no job 7"));
 }
 
+/* A name means its live job, one of the same step too, else the one that ended last. */
+static void
+submit_after_a_name_waits_for_what_it_means_now(void **state)
+{
+	struct subject *subject = *state;
+	int64_t holder;
+	struct error error;
+	size_t bad;
+
+	error = refused_submit(subject, "after=a", &bad, &holder);
+	assert_int_equal(error.code, STATUS_NOT_FOUND);
+	assert_non_null(strstr(error.text, "there is no job a"));
+	assert_int_equal(submit(subject, "name=a"), 1);
+	assert_int_equal(ended(subject, start(subject), "normal"), STEP_OK);
+	assert_int_equal(submit(subject, "name=a after=a max-retries=0"), 2);
+	assert_int_equal(submit(subject, "after=a"), 3); /* the second, which is live */
+	assert_int_equal(ended(subject, start(subject), "exit:1"), STEP_OK);
+	assert_status(subject, 2, "failed exit:1");
+	assert_status(subject, 3, "cancelled dependency");
+	assert_int_equal(submit(subject, "after-any=a"), 4);
+	assert_int_equal(submit(subject, "after=a"), 5);
+	assert_status(subject, 4, "new");
+	assert_status(subject, 5, "cancelled dependency");
+	submit(subject, "name=b hold;after=b");
+	assert_int_equal(ended(subject, start(subject), "normal"), STEP_OK);
+	assert_status(subject, 4, "done normal");
+	assert_status(subject, 7, "new");
+	assert_int_equal(change(subject, 6, JOB_CANCEL), STEP_OK);
+	assert_status(subject, 7, "cancelled dependency");
+}
+
 static void
 submit_refuses_bytes_that_are_not_text(void **state)
 {
@@ -2137,6 +2168,7 @@ static const struct {
 	CASE(submit_takes_a_name_whose_job_has_ended),
 	CASE(submit_refuses_an_unknown_supervisor),
 	CASE(submit_refuses_an_unknown_dependency),
+	CASE(submit_after_a_name_waits_for_what_it_means_now),
 	CASE(submit_refuses_bytes_that_are_not_text),
 	CASE(submit_refused_takes_back_only_its_own_step),
 	CASE(dependency_holds_a_job_until_the_other_is_done),

@@ -92,10 +92,13 @@ add_after(const struct world *world, uint64_t *random, char *options, size_t siz
 {
 	size_t used = strlen(options);
 	int64_t job = pick_job(world, random);
+	const char *option = chance(random, 60) ? "after" : "after-any";
 
-	if (job > 0)
-		snprintf(options + used, size - used, " %s=%" PRId64,
-		    chance(random, 60) ? "after" : "after-any", job);
+	if (chance(random, 20))
+		snprintf(options + used, size - used, " %s=%c", option,
+		    (int)('a' + draw(random, 3)));
+	else if (job > 0)
+		snprintf(options + used, size - used, " %s=%" PRId64, option, job);
 }
 
 static void
