@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LARGEST_FILE (1 << 20)
@@ -113,7 +114,8 @@ static bool
 is_executable(const char *cwd, const char *path)
 {
 	char *full = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", cwd, path);
-	bool is = access(full, X_OK) == 0;
+	struct stat info;
+	bool is = access(full, X_OK) == 0 && stat(full, &info) == 0 && S_ISREG(info.st_mode);
 
 	free(full);
 	return is;
@@ -132,7 +134,8 @@ environment_finds(const struct strings *environment, const char *cwd, const char
 	    path != NULL ? path : "/usr/local/bin:/usr/bin:/bin");
 	rest = copy;
 	while (!found && (directory = strsep(&rest, ":")) != NULL) {
-		char *candidate = xasprintf("%s/%s", directory, program);
+		char *candidate = xasprintf(
+		    "%s/%s", directory[0] != '\0' ? directory : ".", program);
 
 		found = is_executable(cwd, candidate);
 		free(candidate);

@@ -102,6 +102,8 @@ print_attempts(struct following *following, bool is_end, struct error *error)
 		open_file(following, follow->attempt > 0 ? follow->attempt : 1);
 	while (following->has_file && follow->attempt < last) {
 		print_file(following, true);
+		if (follow->attempt_over != NULL)
+			follow->attempt_over(follow->arg, follow->attempt);
 		open_file(following, follow->attempt + 1);
 	}
 	print_file(following, is_end);
@@ -173,6 +175,7 @@ static enum follow_end
 go_on(struct following *following, json_t **ret_ended, struct error *error)
 {
 	struct client_connection *connection = following->follow->connection;
+	struct follow *follow = following->follow;
 
 	connection->has_changed = true;
 	for (;;) {
@@ -190,10 +193,12 @@ go_on(struct following *following, json_t **ret_ended, struct error *error)
 		}
 		if (connection->has_changed) {
 			connection->has_changed = false;
+			if (follow->look != NULL)
+				follow->look(follow->arg);
 			if (print_attempts(following, false, error) == -1)
 				return FOLLOW_FAILED;
-			if (following->follow->changed != NULL)
-				following->follow->changed(following->follow->arg);
+			if (follow->tell != NULL)
+				follow->tell(follow->arg);
 			continue;
 		}
 		print_file(following, false);

@@ -25,8 +25,14 @@ struct follow {
 	 */
 	const sigset_t *mask;
 	bool (*interrupted)(void *arg);
-	/* Optional: something was committed, of this job or another. */
-	void (*changed)(void *arg);
+	/*
+	 * Optional: something was committed, of this job or another. What look() sees comes
+	 * behind the output that the job wrote before: tell() is called when that is shown.
+	 */
+	void (*look)(void *arg);
+	void (*tell)(void *arg);
+	/* Optional: all of an attempt is shown, and there is a next one. */
+	void (*attempt_over)(void *arg, int64_t attempt);
 	void *arg;
 };
 

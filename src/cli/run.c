@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/escape.h"
 #include "cli/follow.h"
 #include "cli/outfile.h"
 #include "cli/submit.h"
@@ -31,6 +32,10 @@ struct run {
 	int64_t job;
 	int interrupts;	     /* how often ^C was heeded */
 	int64_t told_attempt; /* the last one whose pause was told */
+	bool is_wait_told;
+	char told_progress[WHY_SIZE];
+	char *line;	      /* to be told */
+	int64_t line_attempt; /* whose pause it is about, 0: it is not */
 };
 
 static volatile sig_atomic_t interrupt_count;
@@ -120,30 +125,85 @@ interrupted(void *arg)
 	return run->interrupts > 1;
 }
 
-/* Each pause before a retry is one line. */
 static void
-changed(void *arg)
+read_job(struct run *run, const struct rows *row)
+{
+	bool shows = cli_is_interactive();
+	char words[WHY_SIZE];
+	struct why_job job;
+	struct why_now now;
+	int64_t tries = rows_number(row, "attempt", 0);
+
+	why_read(&job, row);
+	why_now(&now, run->invocation->state);
+	why_words(words, sizeof(words), &job, &now, WHY_IN_LIST);
+	if (job.status == JOB_ERRORED && !job.is_claimed && tries > run->told_attempt) {
+		run->line_attempt = tries;
+		run->line = xasprintf("attempt %" PRId64 ": %s", tries, words);
+	} else if (shows && job.status == JOB_NEW && !run->is_wait_told && why_must_wait(&job)) {
+		run->is_wait_told = true;
+		run->line = xasprintf("job %" PRId64 ": %s", run->job, words);
+	} else if (shows && job.status == JOB_RUNNING && words[0] != '\0' &&
+	    strcmp(words, run->told_progress) != 0 && job.stop.kind == REASON_NONE) {
+		snprintf(run->told_progress, sizeof(run->told_progress), "%s", words);
+		run->line = xasprintf("job %" PRId64 ": %s", run->job, words);
+	}
+}
+
+/* What there is to be told, behind the output that was written before it. */
+static void
+look(void *arg)
 {
 	struct run *run = arg;
 	struct job_filter filter = { .id = run->job };
-	struct error error;
-	struct query *query = query_open(run->invocation->state, &error);
-	struct rows *rows = query != NULL ? query_jobs(query, &filter, &error) : NULL;
-	struct why_job job;
-	struct why_now now;
+	struct query *query = query_open(run->invocation->state, NULL);
+	struct rows *rows = query != NULL ? query_jobs(query, &filter, NULL) : NULL;
+
+	if (rows != NULL && rows_next(rows, NULL) == 1)
+		read_job(run, rows);
+	rows_close(rows);
+	query_close(query);
+}
+
+static void
+tell(void *arg)
+{
+	struct run *run = arg;
+	struct buf line = { 0 };
+
+	if (run->line == NULL)
+		return;
+	escape_add_text(&line, run->line);
+	fflush(stdout);
+	fprintf(stderr, "jobberd: %s\n", buf_text(&line));
+	buf_done(&line);
+	free(run->line);
+	run->line = NULL;
+	if (run->line_attempt != 0)
+		run->told_attempt = run->line_attempt;
+	run->line_attempt = 0;
+}
+
+/* Each pause before a retry is one line, one that was too short to be seen as well. */
+static void
+attempt_over(void *arg, int64_t attempt)
+{
+	struct run *run = arg;
+	struct query *query;
+	struct rows *rows;
 	char words[WHY_SIZE];
 
-	if (rows != NULL && rows_next(rows, &error) == 1) {
-		int64_t tries = rows_number(rows, "attempt", 0);
-
-		why_read(&job, rows);
-		if (job.status == JOB_ERRORED && tries > run->told_attempt) {
-			run->told_attempt = tries;
-			why_now(&now, run->invocation->state);
-			fflush(stdout);
-			fprintf(stderr, "jobberd: attempt %" PRId64 ": %s\n", tries,
-			    why_words(words, sizeof(words), &job, &now, WHY_IN_LIST));
-		}
+	if (attempt == run->line_attempt)
+		tell(run);
+	if (attempt <= run->told_attempt)
+		return;
+	run->told_attempt = attempt;
+	query = query_open(run->invocation->state, NULL);
+	rows = query != NULL ? query_attempts(query, run->job, NULL) : NULL;
+	while (rows != NULL && rows_next(rows, NULL) == 1) {
+		if (rows_number(rows, "attempt", 0) == attempt)
+			fprintf(stderr, "jobberd: attempt %" PRId64 ": %s; again\n", attempt,
+			    why_attempt(words, sizeof(words), rows));
 	}
 	rows_close(rows);
 	query_close(query);
@@ -181,8 +241,12 @@ report_end(const struct run *run, const char *status, const char *text)
 	if (strcmp(status, "done") == 0)
 		return STATUS_OK;
 	reason_words(words, sizeof(words), reason, run->invocation->spec.timeout_ms);
-	if (reason.kind != REASON_EXIT)
+	if (reason.kind == REASON_CANCELLED)
+		cli_complain(0, "job %" PRId64 ": cancelled", run->job);
+	else if (reason.kind != REASON_EXIT)
 		cli_complain(0, "job %" PRId64 " %s: %s", run->job, status, words);
+	if (run->interrupts > 0 && reason.kind == REASON_CANCELLED)
+		return STATUS_SIGNALLED + SIGINT;
 	/* A job that failed can never look like a success. */
 	return exit_status(reason) != STATUS_OK ? exit_status(reason) : STATUS_RUN_FAILED;
 }
@@ -242,7 +306,9 @@ follow_job(struct run *run, struct client_connection *connection)
 		.job = run->job,
 		.mask = &before,
 		.interrupted = interrupted,
-		.changed = changed,
+		.look = look,
+		.tell = tell,
+		.attempt_over = attempt_over,
 		.arg = run,
 	};
 	json_t *answer = NULL, *ended;
@@ -305,9 +371,11 @@ submit_for_run(struct invocation *invocation, struct client_connection *connecti
 	submission_init(&submission, invocation);
 	submission.connection = connection->fd != -1 ? connection : NULL;
 	result = submission_prepare(&submission, &invocation->spec, &error);
-	if (result == 0)
+	if (result == 0) {
+		submission_warn_if_missing(&submission, &invocation->spec);
 		result = submission_send(&submission, &invocation->spec, 1, ret_job, &bad,
 		    &holder, &error);
+	}
 	submission_done(&submission);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
 }

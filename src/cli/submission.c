@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "cli/environment.h"
+#include "cli/escape.h"
 #include "cli/submit.h"
 #include "model/spec_json.h"
 #include "store/sqlite_engine.h"
@@ -37,11 +38,14 @@ submission_done(struct submission *submission)
 {
 	strings_done(&submission->environment);
 	free(submission->cwd);
+	if (submission->kept_input != NULL)
+		unlink(submission->kept_input);
+	free(submission->kept_input);
 }
 
 /* Standard input becomes a file of the instance, removed when the job is pruned. */
 static int
-keep_stdin(const struct submission *submission, struct spec *spec, struct error *error)
+keep_stdin(struct submission *submission, struct spec *spec, struct error *error)
 {
 	const char *state = submission->invocation->state;
 	char *directory = xasprintf("%s/input", state), *path, bytes[65536];
@@ -70,6 +74,7 @@ out:
 	if (result == 0) {
 		free(spec->stdin_path);
 		spec->stdin_path = path;
+		submission->kept_input = xstrdup(path);
 		path = NULL;
 	}
 	free(directory);
@@ -106,16 +111,26 @@ submission_warn_if_missing(const struct submission *submission, const struct spe
 	const struct strings *environment =
 	    environment_get(&spec->environment, "PATH") != NULL ? &spec->environment
 								: &submission->environment;
+	const char *cwd = spec->cwd != NULL ? spec->cwd : submission->cwd;
 	const char *program = spec->command.items[0];
+	struct buf word = { 0 };
 
-	if (environment_finds(
-		environment, spec->cwd != NULL ? spec->cwd : submission->cwd, program))
+	if (access(cwd, X_OK) == -1) {
+		fprintf(stderr, "jobberd: the job's directory %s: %s\n", cwd, strerror(errno));
 		return;
+	}
+	if (environment_finds(environment, cwd, program))
+		return;
+	escape_add_word(&word, program);
 	if (strchr(program, ' ') != NULL && spec->command.count == 1)
-		fprintf(stderr, "jobberd: no program \"%s\" is found; did you mean: sh -c '%s'?\n",
-		    program, program);
+		fprintf(stderr, "jobberd: no program %s is found; did you mean: sh -c %s?\n",
+		    buf_text(&word), buf_text(&word));
+	else if (strchr(program, '/') != NULL)
+		fprintf(stderr, "jobberd: no program %s is there\n", buf_text(&word));
 	else
-		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n", program);
+		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n",
+		    buf_text(&word));
+	buf_done(&word);
 }
 
 /* What is sent, perhaps more than once. */
@@ -175,6 +190,8 @@ send_to_supervisor(struct submission *submission, const struct request *request,
 		json_decref(data);
 		return -1;
 	}
+	submission->has_existed =
+	    json_array_size(json_object_get(result, "existed")) == request->count;
 	ids = json_object_get(result, "ids");
 	for (size_t i = 0; i < request->count; i++)
 		ret_ids[i] = json_integer_value(json_array_get(ids, i));
@@ -268,6 +285,10 @@ write_to_database(struct submission *submission, const struct request *request,
 		*ret_holder = step->submit.ret_holder;
 		goto out;
 	}
+	submission->has_existed = true;
+	for (size_t i = 0; i < count; i++)
+		submission->has_existed =
+		    submission->has_existed && step->submit.ret_existed[i];
 	memcpy(ret_ids, step->submit.ret_ids, count * sizeof(ret_ids[0]));
 	result = 0;
 out:
@@ -301,8 +322,8 @@ reconnect(struct submission *submission, struct error *error)
 	return 0;
 }
 
-int
-submission_send(struct submission *submission, const struct spec *specs, size_t count,
+static int
+send_somehow(struct submission *submission, const struct spec *specs, size_t count,
     int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
 {
 	struct request request = { .specs = specs, .count = count };
@@ -316,7 +337,6 @@ submission_send(struct submission *submission, const struct spec *specs, size_t 
 		if (send_to_supervisor(submission, &request, ret_ids, ret_bad, ret_holder,
 			error) == 0) {
 			submission->is_in_doubt = false;
-			submission->has_sent = true;
 			return 0;
 		}
 		if (!submission->connection->is_lost) {
@@ -332,6 +352,22 @@ submission_send(struct submission *submission, const struct spec *specs, size_t 
 	if (write_to_database(submission, &request, ret_ids, ret_bad, ret_holder, error) == -1)
 		return -1;
 	submission->is_in_doubt = false;
-	submission->has_sent = true;
 	return 0;
+}
+
+int
+submission_send(struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+{
+	int result = send_somehow(
+	    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
+	bool is_in = result == 0 && !submission->has_existed;
+
+	/* Kept input belongs to a job now, or may. */
+	if (is_in || submission->is_in_doubt) {
+		free(submission->kept_input);
+		submission->kept_input = NULL;
+	}
+	submission->has_sent = submission->has_sent || is_in;
+	return result;
 }

@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 static void
-explain(const struct spec *spec, int64_t id)
+explain(const struct submission *submission, const struct spec *spec, int64_t id)
 {
 	char text[256];
 
-	if (cli_is_interactive())
+	if (cli_is_interactive() && submission->has_existed)
+		fprintf(stderr, "job %" PRId64 " has the name %s already\n", id, spec->name);
+	else if (cli_is_interactive())
 		fprintf(stderr, "job %" PRId64 ": %s\n", id,
 		    spec_describe(spec, clock_wall(), text, sizeof(text)));
 }
@@ -51,7 +53,7 @@ submit_one(struct submission *submission, struct invocation *invocation)
 	}
 	printf("%" PRId64 "\n", id);
 	fflush(stdout);
-	explain(spec, id);
+	explain(submission, spec, id);
 	return STATUS_OK;
 }
 

@@ -15,6 +15,8 @@ struct submission {
 	char *cwd;
 	int64_t umask;
 	bool has_tokens;  /* a request whose answer is lost may be repeated */
+	char *kept_input; /* a file of the instance that belongs to no job yet, or NULL */
+	bool has_existed; /* --once: nothing of the last request was new */
 	bool has_sent;	  /* something was recorded */
 	bool is_in_doubt; /* the last one's answer was lost: it may be in */
 };

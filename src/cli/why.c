@@ -148,6 +148,14 @@ claimed_ahead(const struct why_job *job)
 	return job->busy - job->max_children;
 }
 
+bool
+why_must_wait(const struct why_job *job)
+{
+	return !job->is_claimed &&
+	    (job->hold != NULL || job->wake_at != 0 ||
+		(job->max_children != -1 && job->busy >= job->max_children));
+}
+
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {

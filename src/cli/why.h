@@ -62,6 +62,9 @@ const char *why_attempt(char *buffer, size_t size, const struct rows *row);
 /* How long its last attempt has run, or ran; -1 if there was none. */
 int64_t why_running_ms(const struct why_job *job, const struct why_now *now);
 
+/* Is there more to wait for than the start itself: a place, a time, others, a person? */
+bool why_must_wait(const struct why_job *job);
+
 /* "1st", "2nd", "3rd", "4th", "11th", "21st" */
 const char *why_ordinal(char *buffer, size_t size, int64_t number);
 

@@ -230,7 +230,7 @@ leave_lets_commands_run_on_and_the_next_supervise_adopts_them(void **state)
 	line = fifo_read(ready);
 	result = jobberd(&i, "shutdown", "--leave", NULL);
 	assert_int_equal(result.status, 0);
-	assert_has(result.err, "1 running run on");
+	assert_has(result.err, "1 running job runs on");
 	result_done(&result);
 	assert_int_equal(instance_wait(&i), 0);
 	assert_true(is_alive((pid_t)atoi(line)));

@@ -1,0 +1,294 @@
+/* A person at a terminal: what submit, run and wait say there, what is typed. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "base/xalloc.h"
+#include "support/helper.h"
+#include "support/terminal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+assert_sql(struct instance *i, const char *statement, const char *wanted)
+{
+	char *text = sql(i, statement);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+static void
+screen_has(struct terminal *terminal, int status, const char *text)
+{
+	assert_int_equal(terminal_wait(terminal), status);
+	assert_has(terminal->text, text);
+	terminal_done(terminal);
+}
+
+static void
+submit_tells_what_it_has_understood(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	terminal_start(&t, &i, 80, "submit", "--", "true", NULL);
+	screen_has(&t, 0, "1\r\njob 1: up to 4 runs, 5 s apart\r\n");
+	terminal_start(&t, &i, 80, "submit", "--name", "a", "-r", "0", "--after", "1",
+	    "--at", "2020-01-01T00:00:00Z", "--", "true", NULL);
+	screen_has(&t, 0, "which has passed, after 1\r\n");
+	/* What was there already is not said to be recorded. */
+	terminal_start(&t, &i, 80, "submit", "--name", "a", "--once", "--", "true", NULL);
+	screen_has(&t, 0, "2\r\njob 2 has the name a already\r\n");
+	terminal_start(&t, &i, 80, "submit", "--", "echo it's me", NULL);
+	screen_has(&t, 0, "did you mean: sh -c 'echo it'\\''s me'?");
+	terminal_start(&t, &i, 80, "submit", "-e", "PATH=/nowhere", "--", "ls", NULL);
+	screen_has(&t, 0, "no program ls is found on the job's PATH");
+	terminal_start(&t, &i, 80, "submit", "--", "/tmp", NULL);
+	screen_has(&t, 0, "no program /tmp is there");
+	terminal_start(&t, &i, 80, "submit", "-d", "/nowhere", "--", "true", NULL);
+	screen_has(&t, 0, "the job's directory /nowhere: No such file or directory");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* Input that was kept for a job that came to nothing is not kept. */
+static void
+input_of_a_refused_job_is_removed(void **state)
+{
+	static const char *const words[][4] = {
+		{ "--after", "77" }, { "--name", "a" }, { "--name", "a", "--once" },
+	};
+	struct instance i;
+	char *path;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "--name", "a", "--", "true", NULL);
+	for (size_t n = 0; n < 6; n++) {
+		const char *const *w = words[n % 3];
+		struct result result;
+
+		if (n == 3)
+			instance_start(&i, "--max-children", "0", NULL);
+		result = jobberd_with_input(&i, "text", "submit", "--stdin", "-", w[0], w[1],
+		    w[2] != NULL ? w[2] : "--", w[2] != NULL ? "--" : "cat", "cat", NULL);
+		assert_int_equal(result.status, n % 3 == 0 ? 4 : n % 3 == 1 ? 5 : 0);
+		result_done(&result);
+	}
+	path = xasprintf("rmdir %s/input", i.state); /* it is there, and empty */
+	assert_int_equal(system(path), 0);
+	free(path);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+run_tells_each_pause_behind_the_output_of_its_attempt(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	terminal_start(&t, &i, 80, "run", "-r", "3", "--backoff", "constant:1ms", "--", "sh",
+	    "-c", "echo out $JOBBERD_ATTEMPT; exit 4", NULL);
+	assert_int_equal(terminal_wait(&t), 4);
+	for (int n = 1; n <= 3; n++) {
+		char output[32], pause[32], next[32];
+		const char *first, *second, *third;
+
+		snprintf(output, sizeof(output), "out %d", n);
+		snprintf(pause, sizeof(pause), "attempt %d: exit 4; ", n);
+		snprintf(next, sizeof(next), "out %d", n + 1);
+		first = strstr(t.text, output);
+		second = strstr(t.text, pause);
+		third = strstr(t.text, next);
+		if (first == NULL || second == NULL || third == NULL || first > second ||
+		    second > third || strstr(second + 1, pause) != NULL)
+			fail_msg("out of order:\n%s", t.text);
+	}
+	terminal_done(&t);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+interrupt_cancels_the_job_and_a_second_one_leaves_it(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	terminal_start(&t, &i, 80, "run", "--", "sh", "-c", "echo begun; exec sleep 600", NULL);
+	terminal_expect(&t, "begun");
+	terminal_type(&t, "\003");
+	terminal_expect(&t, "cancelling job 1; once more to leave it running");
+	screen_has(&t, 130, "job 1: cancelled\r\n");
+	terminal_start(&t, &i, 80, "run", "--", "sh", "-c",
+	    "trap 'echo not me' TERM; echo begun; while :; do sleep 0.1; done", NULL);
+	terminal_expect(&t, "begun");
+	terminal_type(&t, "\003");
+	terminal_expect(&t, "not me");
+	terminal_type(&t, "\003");
+	screen_has(&t, 130, "job 2 goes on\r\n2\r\n");
+	assert_sql(&i, "SELECT status FROM jobs WHERE id = 2", "running");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+run_and_wait_show_how_far_they_are(void **state)
+{
+	struct instance i;
+	struct terminal run, wait, all;
+	char *gate, *command;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "1", NULL);
+	gate = fifo_make(&i, "gate");
+	command = xasprintf("%s notify progress 40%% resizing; read x < %s",
+	    getenv("JOBBERD"), gate);
+	terminal_start(&run, &i, 80, "run", "--", "sh", "-c", command, NULL);
+	terminal_expect(&run, "jobberd: job 1: 40% resizing\r\n");
+	terminal_start(&wait, &i, 80, "wait", "1", NULL);
+	terminal_expect(&wait, "job 1: running, 40% resizing");
+	submit_job(&i, "--", "true", NULL);
+	terminal_start(&all, &i, 80, "wait", "1", "2", NULL);
+	terminal_expect(&all, "0 of 2 have ended");
+	fifo_write(gate, "x\n");
+	assert_int_equal(terminal_wait(&run), 0);
+	terminal_done(&run);
+	screen_has(&wait, 0, "\rjob 1: done\r\n");
+	screen_has(&all, 0, "\rjob 1: done\r\njob 2: done\r\n");
+	free(command);
+	free(gate);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+run_says_what_it_waits_for(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	terminal_start(&t, &i, 80, "run", "--", "true", NULL);
+	terminal_expect(&t, "jobberd: job 1: no free place (0 of 0), 1st in line\r\n");
+	terminal_type(&t, "\003");
+	screen_has(&t, 130, "job 1: cancelled\r\n");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+filters_ask_at_a_terminal(void **state)
+{
+	struct instance i;
+	struct result result;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	submit_job(&i, "--", "true", NULL);
+	submit_job(&i, "--", "true", NULL);
+	terminal_start(&t, &i, 80, "cancel", "--status", "new", NULL);
+	terminal_expect(&t, "cancel: 2 jobs\r\ncancel all of them? [y/N] ");
+	terminal_type(&t, "n\n");
+	screen_has(&t, 1, "nothing was done");
+	result = jobberd(&i, "cancel", "--status", "new", NULL);
+	assert_int_equal(result.status, 2);
+	assert_string_equal(
+	    result.err, "cancel: 2 jobs\njobberd: nothing was done: confirm with --yes\n");
+	result_done(&result);
+	assert_sql(&i, "SELECT count(*) FROM jobs WHERE status = 'new'", "2");
+	terminal_start(&t, &i, 80, "cancel", "--status", "new", NULL);
+	terminal_expect(&t, "[y/N] ");
+	terminal_type(&t, "y\n");
+	screen_has(&t, 0, "job 1: cancelled\r\n");
+	assert_sql(&i, "SELECT count(*) FROM jobs WHERE status = 'cancelled'", "2");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* ---- clients outlive a supervisor process ---- */
+
+static void
+wait_goes_on_when_the_supervisor_process_is_killed(void **state)
+{
+	struct instance i;
+	struct helper wait;
+	struct terminal t;
+	char *gate, *command;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	gate = fifo_make(&i, "gate");
+	command = xasprintf("read x < %s; exit 3", gate);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
+	helper_jobberd(&wait, &i, NULL, "wait", "1", NULL);
+	terminal_start(&t, &i, 80, "wait", "1", NULL);
+	terminal_expect(&t, "job 1: running");
+	assert_true(helper_runs_for(&wait, 100)); /* it has asked by now, or asks the next one */
+	instance_kill_supervisor(&i);
+	fifo_write(gate, "x\n");
+	assert_int_equal(helper_wait(&wait), 1);
+	assert_string_equal(wait.err.text, "job 1: failed, exit 3\n");
+	helper_end(&wait);
+	screen_has(&t, 1, "job 1: failed, exit 3\r\n");
+	free(command);
+	free(gate);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
+wait_for_what_is_interrupted_is_no_success(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--", "sleep", "600", NULL);
+	terminal_start(&t, &i, 80, "wait", "1", NULL);
+	terminal_expect(&t, "job 1: running");
+	instance_stop(&i);
+	screen_has(&t, 3, "start it with: ");
+	instance_done(&i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(submit_tells_what_it_has_understood),
+		cmocka_unit_test(input_of_a_refused_job_is_removed),
+		cmocka_unit_test(run_tells_each_pause_behind_the_output_of_its_attempt),
+		cmocka_unit_test(interrupt_cancels_the_job_and_a_second_one_leaves_it),
+		cmocka_unit_test(run_and_wait_show_how_far_they_are),
+		cmocka_unit_test(run_says_what_it_waits_for),
+		cmocka_unit_test(filters_ask_at_a_terminal),
+		cmocka_unit_test(wait_goes_on_when_the_supervisor_process_is_killed),
+		cmocka_unit_test(wait_for_what_is_interrupted_is_no_success),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
