@@ -107,6 +107,16 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# Where `make install PREFIX=` will put things is compiled in: build anew when it changes.
+$(BUILD)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+
+$(patsubst %.c,$(BUILD)/%.o,$(shell grep -ls JOBBERD_LIBEXEC $(SOURCES))): $(BUILD)/prefix
+
+.PHONY: FORCE
+FORCE:
+
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += -DTESTS_DIRECTORY='"$(abspath tests)"'
 
 $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
@@ -154,13 +164,14 @@ install: all ## install below DESTDIR and PREFIX
 	for page in man/*.[1-8]; do \
 		section=$${page##*.}; \
 		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
-		install -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$$section/; \
+		sed 's|/usr/local|$(PREFIX)|' $$page | install -m 644 /dev/stdin \
+			$(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
 	done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
-	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd.service \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/system/jobberd.service
-	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd-user.service \
-		> $(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
+	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd.service | install -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/jobberd.service
+	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd-user.service | install -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
 
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) \
 	$(BENCH_KIT:.o=.d)

@@ -31,6 +31,8 @@ read_json_line(const char *line, json_t *defaults, struct spec *spec, struct err
 	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &where), *merged;
 	int result;
 
+	if (object == NULL && json_error_code(&where) == json_error_null_character)
+		return error_set(error, STATUS_USAGE, "a string cannot have a NUL in it");
 	if (object == NULL)
 		return error_set(error, STATUS_USAGE, "this is not JSON: %s", where.text);
 	merged = json_deep_copy(defaults);
@@ -136,8 +138,10 @@ read_all(struct submission *submission, struct batch_jobs *jobs, struct error *e
 		if (length > 0 && line[length - 1] == '\n')
 			line[--length] = '\0';
 		if (strlen(line) != (size_t)length || length > LARGEST_LINE)
-			result = error_set(error, STATUS_USAGE, "line %zu: %s", number,
-			    length > LARGEST_LINE ? "too long" : "it has a NUL byte");
+			result = error_set(error, STATUS_USAGE,
+			    "line %zu: %s; nothing was submitted", number,
+			    length > LARGEST_LINE ? "it is longer than 8 MiB"
+						  : "it has a NUL byte");
 		else if (add_line(submission, jobs, line, number, defaults, &why) == -1)
 			result = error_set(error, why.code, "line %zu: %s; nothing was submitted",
 			    number, why.text);

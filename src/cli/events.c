@@ -224,22 +224,33 @@ history_open(struct history *history, const struct invocation *invocation,
 	return result;
 }
 
-/* Until the connection ends; what was committed before that is shown still. */
+/*
+ * Until nobody answers any more; what was committed before that is shown still. A supervisor
+ * process that dies is followed by the next one.
+ */
 static int
 follow_history(struct history *history, struct client_connection *connection,
-    struct error *error)
+    const char *state, struct error *error)
 {
 	struct rpc_message message;
 	struct error ended;
-	int got = 0;
+	bool goes_on = true;
 
-	while (got == 0) {
-		got = client_receive(connection, -1, true, &message, &ended);
+	while (goes_on) {
+		int got = client_receive(connection, -1, true, &message, &ended);
+
 		connection->has_changed = false;
 		if (got == 1) { /* the answer to `follow` itself */
 			rpc_message_done(&message);
-			got = 0;
-		} else if (print_history(history, 0, error) == -1)
+			continue;
+		}
+		if (got == -1) {
+			client_close(connection);
+			goes_on = client_open(connection, state, &ended) == 0;
+		}
+		if (got == -1 && goes_on)
+			client_send(connection, "follow", NULL, &ended);
+		if (print_history(history, 0, error) == -1)
 			return -1;
 	}
 	return 0;
@@ -269,7 +280,7 @@ verb_events(struct invocation *invocation)
 	}
 	result = print_history(&history, (int64_t)history.lines.limit, &error);
 	if (result == 0 && has_connection)
-		result = follow_history(&history, &connection, &error);
+		result = follow_history(&history, &connection, invocation->state, &error);
 	if (has_connection)
 		client_close(&connection);
 	query_close(history.query);

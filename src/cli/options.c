@@ -130,9 +130,47 @@ take_option(struct invocation *invocation, const struct option_list *list, size_
 static void
 bad_usage(const struct command *command)
 {
-	fprintf(stderr, "usage: jobberd %s [options]%s%s  (jobberd help %s)\n", command->name,
+	fprintf(stderr, "jobberd: usage: jobberd %s [options]%s%s (jobberd help %s)\n",
+	    command->name,
 	    command->arguments[0] != '\0' ? " " : "", command->arguments, command->name);
 	exit(STATUS_USAGE);
+}
+
+static bool
+begins_several(const struct option_list *list, const char *word)
+{
+	size_t length = strcspn(word, "="), count = 0;
+
+	for (size_t i = 0; length > 2 && i < list->count; i++)
+		count += strncmp(list->rows[i].name, word + 2, length - 2) == 0;
+	return count > 1;
+}
+
+/* What getopt_long(3) has to say, as one sentence of ours. */
+static int
+bad_option(const struct command *command, const struct option_list *list, int value,
+    const char *word)
+{
+	const struct option_row *row = NULL;
+	const char *verb = command->name;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (optopt == FIRST_VALUE + (int)i ||
+		    (optopt != 0 && optopt == list->rows[i].letter))
+			row = &list->rows[i];
+	}
+	if (row != NULL && value == ':')
+		return cli_complain(
+		    STATUS_USAGE, "%s: --%s wants %s", verb, row->name, row->argument);
+	if (row != NULL)
+		return cli_complain(STATUS_USAGE, "%s: --%s takes no value", verb, row->name);
+	if (optopt != 0)
+		return cli_complain(STATUS_USAGE, "%s has no option -%c (jobberd help %s)", verb,
+		    optopt, verb);
+	return cli_complain(STATUS_USAGE,
+	    begins_several(list, word) ? "%s: %s may be several options (jobberd help %s)"
+				       : "%s has no option %s (jobberd help %s)",
+	    verb, word, verb);
 }
 
 static void
@@ -144,6 +182,7 @@ prepare(const struct option_list *list, bool stops_at_first, struct option *long
 	/* '+': what follows the first argument is the job's own command line. */
 	if (stops_at_first)
 		shorts[used++] = '+';
+	shorts[used++] = ':'; /* what is wrong is said by bad_option() */
 	for (size_t i = 0; i < list->count; i++) {
 		const struct option_row *row = &list->rows[i];
 
@@ -177,17 +216,17 @@ options_parse(struct invocation *invocation, int argc, char **argv)
 {
 	const struct command *command = invocation->command;
 	struct option longs[MOST_OPTIONS + 1];
-	char shorts[3 * MOST_OPTIONS + 2];
+	char shorts[3 * MOST_OPTIONS + 3];
 	struct option_list list;
 	int value;
 
 	collect(command, &list);
 	prepare(&list, (command->flags & COMMAND_TAKES_SPEC) != 0, longs, shorts);
 	spec_init(&invocation->spec);
-	optind = 0;
+	optind = opterr = 0;
 	while ((value = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-		if (value == '?')
-			bad_usage(command);
+		if (value == '?' || value == ':')
+			exit(bad_option(command, &list, value, argv[optind - 1]));
 		take_option(invocation, &list, find_option(&list, value), optarg);
 	}
 	invocation->arguments = argv + optind;
@@ -222,8 +261,12 @@ option_number(const struct invocation *invocation, const char *name, int64_t lea
 	int64_t number = otherwise;
 
 	if (text != NULL && text_number(text, least, most, &number) == -1)
-		exit(cli_complain(STATUS_USAGE, "%s: \"%s\" is not a number from %lld to %lld",
-		    name, text, (long long)least, (long long)most));
+		exit(most == INT64_MAX
+			? cli_complain(STATUS_USAGE, "%s: \"%s\" is not a number from %lld up",
+			      name, text, (long long)least)
+			: cli_complain(STATUS_USAGE,
+			      "%s: \"%s\" is not a number from %lld to %lld", name, text,
+			      (long long)least, (long long)most));
 	return number;
 }
 

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/select.h"
+#include "cli/table.h"
 #include "keeper/lock.h"
 #include "store/migrate.h"
 #include "store/query.h"
@@ -208,6 +209,7 @@ print_process(const json_t *process, const struct invocation *invocation)
 {
 	const json_t *troubles = json_object_get(process, "troubles");
 	const json_t *strays = json_object_get(process, "strays"), *item;
+	json_int_t restarts = json_integer_value(json_object_get(process, "restarts"));
 	char age[32], *call;
 	size_t index;
 
@@ -219,13 +221,13 @@ print_process(const json_t *process, const struct invocation *invocation)
 	}
 	printf("%s for %s, keeper %" JSON_INTEGER_FORMAT
 	       ", supervisor process %" JSON_INTEGER_FORMAT " (restarted %" JSON_INTEGER_FORMAT
-	       " times)\n",
+	       " time%s)\n",
 	    json_string_value(json_object_get(process, "phase")),
 	    text_format_duration(age, sizeof(age),
 		clock_wall().ms - json_integer_value(json_object_get(process, "started_at"))),
 	    json_integer_value(json_object_get(process, "keeper_pid")),
 	    json_integer_value(json_object_get(process, "supervisor_pid")),
-	    json_integer_value(json_object_get(process, "restarts")));
+	    restarts, restarts == 1 ? "" : "s");
 	printf("cgroups: %s\n", cgroup_words(json_object_get(process, "cgroups")));
 	json_array_foreach(troubles, index, item)
 		printf("trouble: %s\n", json_string_value(item));
@@ -236,40 +238,50 @@ print_process(const json_t *process, const struct invocation *invocation)
 static void
 print_supervisors(const json_t *supervisors)
 {
+	static const char *const headers[] = { "supervisor", "places", "running", "ready",
+		"new", "errored", "held" };
+	static const char *const keys[] = { "name", "max_children", "running", "ready", "new",
+		"errored", "held" };
+	struct table_setup setup = {
+		.file = stdout,
+		.columns = sizeof(keys) / sizeof(keys[0]),
+		.headers = headers,
+		.width = table_terminal_width(),
+	};
+	struct table *table = table_new(&setup);
 	const json_t *row;
 	size_t index;
 
-	printf("%-16s %7s %7s %7s %7s %7s %7s\n", "SUPERVISOR", "PLACES", "RUNNING", "READY",
-	    "NEW", "ERRORED", "HELD");
 	json_array_foreach(supervisors, index, row) {
-		static const char *const columns[] = { "running", "ready", "new", "errored",
-			"held" };
-		const json_t *places = json_object_get(row, "max_children");
-		char number[24] = "any";
+		for (size_t i = 0; i < setup.columns; i++) {
+			const json_t *value = json_object_get(row, keys[i]);
+			struct buf cell = { 0 };
 
-		if (json_is_integer(places))
-			snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT,
-			    json_integer_value(places));
-		printf("%-16s %7s", json_string_value(json_object_get(row, "name")), number);
-		for (size_t i = 0; i < sizeof(columns) / sizeof(columns[0]); i++)
-			printf(" %7" JSON_INTEGER_FORMAT,
-			    json_integer_value(json_object_get(row, columns[i])));
-		putchar('\n');
+			if (json_is_integer(value))
+				buf_addf(&cell, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+			else
+				buf_add_text(&cell,
+				    json_is_string(value) ? json_string_value(value) : "any");
+			table_add(table, &cell);
+			buf_done(&cell);
+		}
 	}
+	table_close(table);
 }
 
 static void
 print_sizes(const json_t *status)
 {
+	json_int_t files = json_integer_value(json_object_get(status, "output_files"));
 	char database[32], wal[32], output[32];
 
-	printf("database %s (and %s of log), %" JSON_INTEGER_FORMAT
-	       " output files %s; nothing is pruned by itself\n",
+	printf("database %s and %s of log, %" JSON_INTEGER_FORMAT " output file%s %s\n"
+	       "nothing is pruned by itself\n",
 	    text_format_size(database, sizeof(database),
 		json_integer_value(json_object_get(status, "database_bytes"))),
 	    text_format_size(wal, sizeof(wal),
 		json_integer_value(json_object_get(status, "wal_bytes"))),
-	    json_integer_value(json_object_get(status, "output_files")),
+	    files, files == 1 ? "" : "s",
 	    text_format_size(output, sizeof(output),
 		json_integer_value(json_object_get(status, "output_bytes"))));
 }

@@ -319,6 +319,24 @@ log_goes_on_when_the_supervisor_process_is_killed(void **state)
 }
 
 static void
+status_is_a_table_for_programs_and_for_people(void **state)
+{
+	struct result result;
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "2", NULL);
+	result = jobberd(&i, "status", "default", NULL);
+	assert_has(result.out, "(restarted 0 times)\nSUPERVISOR\tPLACES\tRUNNING\tREADY\tNEW\t"
+			       "ERRORED\tHELD\ndefault\t2\t0\t0\t0\t0\t0\ndatabase ");
+	assert_has(result.out, "\nnothing is pruned by itself\n");
+	result_done(&result);
+	instance_stop(&i);
+	instance_done(&i);
+}
+
+static void
 history_begins_with_the_submission_of_each_job(void **state)
 {
 	struct result result;
@@ -340,11 +358,15 @@ history_begins_with_the_submission_of_each_job(void **state)
 	expect_line(events, " job=2 submitted\n");
 	expect_line(events, " job=2 attempt=1 started\n");
 	expect_line(events, " job=2 attempt=1 errored: exit 1\n");
+	/* The supervisor process is replaced; whoever follows notices nothing of it. */
+	instance_kill_supervisor(&i);
+	submit_job(&i, "--hold", "--", "true", NULL);
+	expect_line(events, " job=3 submitted\n");
 	instance_stop(&i);
 	text = finish(events, &status);
 	assert_int_equal(status, 0);
 	free(text);
-	result = jobberd(&i, "events", "--json", "--limit", "1", NULL);
+	result = jobberd(&i, "events", "--json", "--limit", "1", "2", NULL);
 	assert_has(result.out, "\"job_id\":2,\"attempt\":1,\"event\":\"errored\","
 			       "\"detail\":\"exit 1\"}\n");
 	result_done(&result);
@@ -459,6 +481,7 @@ main(void)
 		cmocka_unit_test(log_tells_of_the_middle_that_was_left_out),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
+		cmocka_unit_test(status_is_a_table_for_programs_and_for_people),
 		cmocka_unit_test(history_begins_with_the_submission_of_each_job),
 		cmocka_unit_test(terminal_gets_nothing_that_is_more_than_colour),
 		cmocka_unit_test(terminal_gets_lines_no_wider_than_itself),

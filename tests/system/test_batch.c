@@ -74,6 +74,7 @@ bad_line_stops_all_before_the_first_is_sent(void **state)
 		{ "{\"command\": [\"true\"], \"stdin\": \"-\"}", "stdin" },
 		{ "{\"name\": \"x\"}", "command" },
 		{ "echo \377", "UTF-8" },
+		{ "{\"command\": [\"a\\u0000b\"]}", "a string cannot have a NUL" },
 	};
 	struct instance i;
 	char input[400];

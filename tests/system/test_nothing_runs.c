@@ -143,6 +143,44 @@ empty_batch_is_told_to_be_empty(void **state)
 	instance_done(&i);
 }
 
+static void
+bad_usage_is_one_clear_sentence(void **state)
+{
+	static const struct {
+		const char *words[4], *says;
+	} cases[] = {
+		{ { "list", "--colour" }, "list has no option --colour (jobberd help list)" },
+		{ { "list", "-x" }, "list has no option -x (jobberd help list)" },
+		{ { "submit", "--name" }, "submit: --name wants NAME" },
+		{ { "submit", "-n" }, "submit: --name wants NAME" },
+		{ { "submit", "--hold=yes", "true" }, "submit: --hold takes no value" },
+		{ { "submit", "--ma=3", "true" }, "submit: --ma=3 may be several options" },
+		{ { "list", "5" }, "usage: jobberd list [options]" },
+		{ { "wait" }, "usage: jobberd wait [options] ID …" },
+		{ { "list", "--limit", "0" }, "limit: \"0\" is not a number from 1 up" },
+		{ { "lst" }, "there is no verb lst" },
+		{ { "help", "lst" }, "there is no verb lst" },
+		{ { "cancel", "--failed", "5" }, "nothing runs" },
+	};
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		const char *const *w = cases[n].words;
+		struct result result = jobberd(&i, w[0], w[1], w[2], w[3], NULL);
+
+		assert_has(result.err, cases[n].says);
+		assert_int_equal(strncmp(result.err, "jobberd: ", 9), 0);
+		/* one line */
+		assert_ptr_equal(strchr(result.err, '\n'), strchr(result.err, '\0') - 1);
+		assert_int_equal(result.status, n + 1 < sizeof(cases) / sizeof(cases[0]) ? 2 : 3);
+		assert_string_equal(result.out, "");
+		result_done(&result);
+	}
+	instance_done(&i);
+}
+
 /* It says when it has gone, so that the next one finds the state directory free. */
 static void
 shutdown_returns_when_the_next_supervise_can_start(void **state)
@@ -174,6 +212,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(suggested_line_starts_a_supervisor_when_typed),
 		cmocka_unit_test(verb_that_needs_a_supervisor_says_how_to_start_it),
+		cmocka_unit_test(bad_usage_is_one_clear_sentence),
 		cmocka_unit_test(empty_batch_is_told_to_be_empty),
 		cmocka_unit_test(shutdown_returns_when_the_next_supervise_can_start),
 	};
