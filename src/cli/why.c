@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LARGEST_RESULT 200 /* `show` has it whole */
 #define MOST_IDS 10 /* of those waited for; the others are counted */
 
 /* Words that are put one behind the other; what does not fit is left out. */
@@ -69,6 +70,7 @@ why_read(struct why_job *job, const struct rows *row)
 		.run_ms = rows_number(row, "run_ms", 0),
 		.progress = rows_real(row, "progress", -1),
 		.progress_text = rows_text(row, "progress_text"),
+		.result = rows_text(row, "result"),
 		.hold = rows_text(row, "hold"),
 		.waits_for = rows_text(row, "waits_for"),
 		.wake_at = rows_number(row, "wake_at", 0),
@@ -253,8 +255,13 @@ say_end(struct words *words, const struct why_job *job, enum why_form form)
 
 	if (job->status == JOB_DONE) {
 		if (form == WHY_ALONE)
-			say(words, "done after %s",
-			    text_format_duration(span, sizeof(span), job->run_ms));
+			say(words, "done after %s%s",
+			    text_format_duration(span, sizeof(span), job->run_ms),
+			    job->result != NULL ? ": " : "");
+		if (job->result != NULL && strlen(job->result) > LARGEST_RESULT)
+			say(words, "a result of %zu bytes", strlen(job->result));
+		else if (job->result != NULL)
+			say(words, "%s", job->result);
 		return;
 	}
 	if (form == WHY_ALONE &&

@@ -29,6 +29,7 @@ struct why_job {
 	int64_t started_at, run_ms;
 	double progress;	/* -1: none */
 	const char *progress_text;
+	const char *result;	/* JSON, what the job said itself */
 	const char *hold;	/* "user", "dependency" */
 	const char *waits_for;	/* a JSON array of ids */
 	int64_t wake_at, wake_boot_ms;
