@@ -164,12 +164,12 @@ cli_main(int argc, char **argv)
 	skipped = read_leading_options(&invocation, argc, argv);
 	if (skipped == argc) {
 		options_print_overview();
-		return finish(STATUS_USAGE);
+		exit(finish(STATUS_USAGE));
 	}
 	invocation.command = find_command(argv[skipped]);
 	if (invocation.command == NULL)
-		return cli_complain(STATUS_USAGE, "there is no verb %s; try `jobberd help`",
-		    argv[skipped]);
+		exit(cli_complain(STATUS_USAGE, "there is no verb %s; try `jobberd help`",
+		    argv[skipped]));
 	options_parse(&invocation, argc - skipped, argv + skipped);
 	resolve_state(&invocation);
 	status = invocation.command->run(&invocation);
