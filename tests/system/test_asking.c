@@ -328,7 +328,8 @@ status_is_a_table_for_programs_and_for_people(void **state)
 	instance_init(&i);
 	instance_start(&i, "--max-children", "2", NULL);
 	result = jobberd(&i, "status", "default", NULL);
-	assert_has(result.out, "(restarted 0 times)\nSUPERVISOR\tPLACES\tRUNNING\tREADY\tNEW\t"
+	assert_has(result.out, "(restarted 0 times)\ncgroups: ");
+	assert_has(result.out, "\nSUPERVISOR\tPLACES\tRUNNING\tREADY\tNEW\t"
 			       "ERRORED\tHELD\ndefault\t2\t0\t0\t0\t0\t0\ndatabase ");
 	assert_has(result.out, "\nnothing is pruned by itself\n");
 	result_done(&result);

@@ -101,6 +101,8 @@ recorded_exchange_is_still_true(void **state)
 		} else if (strstr(message, "\"changed\"") == NULL) {
 			expect_answer(in, message + 4);
 			answers++;
+			if (strstr(message, "\"ids\":[1,2]") != NULL)
+				instance_expect(&i, "job=2 started"); /* as when it was recorded */
 		}
 		free(message);
 	}
