@@ -12,8 +12,8 @@
  * run one. Idle, it makes no wake-ups at all.
  *
  * A turn is: wait; call what became ready, and what has become ready meanwhile, for some
- * rounds; call the timers that are due; call the turn's end. What is removed during a turn is freed only after it, so that a
- * callback may remove anything, itself included.
+ * rounds; call the timers that are due; call the turn's end. What is removed during a
+ * turn is freed only after it, so that a callback may remove anything, itself included.
  */
 struct loop;
 struct loop_watch;

@@ -2,6 +2,7 @@
 #define STORE_DB_H
 
 #include "base/error.h"
+#include "store/statement.h"
 #include "store/store.h"
 
 #include <sqlite3.h>
@@ -9,8 +10,8 @@
 #include <stdint.h>
 
 /*
- * One connection to the state database: opening it safely, statements, transactions, and
- * what SQLite's result codes mean to us. All SQLite calls of the program stand in store/.
+ * One connection to the state database: opening it safely, its safety on disk, and what
+ * SQLite's result codes mean to us. All SQLite calls of the program stand in store/.
  */
 
 #define DB_APPLICATION_ID 0x6a6f6264 /* "jobd" */
@@ -54,39 +55,11 @@ void db_close(struct db *db);
 /* Look for damage; slow on a large database. 0 or -1 with *error. */
 int db_check(struct db *db, struct error *error);
 
-/* The statements of one file: prepared together, so that a typo dies at the start. */
-struct statements {
-	sqlite3_stmt **prepared;
-	size_t count;
-};
-
-int statements_prepare(struct statements *statements, struct db *db, const char *const *sql,
-    size_t count, struct error *error);
-void statements_done(struct statements *statements);
-
 /* Run SQL without results. An SQLite result code. */
 int db_execute(struct db *db, const char *sql);
 
 /* The first column of the first row, which must exist. An SQLite result code. */
 int db_number(struct db *db, const char *sql, int64_t *ret_number);
-
-/* Run a bound statement to its end and reset it. SQLITE_OK, or the error. */
-int statement_run(sqlite3_stmt *statement);
-
-/* Reset, keeping the first error: `code` unless that was fine. */
-int statement_end(sqlite3_stmt *statement, int code);
-
-void bind_number(sqlite3_stmt *statement, int place, int64_t number);
-void bind_unless(sqlite3_stmt *statement, int place, int64_t number, int64_t null_value);
-void bind_text(sqlite3_stmt *statement, int place, const char *text); /* NULL allowed; not copied */
-
-/* A column's number, or `otherwise` if it is NULL. */
-int64_t column_number(sqlite3_stmt *statement, int column, int64_t otherwise);
-/* A column's text, NULL if it is NULL; good until the next step. */
-const char *column_text(sqlite3_stmt *statement, int column);
-
-/* A new reason from a stored text; REASON_NONE if there is none. */
-struct reason column_reason(sqlite3_stmt *statement, int column);
 
 /* What this result code, before or at the COMMIT, means for the turn. */
 enum store_answer db_answer(int code, bool at_commit);

@@ -144,10 +144,11 @@ ahead_target(const struct place_count *place)
 void
 claims_add(struct supervisor *supervisor)
 {
+	struct place_count *place;
+
 	if (timer_is_set(&supervisor->pause_timer))
 		return;
-	for (size_t i = 0; i < supervisor->place_count; i++) {
-		struct place_count *place = &supervisor->places[i];
+	TAILQ_FOREACH(place, &supervisor->places, entry) {
 		int64_t free_places = place->max_children == -1
 		    ? MOST_CLAIMS
 		    : place->max_children - place->taken;

@@ -53,11 +53,24 @@ live_find_key(struct supervisor *supervisor, const struct order_key *key)
 struct place_count *
 live_place(struct supervisor *supervisor, const char *name)
 {
-	for (size_t i = 0; i < supervisor->place_count; i++) {
-		if (strcmp(supervisor->places[i].name, name) == 0)
-			return &supervisor->places[i];
+	struct place_count *place;
+
+	TAILQ_FOREACH(place, &supervisor->places, entry) {
+		if (strcmp(place->name, name) == 0)
+			break;
 	}
-	return NULL;
+	return place;
+}
+
+static struct place_count *
+add_place(struct supervisor *supervisor, const char *name)
+{
+	struct place_count *place = xcalloc(1, sizeof(*place));
+
+	memcpy(place->name, name, sizeof(place->name));
+	place->run_us = -1;
+	TAILQ_INSERT_TAIL(&supervisor->places, place, entry);
+	return place;
 }
 
 struct live *
@@ -118,8 +131,10 @@ live_count(const struct supervisor *supervisor)
 void
 live_anything_ready(struct supervisor *supervisor)
 {
-	for (size_t i = 0; i < supervisor->place_count; i++)
-		supervisor->places[i].may_have_ready = true;
+	struct place_count *place;
+
+	TAILQ_FOREACH(place, &supervisor->places, entry)
+		place->may_have_ready = true;
 }
 
 /* ---- ending ---- */
@@ -200,8 +215,8 @@ live_look_at_foreign(struct supervisor *supervisor)
 	turn_add(supervisor, STEP_OPEN, foreign_seen, supervisor);
 }
 
-static void
-limits_read(void *arg, struct step *step)
+void
+live_take_limits(void *arg, struct step *step)
 {
 	struct supervisor *supervisor = arg;
 
@@ -210,7 +225,7 @@ limits_read(void *arg, struct step *step)
 		struct place_count *place = live_place(supervisor, limit->name);
 
 		if (place == NULL)
-			continue; /* they are all there from the first reading on */
+			place = add_place(supervisor, limit->name);
 		place->max_children = limit->max_children;
 		place->may_have_ready = true;
 	}
@@ -219,12 +234,13 @@ limits_read(void *arg, struct step *step)
 void
 live_read_limits(struct supervisor *supervisor)
 {
-	turn_add(supervisor, STEP_LIMITS, limits_read, supervisor);
+	turn_add(supervisor, STEP_LIMITS, live_take_limits, supervisor);
 }
 
 void
 live_init(struct supervisor *supervisor)
 {
+	TAILQ_INIT(&supervisor->places);
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
@@ -235,13 +251,17 @@ live_init(struct supervisor *supervisor)
 void
 live_done(struct supervisor *supervisor)
 {
+	struct place_count *place;
 	struct live *live;
 
 	while ((live = live_first(supervisor)) != NULL)
 		live_remove(live);
+	while ((place = TAILQ_FIRST(&supervisor->places)) != NULL) {
+		TAILQ_REMOVE(&supervisor->places, place, entry);
+		free(place);
+	}
 	loop_remove(supervisor->loop, supervisor->live->inotify_watch);
 	if (supervisor->live->inotify_fd != -1)
 		close(supervisor->live->inotify_fd);
 	free(supervisor->live);
-	free(supervisor->places);
 }

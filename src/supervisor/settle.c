@@ -185,24 +185,6 @@ generation_made(void *arg, struct step *step)
 	supervisor->generation = step->generation.ret_generation;
 }
 
-static void
-limits_known(void *arg, struct step *step)
-{
-	struct supervisor *supervisor = arg;
-
-	supervisor->places =
-	    xcalloc(step->limits.ret_count, sizeof(supervisor->places[0]));
-	supervisor->place_count = step->limits.ret_count;
-	for (size_t i = 0; i < step->limits.ret_count; i++) {
-		struct place_count *place = &supervisor->places[i];
-
-		memcpy(place->name, step->limits.ret_limits[i].name, sizeof(place->name));
-		place->max_children = step->limits.ret_limits[i].max_children;
-		place->may_have_ready = true;
-		place->run_us = -1;
-	}
-}
-
 void
 settle_begin(struct supervisor *supervisor)
 {
@@ -212,7 +194,7 @@ settle_begin(struct supervisor *supervisor)
 	step = turn_add(supervisor, STEP_GENERATION, generation_made, supervisor);
 	step->generation.pid = getpid();
 	step->generation.version = JOBBERD_VERSION;
-	step = turn_add(supervisor, STEP_LIMITS, limits_known, supervisor);
+	step = turn_add(supervisor, STEP_LIMITS, live_take_limits, supervisor);
 	if (supervisor->setup->max_children != -1) {
 		memcpy(step->limits.set, "default", sizeof("default"));
 		step->limits.set_max_children = supervisor->setup->max_children;

@@ -37,6 +37,7 @@ struct watch;
 
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
+	TAILQ_ENTRY(place_count) entry;
 	char name[NAME_SIZE];
 	int64_t max_children; /* -1: no limit */
 	int64_t taken;	      /* attempts that have, or are about to have, a process */
@@ -84,8 +85,7 @@ struct supervisor {
 
 	/* live.c */
 	struct live_table *live;
-	struct place_count *places;
-	size_t place_count;
+	TAILQ_HEAD(, place_count) places; /* one for each supervisor's row; none ever goes */
 	struct timer pause_timer; /* starting pauses for want of resources */
 	int64_t pause_ms;
 	int pause_error;
@@ -152,6 +152,7 @@ void live_done(struct supervisor *supervisor);
 void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);
+void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
 size_t live_count(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);

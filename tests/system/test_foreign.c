@@ -307,6 +307,24 @@ update_of_max_children_is_heeded(void **state)
 	leave_occupied(&i, &bell, &go);
 }
 
+/* And it has its places at once: its jobs need not wait for another start. */
+static void
+insert_of_a_supervisor_is_heeded(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	write_foreign(&i, "INSERT INTO supervisors VALUES ('imports', 1)");
+	write_foreign(&i, "INSERT INTO jobs (supervisor, command) "
+			  "VALUES ('imports', '[\"true\"]')");
+	assert_int_equal(wait_job(&i, 1), 0);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 static void
 row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 {
@@ -492,6 +510,7 @@ main(void)
 		cmocka_unit_test(update_cancels_a_waiting_and_a_running_job),
 		cmocka_unit_test(update_of_priority_hold_wake_at_and_max_retries_is_heeded),
 		cmocka_unit_test(update_of_max_children_is_heeded),
+		cmocka_unit_test(insert_of_a_supervisor_is_heeded),
 		cmocka_unit_test(row_that_makes_no_sense_is_refused_by_the_schema),
 		cmocka_unit_test(row_that_only_we_can_see_makes_no_sense_ends_failed_in_words),
 		cmocka_unit_test(row_deleted_by_force_stops_its_process_with_an_event),
