@@ -1,6 +1,7 @@
 /* rpc: JSON-RPC 2.0, to and from lines. */
 
 #include "wire/rpc.h"
+#include "base/text.h"
 
 #include <string.h>
 
@@ -105,7 +106,12 @@ void
 rpc_add_error(struct buf *out, json_t *id, int code, const char *message, json_t *data)
 {
 	json_t *error = json_pack("{s:i, s:s}", "code", code, "message", message);
+	char quoted[1024];
 
+	/* Words of others, or cut within a character: an answer there must be. */
+	if (error == NULL)
+		error = json_pack("{s:i, s:s}", "code", code, "message",
+		    text_quote(quoted, sizeof(quoted), message));
 	if (data != NULL)
 		json_object_set_new(error, "data", data);
 	if (id == NULL)
