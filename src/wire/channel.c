@@ -17,7 +17,7 @@
 
 struct saved {
 	uint32_t version;
-	uint32_t is_skipping;
+	uint32_t is_closing;
 	uint64_t in_length, out_length;
 };
 
@@ -43,7 +43,7 @@ watch_events(struct channel *channel)
 		loop_change(channel->loop, channel->watch, events);
 }
 
-/* The lines that are complete. false: the channel is closed. */
+/* The lines that are complete. false: the channel is closed, or about to be. */
 static bool
 deliver(struct channel *channel)
 {
@@ -58,17 +58,16 @@ deliver(struct channel *channel)
 			end(channel, "line too long");
 			return false;
 		case LINE_COMPLETE:
-			if (length > 0 && !channel->is_skipping)
+			if (length > 0)
 				channel->line(channel->arg, line, length);
-			channel->is_skipping = false;
-			if (channel->is_closed)
+			if (channel->is_closed || channel->is_closing)
 				return false;
 			line_consume(&channel->in);
 		}
 	}
 }
 
-/* One read. 1: there may be more; 0: not now; -1: closed. A short one took all there was. */
+/* One read. 1: there may be more; 0: not now; -1: no more. A short one took all there was. */
 static int
 read_once(struct channel *channel, bool *ret_was_short)
 {
@@ -183,7 +182,8 @@ channel_drain(struct channel *channel)
 {
 	bool was_short;
 
-	while (!channel->is_closed && read_once(channel, &was_short) == 1)
+	while (!channel->is_closed && !channel->is_closing &&
+	    read_once(channel, &was_short) == 1)
 		;
 }
 
@@ -199,7 +199,7 @@ channel_save(const struct channel *channel, struct buf *state)
 {
 	struct saved saved = {
 		.version = SAVED_VERSION,
-		.is_skipping = channel->is_skipping,
+		.is_closing = channel->is_closing,
 		.in_length = channel->in.length,
 		.out_length = channel->out.length,
 	};
@@ -221,7 +221,7 @@ channel_load(struct channel *channel, const char *state, size_t length)
 	    saved.out_length > length ||
 	    sizeof(saved) + saved.in_length + saved.out_length != length)
 		return -1;
-	channel->is_skipping = saved.is_skipping != 0;
+	channel->is_closing = saved.is_closing != 0;
 	buf_add(&channel->in, state + sizeof(saved), saved.in_length);
 	buf_add(&channel->out, state + sizeof(saved) + saved.in_length, saved.out_length);
 	watch_events(channel);

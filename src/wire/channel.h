@@ -19,8 +19,7 @@ struct channel {
 	struct buf in, out;
 	size_t largest_line; /* a longer one ends the channel */
 	size_t largest_out;  /* a peer that does not read is cut off beyond this */
-	bool is_skipping;    /* the rest of a broken line is being dropped */
-	bool is_closing;     /* no more reading; closed() once all is written */
+	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
 	void (*line)(void *arg, const char *line, size_t length);
 	void (*closed)(void *arg, const char *why); /* once; why NULL: end of file */
@@ -41,7 +40,7 @@ void channel_flush(struct channel *channel);
 /* Read until there is nothing more right now, calling line() for each one. */
 void channel_drain(struct channel *channel);
 
-/* Call closed() as soon as everything is written. */
+/* Call closed() as soon as everything is written; no line is heard any more. */
 void channel_close_when_written(struct channel *channel);
 
 /*
