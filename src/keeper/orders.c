@@ -143,12 +143,17 @@ link_read(struct link *link)
 			.msg_control = control.bytes,
 			.msg_controllen = sizeof(control.bytes) };
 		ssize_t got = recvmsg(link->fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+		int descriptor = got != -1 ? take_descriptor(&message) : -1;
 
 		if (got == -1 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (got <= 0 || (message.msg_flags & MSG_TRUNC) ||
-		    take_apart(link, link->buffer, (size_t)got,
-			take_descriptor(&message)) == -1) {
+		if (got <= 0 || (message.msg_flags & MSG_TRUNC)) {
+			if (descriptor != -1)
+				close(descriptor);
+			link->closed(link->arg);
+			return;
+		}
+		if (take_apart(link, link->buffer, (size_t)got, descriptor) == -1) {
 			link->closed(link->arg);
 			return;
 		}
