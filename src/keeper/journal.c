@@ -27,8 +27,11 @@ journal_open(struct journal *journal, int directory, struct journal_record **ret
 	if (journal->fd == -1)
 		return -1;
 	if (file_read(directory, JOURNAL_FILE, LARGEST_JOURNAL, &bytes) == -1) {
+		int error = errno;
+
 		buf_done(&bytes);
-		close(journal->fd);
+		journal_close(journal);
+		errno = error;
 		return -1;
 	}
 	count = bytes.length / sizeof(*records);
