@@ -128,6 +128,25 @@ enter_place(const struct spawn *spawn)
 	}
 }
 
+/*
+ * Until the program runs our parent waits: a FIFO or a line must not keep us in open(2). A
+ * FIFO would then be read as empty when nobody writes to it yet, so it is no input here.
+ */
+ON_CHILD_STACK static int
+open_input(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK);
+	struct stat info;
+
+	if (fd == -1 || fstat(fd, &info) == -1 || fcntl(fd, F_SETFL, 0) == -1)
+		return -1;
+	if (S_ISFIFO(info.st_mode)) {
+		errno = ENOTSUP;
+		return -1;
+	}
+	return fd;
+}
+
 ON_CHILD_STACK static int
 child_main(void *arg)
 {
@@ -140,14 +159,12 @@ child_main(void *arg)
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (spawn->files != NULL)
-		setrlimit(RLIMIT_NOFILE, spawn->files);
 	enter_place(spawn);
 	umask(spawn->umask);
 	if (chdir(spawn->cwd) == -1)
 		goto failed;
 	if (spawn->stdin_path[0] != '\0' &&
-	    (stdin_fd = open(spawn->stdin_path, O_RDONLY | O_NOCTTY)) == -1)
+	    (stdin_fd = open_input(spawn->stdin_path)) == -1)
 		goto failed;
 	record.pid = getpid();
 	/* Unrecorded it could be started a second time after a crash of the keeper. */
@@ -160,6 +177,9 @@ child_main(void *arg)
 	    dup2(spawn->output_fd, STDERR_FILENO) == -1 || dup2(spawn->socket_fd, 3) == -1)
 		goto failed;
 	close_range(4, ~0U, 0);
+	/* Only now: a keeper of many jobs has more files open, and the next would be refused. */
+	if (spawn->files != NULL)
+		setrlimit(RLIMIT_NOFILE, spawn->files);
 	plan->error = execute(spawn);
 	goto out;
 failed:

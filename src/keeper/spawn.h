@@ -41,8 +41,8 @@ int spawn_command(const struct spawn *spawn, pid_t *ret_pid);
 bool spawn_is_lack(int error);
 
 /*
- * Start a program that stays related: same session, descriptors 0 to 2 kept, `descriptors`
- * become 3, 4 …; it dies with us. 0 and *ret_pid, or -1 with errno.
+ * Start a program that stays related: a session of its own, descriptors 0 to 2 kept,
+ * `descriptors` become 3, 4 …; it dies with us. 0 and *ret_pid, or -1 with errno.
  */
 int spawn_helper(const char *path, char *const *arguments, const int *descriptors,
     size_t descriptor_count, pid_t *ret_pid);
