@@ -141,8 +141,10 @@ output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_
 		file_name(name, job, attempt);
 		missing = unlinkat(supervisor->output_fd, name, 0) == -1 ? missing + 1 : 0;
 	}
+	/* Ours only: right below STATE/input, and not by way of it to somewhere else. */
 	if (stdin_path != NULL && strncmp(stdin_path, state, length) == 0 &&
-	    strncmp(stdin_path + length, "/input/", 7) == 0)
+	    strncmp(stdin_path + length, "/input/", 7) == 0 &&
+	    strchr(stdin_path + length + 7, '/') == NULL)
 		unlink(stdin_path);
 }
 
