@@ -16,6 +16,7 @@
 #define HOUR_MS (60 * MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
 #define LONGEST_MS (36525 * DAY_MS)
+#define LAST_MS INT64_C(253402300799999) /* of the year 9999: no more than four digits */
 
 struct unit {
 	const char *name;
@@ -242,7 +243,7 @@ text_time(const char *text, struct wall now, struct wall *ret_time)
 		ms = ((int64_t)timegm(&tm) - offset * 60) * 1000 + fraction_ms;
 	else
 		return -1;
-	if (ms < 0)
+	if (ms < 0 || ms > LAST_MS)
 		return -1;
 	ret_time->ms = ms;
 	return 0;
