@@ -31,11 +31,15 @@ ifdef T
 TESTS := $(filter %/test_$(T:test_%=%).c,$(TESTS))
 endif
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
+FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/*.c)))
+ifdef F
+FUZZERS := $(filter %/$(F),$(FUZZERS))
+endif
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
 BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap
 
-.PHONY: all run check asan valgrind lint format bench install help clean packages
+.PHONY: all run check asan valgrind fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -70,6 +74,25 @@ valgrind: packages ## unit tests under valgrind
 	@$(MAKE) --no-print-directory all
 	@WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
 	$(MAKE) --no-print-directory TESTS="$(UNIT_TESTS)" check-built
+
+FUZZ_SECONDS ?= 5
+fuzz: ## look for inputs that break a parser; FUZZ_SECONDS=600 each, F=rpc only one
+	@tests/packages clang
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang \
+		OPTIMIZE='-O1 -g -fno-omit-frame-pointer' CPPFLAGS=-DSANITIZED \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
+		fuzz-built
+
+.PHONY: fuzz-built
+fuzz-built: $(FUZZERS)
+	@tests/fuzz/run $(BUILD) $(FUZZERS)
+
+coverage: packages ## pass all tests and say which lines of src none of them reached
+	@rm -rf build/coverage/lines
+	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory BUILD=build/coverage OPTIMIZE='-O0 -g' \
+		SANITIZE=--coverage check-built
+	@tests/coverage build/coverage
 
 lint: packages ## house rules, static analysis, man pages, formatting
 	@tests/lint
@@ -151,6 +174,10 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/bench.a $(BUILD)/jobbe
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/jobberd.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
 $(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
 	@mkdir -p $(@D)
 	$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
@@ -173,5 +200,5 @@ install: all ## install below DESTDIR and PREFIX
 	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd-user.service | install -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
 
--include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) \
+-include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) $(FUZZERS:=.d) \
 	$(BENCH_KIT:.o=.d)
