@@ -47,12 +47,21 @@ journal_open(struct journal *journal, int directory, struct journal_record **ret
 	*ret_count = found;
 	/*
 	 * The old records stay in the file until their slots are written again: should this
-	 * keeper die before it has told anybody, the next one still finds them. So the
-	 * slots in use begin behind them.
+	 * keeper die before it has told anybody, the next one still finds them. So until
+	 * journal_settled() the slots in use begin behind them.
 	 */
 	for (size_t slot = 0; slot < count; slot++)
 		journal_take(journal);
+	journal->old_count = count;
 	return 0;
+}
+
+void
+journal_settled(struct journal *journal)
+{
+	for (size_t slot = 0; slot < journal->old_count; slot++)
+		journal_give_back(journal, slot);
+	journal->old_count = 0;
 }
 
 void
@@ -62,6 +71,16 @@ journal_close(struct journal *journal)
 		close(journal->fd);
 	free(journal->used);
 	*journal = (struct journal){ .fd = -1 };
+}
+
+size_t
+journal_move(struct journal *journal, const struct journal_record *record)
+{
+	size_t slot = journal_take(journal);
+
+	if (journal_write(journal->fd, slot, record) == -1)
+		journal->old_count = 0;
+	return slot;
 }
 
 size_t

@@ -26,6 +26,7 @@ struct journal {
 	int fd;
 	uint64_t *used; /* a bit for each slot */
 	size_t words;
+	size_t old_count; /* slots that the keeper before us left, not to be written yet */
 };
 
 /*
@@ -35,6 +36,13 @@ struct journal {
 int journal_open(struct journal *journal, int directory,
     struct journal_record **ret_records, size_t *ret_count);
 void journal_close(struct journal *journal);
+
+/*
+ * What it left is recorded where it belongs, or was moved to a slot of ours (returned): its
+ * slots may be used from now on. They never are when a record could not be moved.
+ */
+void journal_settled(struct journal *journal);
+size_t journal_move(struct journal *journal, const struct journal_record *record);
 
 /* A slot nobody uses, and giving it back. */
 size_t journal_take(struct journal *journal);

@@ -72,11 +72,15 @@ void
 keeper_adopt_child(struct keeper *keeper, const struct order *order)
 {
 	const struct order_adopt *adopt = &order->adopt;
+	const struct journal_record record = { .check = JOURNAL_CHECK, .key = order->key,
+		.pid = adopt->pid, .pid_start = adopt->pid_start };
 	struct child *child = children_add(&keeper->children, &order->key);
 
 	child->keeper = keeper;
 	child->is_adopted = true;
 	child->state = CHILD_RUNNING;
+	/* Its start may not be recorded yet, and the next keeper must find it as we did. */
+	child->journal_slot = journal_move(&keeper->journal, &record);
 	child->grace_ms = adopt->grace_ms;
 	child->leaves_children = adopt->leaves_children != 0;
 	child->pid_start = adopt->pid_start;

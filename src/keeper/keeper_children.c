@@ -47,7 +47,7 @@ keeper_free_child(struct keeper *keeper, struct child *child)
 		close(child->pidfd);
 	if (child->socket_fd != -1)
 		close(child->socket_fd);
-	if (!child->is_adopted && child->state != CHILD_WAITING)
+	if (child->state != CHILD_WAITING)
 		journal_give_back(&keeper->journal, child->journal_slot);
 	unlink_child(child);
 	start_text_done(&child->text);

@@ -82,6 +82,7 @@ order_ready(const struct received *received)
 		return;
 	keeper->was_ready = true;
 	keeper_leaves_sweep(keeper);
+	journal_settled(&keeper->journal);
 	if (length >= sizeof(text))
 		length = sizeof(text) - 1;
 	memcpy(text, received->order + 1, length);

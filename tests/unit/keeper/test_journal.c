@@ -173,6 +173,64 @@ journal_does_not_write_over_what_an_earlier_keeper_recorded(void **state)
 	journal_close(&journal);
 }
 
+/* Else each start of a keeper would make the file longer, for ever. */
+static void
+journal_uses_old_slots_again_once_they_are_settled(void **state)
+{
+	int directory = (int)(intptr_t)*state;
+	struct journal_record records[] = { record_of(1), record_of(2) };
+	struct journal journal;
+
+	write_records(directory, records, 2);
+	open_and_expect(directory, &journal, (const int64_t[]){ 1, 2, 0 });
+	assert_int_equal(journal_take(&journal), 2);
+	journal_settled(&journal);
+	assert_int_equal(journal_take(&journal), 0);
+	journal_settled(&journal); /* again: what is in use now is not given back */
+	assert_int_equal(journal_take(&journal), 1);
+	assert_int_equal(journal_take(&journal), 3);
+	journal_close(&journal);
+}
+
+static void
+journal_move_copies_a_record_out_of_the_old_slots(void **state)
+{
+	int directory = (int)(intptr_t)*state;
+	struct journal_record records[] = { record_of(1), record_of(2) };
+	struct journal_record next = record_of(3);
+	struct journal journal;
+
+	write_records(directory, records, 2);
+	open_and_expect(directory, &journal, (const int64_t[]){ 1, 2, 0 });
+	assert_int_equal(journal_move(&journal, &records[1]), 2);
+	journal_settled(&journal);
+	assert_int_equal(journal_take(&journal), 0);
+	assert_int_equal(journal_write(journal.fd, 0, &next), 0);
+	assert_int_equal(journal_take(&journal), 1);
+	assert_int_equal(journal_write(journal.fd, 1, &next), 0);
+	journal_close(&journal);
+	open_and_expect(directory, &journal, (const int64_t[]){ 3, 3, 2, 0 });
+	journal_close(&journal);
+}
+
+static void
+journal_keeps_the_old_slots_when_a_record_cannot_be_moved(void **state)
+{
+	int directory = (int)(intptr_t)*state, kept;
+	struct journal_record records[] = { record_of(1), record_of(2) };
+	struct journal journal;
+
+	write_records(directory, records, 2);
+	open_and_expect(directory, &journal, (const int64_t[]){ 1, 2, 0 });
+	kept = journal.fd;
+	journal.fd = -1;
+	assert_int_equal(journal_move(&journal, &records[1]), 2);
+	journal.fd = kept;
+	journal_settled(&journal);
+	assert_int_equal(journal_take(&journal), 3);
+	journal_close(&journal);
+}
+
 static void
 journal_leaves_out_damaged_records(void **state)
 {
@@ -340,6 +398,9 @@ main(void)
 		IN_A_PLACE(journal_tells_what_an_earlier_keeper_recorded),
 		IN_A_PLACE(journal_record_in_a_slot_used_again_replaces_the_old_one),
 		IN_A_PLACE(journal_does_not_write_over_what_an_earlier_keeper_recorded),
+		IN_A_PLACE(journal_uses_old_slots_again_once_they_are_settled),
+		IN_A_PLACE(journal_move_copies_a_record_out_of_the_old_slots),
+		IN_A_PLACE(journal_keeps_the_old_slots_when_a_record_cannot_be_moved),
 		IN_A_PLACE(journal_leaves_out_damaged_records),
 		IN_A_PLACE(journal_leaves_out_holes_and_zeroes),
 		IN_A_PLACE(journal_writes_over_a_torn_last_record),
