@@ -94,6 +94,20 @@ make_absolute(char **path, const char *cwd)
 	*path = absolute;
 }
 
+/* The one who starts it cannot wait for a FIFO's writer: see keeper/spawn.c. */
+static int
+check_stdin(const struct spec *spec, struct error *error)
+{
+	struct stat info;
+
+	if (spec->stdin_path != NULL && stat(spec->stdin_path, &info) == 0 &&
+	    S_ISFIFO(info.st_mode))
+		return error_set(error, STATUS_USAGE,
+		    "--stdin: %s is a FIFO, which only a shell can wait for: "
+		    "sh -c 'exec PROGRAM <FIFO'", spec->stdin_path);
+	return 0;
+}
+
 int
 submission_prepare(struct submission *submission, struct spec *spec, struct error *error)
 {
@@ -102,7 +116,7 @@ submission_prepare(struct submission *submission, struct spec *spec, struct erro
 	if (spec->stdin_path != NULL && strcmp(spec->stdin_path, "-") == 0)
 		return keep_stdin(submission, spec, error);
 	make_absolute(&spec->stdin_path, submission->cwd);
-	return 0;
+	return check_stdin(spec, error);
 }
 
 void

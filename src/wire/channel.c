@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define READ_SIZE 65536
-#define READS_PER_TURN 16 /* a flood must not keep the others waiting */
+#define READS_AT_ONCE 4 /* a flood must not keep the others waiting */
 #define SAVED_VERSION 1
 
 struct saved {
@@ -116,7 +116,7 @@ ready(void *arg, uint32_t events)
 	if (!channel->is_closed && channel->is_closing && (events & (EPOLLHUP | EPOLLERR)))
 		end(channel, NULL);
 	else if (!channel->is_closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
-		read_some(channel, READS_PER_TURN);
+		read_some(channel, READS_AT_ONCE);
 }
 
 int

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -274,6 +275,34 @@ count_files(struct instance *i, const char *name)
 	return count;
 }
 
+/* Nobody writes to it yet: neither we nor the jobs behind this one wait for that. */
+static void
+stdin_that_is_a_fifo_is_refused_and_holds_nobody_up(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *path, *statement;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	path = fifo_make(&i, "input");
+	result = jobberd(&i, "submit", "--stdin", path, "--", "cat", NULL);
+	assert_int_equal(result.status, 2);
+	assert_has(result.err, "is a FIFO");
+	result_done(&result);
+	statement = xasprintf("INSERT INTO jobs (command, stdin, max_retries) "
+			      "VALUES ('[\"cat\"]', '%s', 0)", path);
+	assert_null(foreign(&i, statement));
+	assert_int_equal(wait_job(&i, submit_job(&i, "--", "true", NULL)), 0);
+	assert_int_equal(wait_job(&i, 1), 1);
+	free(statement);
+	free(path);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 static void
 standard_input_is_a_file_or_what_submit_was_given_or_nothing(void **state)
 {
@@ -391,6 +420,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stdin_that_is_a_fifo_is_refused_and_holds_nobody_up),
 		cmocka_unit_test(output_at_100_mb_a_second_never_takes_much_more_than_its_cap),
 		cmocka_unit_test(output_at_full_speed_is_cut_to_its_cap_at_the_end),
 		cmocka_unit_test(cap_holds_although_the_supervisor_process_is_killed),
