@@ -102,10 +102,12 @@ static int
 take_message(struct client_connection *connection, struct rpc_message *ret_message,
     struct error *error)
 {
+	enum line_state state;
 	const char *line;
 	size_t length;
 
-	while (line_next(&connection->in, LARGEST_ANSWER, &line, &length) == LINE_COMPLETE) {
+	while ((state = line_next(&connection->in, LARGEST_ANSWER, &line, &length)) ==
+	    LINE_COMPLETE) {
 		int code = rpc_parse(line, length, ret_message);
 
 		line_consume(&connection->in);
@@ -118,6 +120,8 @@ take_message(struct client_connection *connection, struct rpc_message *ret_messa
 			connection->has_changed = true;
 		rpc_message_done(ret_message);
 	}
+	if (state == LINE_TOO_LONG)
+		return error_set(error, STATUS_INTERNAL, "the supervisor's answer is too long");
 	return 0;
 }
 

@@ -79,8 +79,15 @@ lock_take(int directory, int *ret_fd, struct error *error)
 	if (fd == -1)
 		return error_set_errno(error, STATUS_CONFIG, LOCK_FILE);
 	if (wait_for_remains(fd) == -1) {
+		int problem = errno;
 		pid_t holder = read_holder(fd);
 
+		errno = problem;
+		if (errno != EWOULDBLOCK) {
+			error_set_errno(error, STATUS_CONFIG, LOCK_FILE);
+			close(fd);
+			return -1;
+		}
 		close(fd);
 		return error_set(error, STATUS_STATE,
 		    "a supervisor runs on this state directory already (pid %d)", (int)holder);

@@ -58,7 +58,7 @@ packet_free(struct packet *packet)
 }
 
 static ssize_t
-send_now(int fd, const void *bytes, size_t length, int descriptor)
+send_with(int fd, const void *bytes, size_t length, int descriptor)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -79,6 +79,20 @@ send_now(int fd, const void *bytes, size_t length, int descriptor)
 		memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
 	}
 	return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* -1 with EAGAIN: not now. */
+static ssize_t
+send_now(int fd, const void *bytes, size_t length, int descriptor)
+{
+	ssize_t sent = send_with(fd, bytes, length, descriptor);
+
+	/* With too many descriptors under way the word is worth more than what it brings. */
+	if (sent == -1 && errno == ETOOMANYREFS)
+		sent = send_with(fd, bytes, length, -1);
+	if (sent == -1 && (errno == ENOBUFS || errno == ENOMEM || errno == EINTR))
+		errno = EAGAIN;
+	return sent;
 }
 
 /* The descriptor that came along, -1 if none did; any others are closed. */
@@ -194,10 +208,12 @@ struct link *
 link_new(struct loop *loop, int fd, link_received *received, link_closed *closed, void *arg)
 {
 	struct link *link = xcalloc(1, sizeof(*link));
+	const int room = 2 * ORDERS_LARGEST_PACKET;
 
 	*link = (struct link){ .loop = loop, .fd = fd, .received = received,
 		.closed = closed, .arg = arg };
 	link->last = &link->first;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)); /* whatever the default is */
 	link->buffer = xmalloc(ORDERS_LARGEST_PACKET);
 	link->watch = loop_add(loop, fd, EPOLLIN, link_ready, link);
 	if (link->watch == NULL) {
