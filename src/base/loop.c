@@ -20,6 +20,7 @@
 
 #define BATCH 64
 #define MOST_ROUNDS 4
+#define SIGNALS 8 /* a read */
 #define LONGEST_DELAY_MS INT64_C(31557600000000) /* 1000 years */
 
 struct loop_watch {
@@ -79,11 +80,15 @@ static void
 signal_ready(void *arg, uint32_t events)
 {
 	struct loop *loop = arg;
-	struct signalfd_siginfo info;
+	struct signalfd_siginfo infos[SIGNALS];
+	ssize_t got;
 
 	(void)events;
-	while (read(loop->signal_fd, &info, sizeof(info)) == sizeof(info))
-		loop->received(loop->received_arg, (int)info.ssi_signo);
+	do {
+		got = read(loop->signal_fd, infos, sizeof(infos));
+		for (ssize_t i = 0; i < got / (ssize_t)sizeof(infos[0]); i++)
+			loop->received(loop->received_arg, (int)infos[i].ssi_signo);
+	} while (got == sizeof(infos));
 }
 
 struct loop *

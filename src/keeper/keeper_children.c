@@ -151,7 +151,6 @@ keeper_begin_report(struct child *child, enum end_kind how, int code)
 	report->ended.user_ms = report->ended.system_ms = report->ended.max_rss_kib = -1;
 }
 
-/* An empty output file says nothing: it is removed. */
 static void
 measure_output(struct keeper *keeper, struct child *child)
 {
@@ -159,12 +158,18 @@ measure_output(struct keeper *keeper, struct child *child)
 	char name[64];
 
 	keeper_output_name(name, &child->key);
-	if (fstatat(keeper->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1)
-		return;
-	if (info.st_size == 0)
-		unlinkat(keeper->output_fd, name, 0);
-	else
+	if (fstatat(keeper->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0)
 		child->report.ended.output_bytes = info.st_size;
+}
+
+/* An empty output file says nothing. */
+static void
+remove_output(struct keeper *keeper, const struct order_key *key)
+{
+	char name[64];
+
+	keeper_output_name(name, key);
+	unlinkat(keeper->output_fd, name, 0);
 }
 
 /* Its socket, if something it said was not read yet. */
@@ -200,8 +205,11 @@ void
 keeper_finish(struct keeper *keeper, struct child *child)
 {
 	struct child *next = child->successor;
+	const struct order_key key = child->key;
+	bool is_silent;
 
 	measure_output(keeper, child);
+	is_silent = child->report.ended.output_bytes == 0;
 	children_set_state(&keeper->children, child, CHILD_ENDED);
 	loop_timer_remove(keeper->loop, &child->timer);
 	/* With one more behind the next the supervisor process is in no hurry. */
@@ -209,4 +217,6 @@ keeper_finish(struct keeper *keeper, struct child *child)
 	unlink_child(child);
 	if (next != NULL)
 		keeper_start_successor(keeper, next);
+	if (is_silent) /* last: its place does not wait for the file system */
+		remove_output(keeper, &key);
 }
