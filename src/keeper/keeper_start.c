@@ -91,7 +91,8 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		    .pid_start = child->pid_start },
 	};
 	pid_t pid;
-	int result = spawn_command(&spawn, &pid), error = result == -1 ? errno : result;
+	int result = spawn_command(&spawn, &pid, &child->pid_start);
+	int error = result == -1 ? errno : result;
 
 	close(sockets[1]);
 	keeper_leaf_made(keeper, child, spawn.cgroup_fd, error == 0);

@@ -26,7 +26,8 @@
 
 struct child_plan {
 	const struct spawn *spawn;
-	int error;	  /* written by the child when it fails */
+	int64_t start;	    /* written by the child: as /proc/PID/stat has it, or 1 less */
+	int error;	    /* … when it fails */
 	bool is_unrecorded; /* … and this was not the command's fault */
 };
 
@@ -147,6 +148,31 @@ open_input(const char *path)
 	return fd;
 }
 
+/* Field 22 of our own stat, whose second may have blanks in it; otherwise if it cannot be read. */
+ON_CHILD_STACK static int64_t
+own_start(int64_t otherwise)
+{
+	int fd = open("/proc/self/stat", O_RDONLY), field = 2;
+	char text[512];
+	ssize_t length = fd != -1 ? read(fd, text, sizeof(text) - 1) : -1;
+	int64_t start = 0;
+	char *at;
+
+	if (fd != -1)
+		close(fd);
+	if (length <= 0)
+		return otherwise;
+	text[length] = '\0';
+	at = strrchr(text, ')');
+	for (; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at == NULL)
+		return otherwise;
+	while (*++at >= '0' && *at <= '9')
+		start = 10 * start + (*at - '0');
+	return start;
+}
+
 ON_CHILD_STACK static int
 child_main(void *arg)
 {
@@ -167,6 +193,10 @@ child_main(void *arg)
 	    (stdin_fd = open_input(spawn->stdin_path)) == -1)
 		goto failed;
 	record.pid = getpid();
+	/* On a busy machine it may have taken long from the first look at the clock to here. */
+	if (spawn_start_ticks() > record.pid_start + 1)
+		record.pid_start = own_start(record.pid_start);
+	plan->start = record.pid_start;
 	/* Unrecorded it could be started a second time after a crash of the keeper. */
 	if (journal_write(spawn->journal_fd, spawn->journal_slot, &record) == -1) {
 		plan->is_unrecorded = true;
@@ -190,7 +220,7 @@ out:
 }
 
 int
-spawn_command(const struct spawn *spawn, pid_t *ret_pid)
+spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start)
 {
 	static char *stack;
 	struct child_plan plan = { .spawn = spawn };
@@ -214,6 +244,7 @@ spawn_command(const struct spawn *spawn, pid_t *ret_pid)
 		return plan.is_unrecorded ? -1 : plan.error;
 	}
 	*ret_pid = pid;
+	*ret_start = plan.start;
 	return 0;
 }
 

@@ -28,14 +28,15 @@ struct spawn {
 	int cgroup_fd;		    /* cgroup.procs of the one it goes to; -1: stay */
 	int journal_fd;
 	size_t journal_slot;
-	struct journal_record record; /* all but the pid */
+	struct journal_record record; /* all but the pid; its start: no later than it will be */
 };
 
 /*
- * 0: *ret_pid runs. -1: no process could be made (errno, a lack of resources). A positive errno:
- * the child could not become the program; it has been reaped.
+ * 0: *ret_pid runs, since *ret_start (see journal.h). -1: no process could be made (errno, a
+ * lack of resources). A positive errno: the child could not become the program; it has been
+ * reaped.
  */
-int spawn_command(const struct spawn *spawn, pid_t *ret_pid);
+int spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
 
 /* Is this errno of a failed start our lack of resources and not the command's fault? */
 bool spawn_is_lack(int error);

@@ -10,8 +10,10 @@
 /* Sanitizers make everything slower: limits in tests are multiplied by this. */
 #ifdef SANITIZED
 #define SLOWNESS 5
+#define IS_SANITIZED 1
 #else
 #define SLOWNESS 1
+#define IS_SANITIZED 0
 #endif
 
 /* cmocka's own knows no negative numbers. */

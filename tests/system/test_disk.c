@@ -498,12 +498,6 @@ damaged_database_is_refused_untouched_naming_the_file(void **state)
 	instance_done(&i);
 }
 
-#ifdef SANITIZED
-#define IS_SANITIZED 1
-#else
-#define IS_SANITIZED 0
-#endif
-
 int
 main(void)
 {

@@ -1,0 +1,212 @@
+/* A keeper is gone and others come: what runs is adopted, once, and nobody else's. */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "support/helper.h"
+#include "support/outside.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MANY 1000
+
+/* ---- a thousand ---- */
+
+/* They wait for the gate, which opens when nobody has it open for writing any more. */
+static void
+start_many(struct instance *i, struct bell *bell)
+{
+	static const char line[] = "echo > bell; read x < gate; exit 7\n";
+	char *batch = calloc(MANY, sizeof(line));
+	struct result result;
+
+	for (size_t n = 0; n < MANY; n++)
+		memcpy(batch + n * strlen(line), line, strlen(line));
+	result = jobberd_with_input(i, batch, "submit", "--batch", "-r", "0", "--cwd",
+	    i->directory, NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	free(batch);
+	for (size_t n = 0; n < MANY; n++)
+		free(bell_wait(bell));
+}
+
+static void
+check_many(struct instance *i)
+{
+	assert_int_equal(sql_number(i, "SELECT count(*) FROM attempts"), MANY);
+	assert_int_equal(sql_number(i, "SELECT count(*) FROM attempts WHERE reason = 'exit:7'"),
+	    MANY);
+	check_accounts(i);
+}
+
+static void
+thousand_running_jobs_are_adopted_in_seconds_with_their_true_ends(void **state)
+{
+	struct instance i;
+	struct bell bell, gate;
+	int64_t begin;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&bell, &i, "bell");
+	bell_init(&gate, &i, "gate");
+	instance_start(&i, "--max-children", "1000", NULL);
+	start_many(&i, &bell);
+	begin = now_ms();
+	instance_kill_supervisor(&i);
+	assert_between(now_ms() - begin, 0, 1000 * SLOWNESS);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'"),
+	    MANY);
+	instance_kill_keeper(&i);
+	begin = now_ms();
+	instance_start(&i, "--drain", NULL);
+	assert_between(now_ms() - begin, 0, 4000 * SLOWNESS);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'"),
+	    MANY);
+	bell_done(&gate);
+	assert_int_equal(instance_wait(&i), 0);
+	check_many(&i);
+	bell_done(&bell);
+	instance_done(&i);
+}
+
+/* While the table is read, compared, and what is found adopted. */
+static void
+keepers_killed_while_they_adopt_lose_none_of_a_thousand(void **state)
+{
+	unsigned seed = (unsigned)getpid();
+	struct instance i;
+	struct bell bell, gate;
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	instance_init(&i);
+	bell_init(&bell, &i, "bell");
+	bell_init(&gate, &i, "gate");
+	instance_start(&i, "--max-children", "1000", NULL);
+	start_many(&i, &bell);
+	for (int n = 0; n < 8; n++) {
+		instance_kill_keeper(&i);
+		instance_launch(&i, NULL);
+		let_pass(&i, rand_r(&seed) % 200);
+		if (n % 2 != 0)
+			kill(instance_supervisor_pid(&i), SIGKILL);
+	}
+	instance_kill_keeper(&i);
+	instance_start(&i, "--drain", NULL);
+	bell_done(&gate);
+	assert_int_equal(instance_wait(&i), 0);
+	check_many(&i);
+	bell_done(&bell);
+	instance_done(&i);
+}
+
+/* ---- the right one ---- */
+
+/* A machine so busy that the start of a process takes its time. */
+#define SLOW_START "inject=clone:delay_enter=200000"
+
+static void
+process_that_was_slow_to_start_is_adopted_and_not_started_again(void **state)
+{
+	struct instance i;
+	struct helper strace;
+	struct bell pids, go;
+	char command[700], *text;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	instance_start(&i, NULL);
+	helper_strace(&strace, i.keeper, SLOW_START, NULL);
+	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s; exit 7", pids.path,
+	    go.path);
+	submit_job(&i, "--", "sh", "-c", command, NULL);
+	bell_number(&pids);
+	helper_end(&strace);
+	while (sql_number(&i, "SELECT count(*) FROM attempts WHERE pid IS NOT NULL") == 0)
+		let_pass(&i, 1);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 1);
+	fifo_write(go.path, "go\n");
+	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") == 1)
+		let_pass(&i, 1);
+	text = sql(&i, "SELECT group_concat(reason) FROM attempts WHERE attempt = 1");
+	assert_string_equal(text, "exit:7");
+	free(text);
+	bell_done(&pids);
+	bell_done(&go);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* Only the journal knows of it. */
+static void
+process_that_was_slow_to_start_is_found_in_the_journal(void **state)
+{
+	struct instance i;
+	struct helper strace;
+	struct bell pids, go;
+	char command[700], *text;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	instance_start(&i, NULL);
+	helper_strace(&strace, i.keeper, "inject=clone:delay_enter=1000000", NULL);
+	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s; exit 7", pids.path,
+	    go.path);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
+	/* It has sent its order, and is not to hear what became of it. */
+	while (sql_number(&i, "SELECT count(*) FROM attempts") == 0)
+		let_pass(&i, 1);
+	let_pass(&i, 100);
+	kill(instance_supervisor_pid(&i), SIGSTOP);
+	bell_number(&pids);
+	helper_end(&strace);
+	assert_int_equal(sql_number(&i, "SELECT count(started_at) FROM attempts"), 0);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	fifo_write(go.path, "go\n");
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT group_concat(reason) FROM attempts");
+	assert_string_equal(text, "exit:7");
+	free(text);
+	bell_done(&pids);
+	bell_done(&go);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    thousand_running_jobs_are_adopted_in_seconds_with_their_true_ends),
+		cmocka_unit_test(keepers_killed_while_they_adopt_lose_none_of_a_thousand),
+	};
+
+	const struct CMUnitTest injected[] = {
+		cmocka_unit_test(
+		    process_that_was_slow_to_start_is_adopted_and_not_started_again),
+		cmocka_unit_test(process_that_was_slow_to_start_is_found_in_the_journal),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+
+	if (!IS_SANITIZED)
+		failed += cmocka_run_group_tests(injected, NULL, NULL);
+	return failed;
+}
