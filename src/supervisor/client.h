@@ -40,6 +40,8 @@ extern const struct method methods[]; /* ends with a NULL name */
 
 /* wait.c: who waits for the end of which jobs */
 void wait_request(struct client *client, json_t *id, json_t *params);
+/* Does somebody wait for one of these? */
+bool wait_is_for(struct supervisor *supervisor, const struct ended_job *ended, size_t count);
 void wait_jobs_ended(struct supervisor *supervisor, const struct ended_job *ended,
     size_t count);
 void wait_client_gone(struct client *client);

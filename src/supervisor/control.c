@@ -198,6 +198,12 @@ listen_ready(void *arg, uint32_t events)
 	}
 }
 
+bool
+control_tells_of(struct supervisor *supervisor, const struct ended_job *ended, size_t count)
+{
+	return wait_is_for(supervisor, ended, count);
+}
+
 void
 control_jobs_ended(
     struct supervisor *supervisor, const struct ended_job *ended, size_t count)

@@ -165,6 +165,9 @@ void settle_begin(struct supervisor *supervisor); /* the keeper's table is compl
 /* control.c */
 int control_init(struct supervisor *supervisor);
 void control_done(struct supervisor *supervisor);
+/* Will somebody be told of these ends? */
+bool control_tells_of(struct supervisor *supervisor, const struct ended_job *ended,
+    size_t count);
 void control_jobs_ended(struct supervisor *supervisor, const struct ended_job *ended,
     size_t count);
 void control_changed(struct supervisor *supervisor); /* something was committed */

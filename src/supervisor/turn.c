@@ -192,17 +192,20 @@ sync_due(void *arg)
 static void
 committed(struct supervisor *supervisor)
 {
-	bool runs_once = starts_run_once(supervisor->under_way);
+	struct batch *batch = supervisor->under_way;
+	bool runs_once = starts_run_once(batch);
+	bool tells = supervisor->under_way_tells ||
+	    control_tells_of(supervisor, batch->ended, batch->ended_count);
 	enum store_answer answer;
 
 	supervisor->under_way_is_committed = true;
 	if (!runs_once) {
 		log_hold();
-		batch_act_on_processes(supervisor->under_way);
+		batch_act_on_processes(batch);
 		log_release();
 		link_flush(supervisor->link); /* a spawn need not wait for the sync */
 	}
-	if (supervisor->under_way_tells || runs_once) {
+	if (tells || runs_once) {
 		answer = sync_store(supervisor);
 		if (answer != STORE_OK) {
 			in_trouble(supervisor, answer);

@@ -70,12 +70,18 @@ answer(struct waiter *waiter)
 	waiter->request = NULL;
 }
 
+static struct waited *
+find_waited(struct waiter *waiter, int64_t job)
+{
+	const struct waited wanted = { .job = job };
+
+	return bsearch(&wanted, waiter->jobs, waiter->count, sizeof(wanted), compare);
+}
+
 static void
 mark(struct waiter *waiter, int64_t job, enum job_status status, struct reason reason)
 {
-	const struct waited wanted = { .job = job };
-	struct waited *waited =
-	    bsearch(&wanted, waiter->jobs, waiter->count, sizeof(wanted), compare);
+	struct waited *waited = find_waited(waiter, job);
 
 	if (waited == NULL || waited->has_ended)
 		return;
@@ -152,6 +158,20 @@ wait_request(struct client *client, json_t *id, json_t *params)
 		turn_add(supervisor, STEP_LOOKUP, looked_up, waiter)->lookup.job =
 		    waiter->jobs[i].job;
 	turn_tells(supervisor);
+}
+
+bool
+wait_is_for(struct supervisor *supervisor, const struct ended_job *ended, size_t count)
+{
+	struct waiter *waiter;
+
+	TAILQ_FOREACH(waiter, &supervisor->waiters, entry) {
+		for (size_t i = 0; waiter->request != NULL && i < count; i++) {
+			if (find_waited(waiter, ended[i].job) != NULL)
+				return true;
+		}
+	}
+	return false;
 }
 
 void

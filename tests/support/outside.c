@@ -230,8 +230,8 @@ write_file(const char *path, const char *text)
 }
 
 /* Once a test program: mounts of our own, as root or in a user namespace of our own. */
-static bool
-have_own_mounts(void)
+bool
+disk_own_mounts(void)
 {
 	static int state; /* 0: not tried, 1: yes, -1: no */
 	unsigned user = getuid(), group = getgid();
@@ -263,7 +263,7 @@ disk_mount(struct instance *instance, const char *size)
 {
 	char options[64];
 
-	if (!have_own_mounts())
+	if (!disk_own_mounts())
 		return false;
 	snprintf(options, sizeof(options), "size=%s", size);
 	if (mkdir(instance->state, 0700) == -1 ||

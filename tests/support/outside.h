@@ -62,6 +62,8 @@ void other_run(sqlite3 *database, const char *statement);
 
 /* ---- disks ---- */
 
+/* A mount namespace of this test program. false: not permitted here. */
+bool disk_own_mounts(void);
 /*
  * Let the state directory be a file system of its own of so many bytes, in a mount
  * namespace of this test program. false: not permitted here.
