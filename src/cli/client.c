@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define LARGEST_ANSWER (256 << 20)
+#define SILENCE_MS 5000
 
 /* Only a server that runs as us or as root is given what we have to say. */
 static bool
@@ -29,7 +30,8 @@ int
 client_open(struct client_connection *connection, const char *state_directory,
     struct error *error)
 {
-	*connection = (struct client_connection){ .fd = socket_connect(state_directory) };
+	*connection = (struct client_connection){ .fd = socket_connect(state_directory),
+		.state_directory = state_directory };
 	if (connection->fd == -1) {
 		int code = errno == EACCES ? STATUS_NOT_PERMITTED : STATUS_NOT_RUNNING;
 
@@ -56,7 +58,9 @@ client_open_to_submit(struct client_connection *connection, const char *state_di
 	if (result != NULL)
 		return 0;
 	client_close(connection);
-	return error_set(error, STATUS_NOT_RUNNING, "the supervisor is leaving");
+	return connection->is_silent
+	    ? -1
+	    : error_set(error, STATUS_NOT_RUNNING, "the supervisor is leaving");
 }
 
 void
@@ -159,6 +163,47 @@ client_receive(struct client_connection *connection, int64_t timeout_ms,
 	}
 }
 
+/*
+ * One that waits for the database answers everybody else; one that is stopped takes every
+ * connection and every request, and answers nobody.
+ */
+static bool
+answers_others(const struct client_connection *connection)
+{
+	struct client_connection other;
+	struct rpc_message message;
+	struct error error;
+	int got;
+
+	if (client_open(&other, connection->state_directory, &error) == -1)
+		return true; /* it has gone, which is seen on our own connection */
+	got = client_send(&other, "status", NULL, &error) == -1
+	    ? -1
+	    : client_receive(&other, SILENCE_MS, false, &message, &error);
+	if (got == 1)
+		rpc_message_done(&message);
+	client_close(&other);
+	return got != 0;
+}
+
+/* 0 or -1 with *error. */
+static int
+receive_answer(struct client_connection *connection, struct rpc_message *ret_message,
+    struct error *error)
+{
+	int got;
+
+	while ((got = client_receive(connection, SILENCE_MS, false, ret_message, error)) == 0) {
+		if (answers_others(connection))
+			continue;
+		connection->is_lost = connection->is_silent = true;
+		return error_set(error, STATUS_TRY_LATER,
+		    "the supervisor process has not answered for %d s: it is stopped, busy or "
+		    "just starting; what was asked for may yet be done", 2 * SILENCE_MS / 1000);
+	}
+	return got == 1 ? 0 : -1;
+}
+
 json_t *
 client_call(struct client_connection *connection, const char *method, json_t *params,
     json_t **ret_data, struct error *error)
@@ -169,7 +214,7 @@ client_call(struct client_connection *connection, const char *method, json_t *pa
 	if (ret_data != NULL)
 		*ret_data = NULL;
 	if (client_send(connection, method, params, error) == -1 ||
-	    client_receive(connection, -1, false, &message, error) != 1)
+	    receive_answer(connection, &message, error) == -1)
 		return NULL;
 	if (message.kind == RPC_RESULT)
 		result = json_incref(message.result);

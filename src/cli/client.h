@@ -13,10 +13,12 @@
  */
 struct client_connection {
 	int fd;
+	const char *state_directory; /* the caller's */
 	struct buf in, out;
 	json_int_t next_id;
 	bool has_changed; /* a `changed` notification came since it was last cleared */
-	bool is_lost;	  /* the supervisor process went away before it answered */
+	bool is_lost;	  /* the supervisor process went away before it answered … */
+	bool is_silent;	  /* … or it is there and answers nobody */
 };
 
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */
@@ -44,7 +46,8 @@ int client_receive(struct client_connection *connection, int64_t timeout_ms,
 
 /*
  * A request and its answer. A new reference to the result; NULL with *error (and *ret_data,
- * if wanted, the error's data or NULL).
+ * if wanted, the error's data or NULL). An answer may take its time, as long as the supervisor
+ * process does answer others: it is asked every few seconds.
  */
 json_t *client_call(struct client_connection *connection, const char *method,
     json_t *params, json_t **ret_data, struct error *error);
