@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/socket.h"
+#include "cli/cli.h"
 #include "wire/line.h"
 
 #include <errno.h>
@@ -163,12 +164,24 @@ client_receive(struct client_connection *connection, int64_t timeout_ms,
 	}
 }
 
+/* Once: what it has on its mind while we wait. */
+static void
+tell_trouble(struct client_connection *connection, const json_t *status)
+{
+	const json_t *trouble = json_array_get(json_object_get(status, "troubles"), 0);
+
+	if (!json_is_string(trouble) || connection->was_told)
+		return;
+	connection->was_told = true;
+	cli_complain(STATUS_TRY_LATER, "still waiting: %s", json_string_value(trouble));
+}
+
 /*
  * One that waits for the database answers everybody else; one that is stopped takes every
  * connection and every request, and answers nobody.
  */
 static bool
-answers_others(const struct client_connection *connection)
+answers_others(struct client_connection *connection)
 {
 	struct client_connection other;
 	struct rpc_message message;
@@ -180,8 +193,10 @@ answers_others(const struct client_connection *connection)
 	got = client_send(&other, "status", NULL, &error) == -1
 	    ? -1
 	    : client_receive(&other, SILENCE_MS, false, &message, &error);
-	if (got == 1)
+	if (got == 1) {
+		tell_trouble(connection, message.result);
 		rpc_message_done(&message);
+	}
 	client_close(&other);
 	return got != 0;
 }

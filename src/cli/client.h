@@ -19,6 +19,7 @@ struct client_connection {
 	bool has_changed; /* a `changed` notification came since it was last cleared */
 	bool is_lost;	  /* the supervisor process went away before it answered … */
 	bool is_silent;	  /* … or it is there and answers nobody */
+	bool was_told;	  /* what the answer waits for, on standard error */
 };
 
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */

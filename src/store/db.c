@@ -177,8 +177,8 @@ remember_file(struct db *db)
 	db->inode = db->has_file ? info.st_ino : 0;
 }
 
-static bool
-has_moved(const struct db *db)
+bool
+db_has_moved(const struct db *db)
 {
 	struct stat info;
 
@@ -234,6 +234,18 @@ database_path(const char *state_directory)
 	path = xasprintf("%s/" DB_FILE, directory != NULL ? directory : state_directory);
 	free(directory);
 	return path;
+}
+
+bool
+db_is_replaced(const struct db *db, const char *state_directory)
+{
+	char *path = database_path(state_directory);
+	struct stat info;
+	bool result = db->has_file && stat(path, &info) == 0 &&
+	    (info.st_dev != db->device || info.st_ino != db->inode);
+
+	free(path);
+	return result;
 }
 
 int
@@ -347,7 +359,7 @@ db_sync(struct db *db)
 
 	if (!db->is_unsynced)
 		return STORE_OK;
-	if (has_moved(db))
+	if (db_has_moved(db))
 		return STORE_UNAVAILABLE;
 	if (db->must_checkpoint) {
 		code = sqlite3_wal_checkpoint_v2(

@@ -52,6 +52,11 @@ int db_open(struct db *db, const char *state_directory, enum db_mode mode, int b
     struct error *error);
 void db_close(struct db *db);
 
+/* Is the file that was opened not at its path any more? Writing would go nowhere, or wrong. */
+bool db_has_moved(const struct db *db);
+/* Is another file there now? To open it beside the old one's WAL would damage it. */
+bool db_is_replaced(const struct db *db, const char *state_directory);
+
 /* Look for damage; slow on a large database. 0 or -1 with *error. */
 int db_check(struct db *db, struct error *error);
 

@@ -129,6 +129,8 @@ write_turn(struct sqlite_engine *engine, struct batch *batch)
 
 	engine->token = new_token(); /* first of all: a turn without BEGIN is not there */
 	code = run(engine, BEGIN_WRITE);
+	if (code == SQLITE_OK && db_has_moved(&engine->db))
+		code = SQLITE_READONLY_DBMOVED;
 	if (code == SQLITE_OK)
 		code = run_marked(engine, batch);
 	if (code != SQLITE_OK)
@@ -259,13 +261,20 @@ static enum store_answer
 engine_reopen(struct store *store)
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+	const struct db old = engine->db;
 	struct error error;
 	int64_t token = -1;
 	int code;
 
+	if (db_is_replaced(&old, engine->state_directory))
+		return STORE_UNAVAILABLE;
 	engine_release(engine);
 	sqlite_distrust_environments(engine); /* but keep them: the last turn's may be used */
-	if (engine_open(engine, DB_WRITE, &error) == -1)
+	code = engine_open(engine, DB_WRITE, &error);
+	engine->db.has_file = old.has_file; /* the same one, also for the next try */
+	engine->db.device = old.device;
+	engine->db.inode = old.inode;
+	if (code == -1)
 		return error.code == STATUS_TRY_LATER ? STORE_BUSY : STORE_UNAVAILABLE;
 	engine->is_changed = true; /* data_version starts anew: look at everything */
 	/* Nothing that was written before is known to be on disk. */

@@ -326,34 +326,35 @@ static void
 nothing_is_acknowledged_while_the_database_is_moved_away(void **state)
 {
 	struct instance i;
-	struct helper submit;
-	char path[400], elsewhere[400];
+	struct bell pids, go;
+	char path[400], elsewhere[400], *text;
+	pid_t pid;
 
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	submit_waiting(&i, &pids, &go);
+	pid = (pid_t)bell_number(&pids);
 	snprintf(path, sizeof(path), "%s/jobberd.db", i.state);
 	snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere.db", i.directory);
 	assert_int_equal(rename(path, elsewhere), 0);
-	helper_jobberd(&submit, &i, NULL, "submit", "--", "true", NULL);
-	if (!helper_runs_for(&submit, 300)) {
-		/* The trouble was known before it came: refused at once, as good. */
-		assert_int_equal(helper_wait(&submit), 75);
-		assert_string_equal(submit.out.text, "");
-		helper_end(&submit);
-		assert_int_equal(rename(elsewhere, path), 0);
-		instance_stop(&i);
-		instance_done(&i);
-		return;
-	}
 	assert_refused(&i, "the database cannot be read or written");
-	assert_string_equal(submit.out.text, "");
+	fifo_write(go.path, "go\n");
+	wait_reaped(pid, 1000 * SLOWNESS);
+	assert_refused(&i, "the database cannot be read or written");
 	assert_status_says(&i, "trouble: the database cannot be read or written for ");
 	instance_expect(&i, "the database cannot be read or written");
 	assert_int_equal(rename(elsewhere, path), 0);
-	assert_int_equal(helper_wait(&submit), 0);
-	helper_end(&submit);
-	assert_int_equal(wait_job(&i, 1), 0);
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT reason FROM attempts");
+	assert_string_equal(text, "exit:7");
+	free(text);
+	assert_int_equal(submit_job(&i, "--", "true", NULL), 2);
+	assert_int_equal(wait_job(&i, 2), 0);
+	bell_done(&pids);
+	bell_done(&go);
 	instance_stop(&i);
 	check_accounts(&i);
 	instance_done(&i);
