@@ -45,6 +45,7 @@ struct child {
 	bool has_orphans;     /* CHILD_CLOSING: some were there a moment ago */
 	pid_t *killed;	      /* that were, and are not to be counted again */
 	size_t killed_count;
+	int scans;	      /* of an adopted one's remains */
 	struct report report; /* CHILD_CLOSING, CHILD_ENDED: how it ended */
 	struct child *predecessor, *successor; /* claimed ahead: who takes whose place */
 	struct order *order;	  /* CHILD_WAITING: a copy … */

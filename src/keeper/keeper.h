@@ -88,10 +88,12 @@ void keeper_tell_now(void *arg);	      /* tell_timer's fire */
 void keeper_turn_end(void *arg);
 void keeper_send_table(struct keeper *keeper);
 
-/* processes (keeper_children.c, and _start, _adopt, _reap) */
+/* processes (keeper_children.c, and _start, _adopt, _remains, _reap) */
 void keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
     int descriptor);
 void keeper_adopt_child(struct keeper *keeper, const struct order *order);
+/* It is dead and its report begun: kill what it left running, then finish it. */
+void keeper_close_adopted(struct keeper *keeper, struct child *child);
 void keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause cause,
     int64_t grace_ms);
 void keeper_recall_child(struct keeper *keeper, struct child *child);
@@ -104,7 +106,7 @@ void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *,
 void keeper_start_successor(struct keeper *keeper, struct child *child);
 /* Report the ends of those of which nothing is left any more. */
 void keeper_close_children(struct keeper *keeper);
-/* Count a process of it that is killed. false: it was before. */
+/* false: this process was killed for it before, and is only not gone yet. */
 bool keeper_note_killed(struct child *child, pid_t pid);
 /* Its time is up: a timer's fire. */
 void keeper_child_timer(void *arg);

@@ -13,18 +13,6 @@
 #include <errno.h>
 #include <signal.h>
 
-/* Its main process is dead: its end is reported when its cgroup is empty, too. */
-static void
-close_adopted(struct keeper *keeper, struct child *child)
-{
-	children_forget_pid(&keeper->children, child);
-	keeper_leaf_close(keeper, child);
-	if (child->has_leaf)
-		children_set_state(&keeper->children, child, CHILD_CLOSING);
-	else
-		keeper_finish(keeper, child);
-}
-
 static void
 adopted_ended(struct keeper *keeper, struct child *child)
 {
@@ -42,7 +30,7 @@ adopted_ended(struct keeper *keeper, struct child *child)
 		child->report.ended.run_ms = -1;
 	loop_remove(keeper->loop, child->pidfd_watch);
 	child->pidfd_watch = NULL;
-	close_adopted(keeper, child);
+	keeper_close_adopted(keeper, child);
 }
 
 static void
@@ -97,7 +85,7 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 	if (child->pidfd_watch == NULL) {
 		keeper_begin_report(child, END_UNKNOWN, 0);
 		child->report.ended.run_ms = -1;
-		close_adopted(keeper, child);
+		keeper_close_adopted(keeper, child);
 		return;
 	}
 	if (adopt->timeout_ms >= 0)

@@ -128,8 +128,9 @@ is_closed(const struct child *child)
 {
 	if (child->has_leaf)
 		return false;
-	/* The group of one that was adopted has no zombie of ours to hold its id. */
-	return child->leaves_children || child->is_adopted ||
+	if (child->is_adopted) /* not our children: keeper_remains.c looks for them by timer */
+		return !timer_is_set(&child->timer);
+	return child->leaves_children ||
 	    (!child->has_orphans && kill(-child->pid, 0) == -1);
 }
 

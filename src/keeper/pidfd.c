@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include <poll.h>
+#include <signal.h>
 #include <stdint.h>
 #include <unistd.h>
 
@@ -33,6 +34,12 @@ pidfd_is_alive(int pidfd)
 	struct pollfd wanted = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&wanted, 1, 0) == 0;
+}
+
+void
+pidfd_kill(int pidfd)
+{
+	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
 bool

@@ -12,6 +12,9 @@ int pidfd_open_process(pid_t pid);
 /* false once it is dead, reaped or not. */
 bool pidfd_is_alive(int pidfd);
 
+/* SIGKILL, for nobody but this process. */
+void pidfd_kill(int pidfd);
+
 /*
  * The wait status of a dead process: from /proc/PID/stat while it is a zombie, from the
  * pidfd itself (Linux 6.15 and later) once somebody else has reaped it. false: not known.
