@@ -171,8 +171,11 @@ talk_closed(void *arg, const char *why)
 {
 	struct live *live = arg;
 
-	if (why != NULL)
-		babble(live, "its socket was closed", why);
+	if (why == NULL)
+		return;
+	babble(live, "its socket was closed", why);
+	/* The keeper has it open, too: a writer would wait for somebody to read. */
+	shutdown(live->channel->fd, SHUT_RDWR);
 }
 
 /* The first time that something is readable: words, or just the end. */
