@@ -38,6 +38,7 @@ struct live {
 	char *last_lines;
 	struct report *end; /* has_ended: the report, until recorded */
 	int64_t log_lines; /* it has sent so many */
+	bool has_notes;	   /* it said something that is in the batch now */
 	bool has_babbled;  /* it said something we do not know; noted once */
 };
 

@@ -29,11 +29,24 @@ param(const json_t *params, const char *name, size_t place)
 				     : json_object_get(params, name);
 }
 
+/* It is recorded: now it may be forgotten. */
+static void
+note_recorded(void *arg, struct step *step)
+{
+	struct live *live = live_find(arg, step->note.key.job);
+
+	if (live != NULL && live->key.attempt == step->note.key.attempt &&
+	    live->channel != NULL)
+		channel_release(live->channel);
+}
+
 static void
 add_note(struct live *live, enum note_kind kind, double fraction, char *text)
 {
-	struct step *step = turn_add(live->supervisor, STEP_NOTE, NULL, NULL);
+	struct step *step =
+	    turn_add(live->supervisor, STEP_NOTE, note_recorded, live->supervisor);
 
+	live->has_notes = true;
 	step->note.key = live->key;
 	step->note.note = kind;
 	step->note.fraction = fraction;
@@ -166,6 +179,17 @@ talk_line(void *arg, const char *line, size_t length)
 	answer_error(live, NULL, code, "not a JSON-RPC message");
 }
 
+/* Until they are recorded: should we die before, the next of us finds them there. */
+static bool
+talk_must_hold(void *arg)
+{
+	struct live *live = arg;
+	bool result = live->has_notes;
+
+	live->has_notes = false;
+	return result;
+}
+
 static void
 talk_closed(void *arg, const char *why)
 {
@@ -205,7 +229,9 @@ socket_ready(void *arg, uint32_t events)
 		close(fd);
 		free(live->channel);
 		live->channel = NULL;
+		return;
 	}
+	live->channel->must_hold = talk_must_hold;
 }
 
 void

@@ -4,6 +4,7 @@
 #include "wire/line.h"
 
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -67,22 +68,71 @@ deliver(struct channel *channel)
 	}
 }
 
-/* One read. 1: there may be more; 0: not now; -1: no more. A short one took all there was. */
+/* Nothing was read. 1: there may be more; 0: not now; -1: no more. */
 static int
-read_once(struct channel *channel, bool *ret_was_short)
+read_nothing(struct channel *channel, ssize_t got)
 {
-	ssize_t got = recv(channel->fd, buf_reserve(&channel->in, READ_SIZE), READ_SIZE,
-	    MSG_DONTWAIT);
-
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	/* A reset may stand before the last bytes: only end of file is the end. */
 	if (got == -1 && errno == ECONNRESET)
 		return 1;
-	if (got <= 0) {
-		end(channel, got == 0 ? NULL : strerror(errno));
-		return -1;
+	end(channel, got == 0 ? NULL : strerror(errno));
+	return -1;
+}
+
+static void
+discard_held(struct channel *channel)
+{
+	char bytes[4096];
+
+	while (channel->held > 0) {
+		size_t most = channel->held < sizeof(bytes) ? channel->held : sizeof(bytes);
+		ssize_t got = recv(channel->fd, bytes, most, MSG_DONTWAIT);
+
+		if (got == 0 || (got == -1 && errno != EINTR && errno != ECONNRESET))
+			break; /* it was there a moment ago */
+		channel->held -= got > 0 ? (size_t)got : 0;
 	}
+	channel->held = 0;
+}
+
+/* These lines are in the socket still. The same answers as read_once(). */
+static int
+deliver_held(struct channel *channel, size_t length)
+{
+	buf_grown(&channel->in, length);
+	channel->held = length;
+	if (!deliver(channel))
+		return -1;
+	if (!channel->must_hold(channel->arg)) {
+		discard_held(channel);
+		return 1;
+	}
+	/* What is readable, or over, all the time would wake us all the time. */
+	loop_remove(channel->loop, channel->watch);
+	channel->watch = NULL;
+	return 0;
+}
+
+/* One read. 1: there may be more; 0: not now; -1: no more. A short one took all there was. */
+static int
+read_once(struct channel *channel, bool *ret_was_short)
+{
+	char *room = buf_reserve(&channel->in, READ_SIZE);
+	const char *newline;
+	ssize_t got;
+
+	*ret_was_short = false;
+	if (channel->must_hold != NULL) {
+		got = recv(channel->fd, room, READ_SIZE, MSG_DONTWAIT | MSG_PEEK);
+		newline = got > 0 ? memrchr(room, '\n', (size_t)got) : NULL;
+		if (newline != NULL)
+			return deliver_held(channel, (size_t)(newline - room) + 1);
+	}
+	got = recv(channel->fd, room, READ_SIZE, MSG_DONTWAIT);
+	if (got <= 0)
+		return read_nothing(channel, got);
 	*ret_was_short = got < READ_SIZE;
 	buf_grown(&channel->in, (size_t)got);
 	return deliver(channel) ? 1 : -1;
@@ -177,14 +227,55 @@ channel_flush(struct channel *channel)
 		buf_done(&channel->out);
 }
 
+/* All that is there at once, behind what was delivered of it already. */
+static void
+drain_held(struct channel *channel)
+{
+	struct buf all = { 0 };
+	int there = 0;
+	ssize_t got = -1;
+
+	if (channel->is_drained || ioctl(channel->fd, FIONREAD, &there) == -1)
+		return;
+	channel->is_drained = true;
+	for (int tries = 0; there > 0 && got == -1 && tries < 3; tries++)
+		got = recv(channel->fd, buf_reserve(&all, (size_t)there), (size_t)there,
+		    MSG_DONTWAIT | MSG_PEEK);
+	if (got > 0 && (size_t)got > channel->held) {
+		buf_grown(&all, (size_t)got);
+		buf_add(&channel->in, buf_start(&all) + channel->held,
+		    (size_t)got - channel->held);
+		deliver(channel);
+	}
+	buf_done(&all);
+}
+
 void
 channel_drain(struct channel *channel)
 {
 	bool was_short;
 
+	if (channel->must_hold != NULL && !channel->is_closed) {
+		drain_held(channel);
+		return;
+	}
 	while (!channel->is_closed && !channel->is_closing &&
 	    read_once(channel, &was_short) == 1)
 		;
+}
+
+void
+channel_release(struct channel *channel)
+{
+	if (channel->is_closed || channel->held == 0)
+		return;
+	discard_held(channel);
+	if (channel->is_drained || channel->watch != NULL)
+		return;
+	channel->watch = loop_add(channel->loop, channel->fd, EPOLLIN, ready, channel);
+	watch_events(channel);
+	if (channel->watch == NULL)
+		end(channel, strerror(errno));
 }
 
 void

@@ -21,8 +21,15 @@ struct channel {
 	size_t largest_out;  /* a peer that does not read is cut off beyond this */
 	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
+	size_t held;	     /* bytes of lines that were delivered and are still in the socket */
+	bool is_drained;     /* all that is in the socket was delivered: no more reading */
 	void (*line)(void *arg, const char *line, size_t length);
 	void (*closed)(void *arg, const char *why); /* once; why NULL: end of file */
+	/*
+	 * NULL, or asked after lines: are they to stay in the socket, for whoever comes after us
+	 * should we die, until channel_release()? Nothing more is read before that.
+	 */
+	bool (*must_hold)(void *arg);
 	void *arg;
 };
 
@@ -37,8 +44,13 @@ void channel_done(struct channel *channel);
 /* Fill channel->out (rpc_add_…), then this: writes what can be written without waiting. */
 void channel_flush(struct channel *channel);
 
-/* Read until there is nothing more right now, calling line() for each one. */
+/*
+ * Read until there is nothing more right now, calling line() for each one. With must_hold this
+ * is the end of reading, and leaves everything in the socket. */
 void channel_drain(struct channel *channel);
+
+/* What was delivered is safe: take it out of the socket and read on. */
+void channel_release(struct channel *channel);
 
 /* Call closed() as soon as everything is written; no line is heard any more. */
 void channel_close_when_written(struct channel *channel);
