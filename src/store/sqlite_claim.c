@@ -255,8 +255,11 @@ take_all(struct sqlite_engine *engine, struct step *step, struct candidates *can
 	for (size_t i = 0; i < candidates->count; i++) {
 		struct candidate *candidate = &candidates->items[i];
 
-		goes_on = goes_on && code == SQLITE_OK &&
-		    step->claim.ret_refused == refused && !is_too_early(step, candidate);
+		goes_on = goes_on && code == SQLITE_OK && step->claim.ret_refused == refused;
+		if (goes_on && is_too_early(step, candidate)) {
+			step->claim.ret_is_too_early = true;
+			goes_on = false;
+		}
 		if (goes_on)
 			code = take(engine, step, candidate);
 		else

@@ -20,6 +20,7 @@ forget_claimed(struct step *step)
 	step->claim.ret_jobs = NULL;
 	step->claim.ret_count = 0;
 	step->claim.ret_refused = 0;
+	step->claim.ret_is_too_early = false;
 }
 
 static void

@@ -152,6 +152,7 @@ struct step {
 			struct claimed_job *ret_jobs; /* owned by the batch */
 			size_t ret_count; /* less than `places`: nothing more can start now */
 			int64_t ret_refused; /* rows that made no sense and have ended failed */
+			bool ret_is_too_early; /* it ended before one that may run once */
 		} claim;
 		struct {
 			struct attempt_key key;

@@ -118,8 +118,10 @@ claimed(void *arg, struct step *step)
 		place->may_have_ready = true;
 		return;
 	}
-	/* A full answer may not have been all of it. */
-	place->may_have_ready = step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
+	/* A full answer may not have been all of it; nor one that was asked ahead. */
+	place->wants_free_place = step->claim.ret_is_too_early;
+	place->may_have_ready = place->wants_free_place ||
+	    step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
 	order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
 }
 
@@ -157,7 +159,7 @@ claims_add(struct supervisor *supervisor)
 
 		free_places = free_places > 0 ? free_places : 0;
 		/* Small portions cost as much as large ones: wait until half are used up. */
-		if (ahead < ahead_target(place) / 2 || ahead < 0)
+		if (ahead < ahead_target(place) / 2 || ahead < 0 || place->wants_free_place)
 			ahead = 0;
 		if (!place->may_have_ready || free_places + ahead <= 0)
 			continue;

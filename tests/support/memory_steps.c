@@ -417,8 +417,10 @@ step_claim(struct memory_store *store, struct step *step)
 
 		if (job->spec->command.count > 0 &&
 		    job->spec->command.items[0][0] != '\0') {
-			if (is_ahead && job->spec->retry.max_retries == 0)
+			if (is_ahead && job->spec->retry.max_retries == 0) {
+				step->claim.ret_is_too_early = true;
 				break;
+			}
 			claim_job(store, job, step);
 			continue;
 		}

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MANY 1000
@@ -190,6 +192,89 @@ process_that_was_slow_to_start_is_found_in_the_journal(void **state)
 	instance_done(&i);
 }
 
+/* In a pid namespace the next pid can be chosen. Exit 0: the stranger lives; 77: not here. */
+#define STRANGER                                                                            \
+	"J=$1 S=$2; cd \"$3\"; $J -C $S supervise >/dev/null 2>&1 & K=$!; "                  \
+	"until $J -C $S status >/dev/null 2>&1; do sleep 0.01; done; "                         \
+	"$J -C $S submit -r 1 --timeout 1s --cwd \"$3\" -- sh -c "                           \
+	"'[ $JOBBERD_ATTEMPT = 2 ] || { echo $$ > pid; exec sleep 1000; }' || exit 1; "        \
+	"until $J -C $S list -H -o status | grep -q running; do sleep 0.01; done; "            \
+	"until [ -s pid ]; do sleep 0.01; done; P=$(cat pid); "                                \
+	"kill -9 $K; wait $K; kill -9 $P; while [ -d /proc/$P ]; do sleep 0.01; done; "        \
+	"echo $((P - 1)) > /proc/sys/kernel/ns_last_pid || exit 77; "                          \
+	"setsid sleep 1000 & V=$!; [ $V = $P ] || exit 77; "                                   \
+	"$J -C $S supervise --drain || exit 1; kill -0 $V && exit 0; exit 9"
+
+static void
+stranger_with_the_pid_of_a_lost_job_is_left_alone(void **state)
+{
+	struct instance i;
+	struct helper helper;
+	const char *arguments[] = { "unshare", "--fork", "--pid", "--mount-proc", "--kill-child",
+		"bash", "-c", STRANGER, "bash", getenv("JOBBERD"), NULL, NULL, NULL };
+	char *text;
+	int status;
+
+	(void)state;
+	instance_init(&i);
+	arguments[10] = i.state;
+	arguments[11] = i.directory;
+	helper_start(&helper, NULL, arguments);
+	status = helper_wait(&helper);
+	if (status == 77 || strstr(helper.err.text, "unshare") != NULL) {
+		print_message("needs a pid namespace: %s\n", helper.err.text);
+		helper_end(&helper);
+		instance_done(&i);
+		skip();
+	}
+	if (status != 0)
+		fail_msg("exit %d: %s%s", status, helper.out.text, helper.err.text);
+	helper_end(&helper);
+	text = sql(&i, "SELECT group_concat(reason) FROM attempts");
+	assert_string_equal(text, "lost:keeper,normal");
+	free(text);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* ---- poison ---- */
+
+static void
+reap_orphans(void)
+{
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+static void
+job_that_kills_its_keeper_ends_after_three_losses(void **state)
+{
+	struct instance i;
+	char *text;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "-r", "inf", "--backoff", "constant:10ms", "--", "sh", "-c",
+	    "kill -9 $PPID; kill -9 $$", NULL);
+	submit_job(&i, "--in", "1h", "--", "true", NULL);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	for (int n = 0; n < 3; n++) {
+		instance_launch(&i, NULL);
+		assert_int_equal(instance_wait(&i), 128 + SIGKILL);
+		reap_orphans();
+	}
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	instance_start(&i, NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT group_concat(reason) || ' ' || (SELECT group_concat(status || "
+		       "failures) FROM jobs) FROM attempts");
+	assert_string_equal(text, "lost:keeper,lost:keeper,lost:keeper failed0,new0");
+	free(text);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 int
 main(void)
 {
@@ -197,6 +282,8 @@ main(void)
 		cmocka_unit_test(
 		    thousand_running_jobs_are_adopted_in_seconds_with_their_true_ends),
 		cmocka_unit_test(keepers_killed_while_they_adopt_lose_none_of_a_thousand),
+		cmocka_unit_test(stranger_with_the_pid_of_a_lost_job_is_left_alone),
+		cmocka_unit_test(job_that_kills_its_keeper_ends_after_three_losses),
 	};
 
 	const struct CMUnitTest injected[] = {

@@ -535,10 +535,12 @@ claim_ahead_ends_before_a_job_that_may_run_once(void **state)
 	run_ok(subject, &batch);
 	assert_int_equal(step->claim.ret_count, 2);
 	assert_int_equal(step->claim.ret_jobs[1].key.job, 2);
+	assert_true(step->claim.ret_is_too_early);
 	run_ok(subject, &batch);
 	assert_int_equal(step->claim.ret_count, 2);
 	assert_int_equal(step->claim.ret_jobs[0].key.job, 3);
 	assert_int_equal(step->claim.ret_jobs[1].key.job, 4);
+	assert_false(step->claim.ret_is_too_early);
 	batch_done(&batch);
 }
 
