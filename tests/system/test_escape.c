@@ -111,8 +111,8 @@ what_an_adopted_job_leaves_running_is_killed_before_it_runs_again(void **state)
 	bell_init(&pids, &i, "ready");
 	bell_init(&go, &i, "go");
 	submit_job(&i, "-r", "1", "--backoff", "constant:10ms", "--cwd", i.directory, "--", "sh",
-	    "-c", "[ $JOBBERD_ATTEMPT = 1 ] || { for p in $(cat left); do grep 'State:.[RSDT]' /proc/$p/status; "
-	    "done; exit 0; }; sleep 1000 & echo $! >> left; "
+	    "-c", "[ $JOBBERD_ATTEMPT = 1 ] || { for p in $(cat left); do "
+	    "grep 'State:.[RSDT]' /proc/$p/status; done; exit 0; }; sleep 1000 & echo $! >> left; "
 	    "setsid sh -c '(exec sleep 1000) & echo $! >> left'; echo > ready; read x < go; exit 3",
 	    NULL);
 	free(bell_wait(&pids));

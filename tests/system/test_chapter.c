@@ -1,0 +1,222 @@
+/*
+ * The cases of the Elixir text that this grew from, by their numbers (251, 252 and 255 are in
+ * test_life.c). 259 differs on purpose: a command that crashes is a failure like any other,
+ * counted and retried.
+ */
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "support/helper.h"
+#include "support/outside.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *
+history(struct instance *i, int64_t job)
+{
+	char question[200];
+
+	snprintf(question, sizeof(question),
+	    "SELECT group_concat(event, ',') FROM (SELECT event FROM events WHERE job_id = %lld "
+	    "ORDER BY seq)", (long long)job);
+	return sql(i, question);
+}
+
+static void
+check_history(struct instance *i, int64_t job, const char *wanted)
+{
+	char *text = history(i, job);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
+
+/* 250, 263: submit returns at once; completed comes before exiting; the status is done. */
+static void
+case_250_work_that_succeeds_completes_and_exits(void **state)
+{
+	struct instance i;
+	int64_t begin;
+	char *completed, *exiting;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	begin = now_ms();
+	submit_job(&i, "--", "sleep", "1", NULL);
+	assert_between(now_ms() - begin, 0, 900 * SLOWNESS);
+	assert_int_equal(wait_job(&i, 1), 0);
+	assert_between(now_ms() - begin, 1000, 3000 * SLOWNESS);
+	instance_expect(&i, "info job=1 exiting status=done");
+	completed = strstr(i.log, "info job=1 completed");
+	exiting = strstr(i.log, "info job=1 exiting");
+	assert_non_null(completed);
+	assert_true(completed < exiting);
+	check_history(&i, 1, "started,completed");
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 253: one retry is two runs, with the pause between them. */
+static void
+case_253_one_retry_is_two_runs_a_pause_apart(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "-r", "1", "--backoff", "constant:400ms", "--", "false", NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	check_history(&i, 1, "started,errored,started,retry failed,failed");
+	assert_between(sql_number(&i, "SELECT max(started_at) - min(ended_at) FROM attempts"), 399,
+	    1500 * SLOWNESS);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 257, 265: an id is given once and stays, through retries and restarts; never a word. */
+static void
+case_257_id_stays_through_retries_and_restarts(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(submit_job(&i, "-r", "2", "--backoff", "constant:100ms", "--cwd",
+			     i.directory, "--", "sh", "-c", "echo $JOBBERD_ID >> ids; false", NULL),
+	    1);
+	while (sql_number(&i, "SELECT failures FROM jobs") == 0)
+		let_pass(&i, 5);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	assert_int_equal(witness_count(&i, "ids", "1"), 3);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 259, differing: killed by a signal is counted and retried, and says how it died. */
+static void
+case_259_crash_of_a_command_is_a_counted_failure(void **state)
+{
+	struct instance i;
+	char *text;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "-r", "1", "--backoff", "constant:10ms", "--", "sh", "-c", "kill -KILL $$",
+	    NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT group_concat(reason) || (SELECT failures || retries FROM jobs) "
+		       "FROM attempts");
+	assert_string_equal(text, "signal:KILL,signal:KILL21");
+	free(text);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 261, differing: whatever comes while it waits for a retry is recorded or refused, no crash. */
+static void
+case_261_job_that_waits_for_its_retry_takes_no_harm(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "-r", "1", "--backoff", "constant:1h", "--", "sh", "-c",
+	    "exit $((JOBBERD_ATTEMPT < 2))", NULL);
+	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'errored'") == 0)
+		let_pass(&i, 5);
+	result = jobberd(&i, "release", "1", NULL);
+	result_done(&result);
+	result = jobberd(&i, "hold", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	result = jobberd(&i, "release", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'errored'"), 1);
+	result = jobberd(&i, "retry", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 1), 0);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 263: new, errored after the first failure, failed after the last. */
+static void
+case_263_statuses_are_new_errored_failed(void **state)
+{
+	struct instance i;
+	char *text;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "-r", "1", "--backoff", "constant:1h", "--", "false", NULL);
+	text = sql(&i, "SELECT status FROM jobs");
+	assert_string_equal(text, "new");
+	free(text);
+	instance_start(&i, NULL);
+	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'errored'") == 0)
+		let_pass(&i, 5);
+	assert_null(foreign(&i, "UPDATE jobs SET wake_at = 1"));
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT status FROM jobs");
+	assert_string_equal(text, "failed");
+	free(text);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* 100 says that there is no use in trying again; 75 is a failure like any other. */
+static void
+exit_100_is_final_and_exit_75_is_not(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--backoff", "constant:10ms", "--", "sh", "-c", "exit 100", NULL);
+	submit_job(&i, "--backoff", "constant:10ms", "--", "sh", "-c", "exit 75", NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	assert_int_equal(wait_job(&i, 2), 1);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 1);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2"), 4);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(case_250_work_that_succeeds_completes_and_exits),
+		cmocka_unit_test(case_253_one_retry_is_two_runs_a_pause_apart),
+		cmocka_unit_test(case_257_id_stays_through_retries_and_restarts),
+		cmocka_unit_test(case_259_crash_of_a_command_is_a_counted_failure),
+		cmocka_unit_test(case_261_job_that_waits_for_its_retry_takes_no_harm),
+		cmocka_unit_test(case_263_statuses_are_new_errored_failed),
+		cmocka_unit_test(exit_100_is_final_and_exit_75_is_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
