@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <unistd.h>
 
 static void
 adopted_ended(struct keeper *keeper, struct child *child)
@@ -43,7 +44,11 @@ pidfd_ready(void *arg, uint32_t events)
 	adopted_ended(child->keeper, child);
 }
 
-/* Is this the process that was recorded? In the same boot pid and start time say so. */
+/*
+ * Is this the process that was recorded? In the same boot pid and start time say so; as that
+ * is known to 10 ms only, one that leads no session is not. Its environment may be another by
+ * now.
+ */
 static bool
 is_same_process(const struct order *order)
 {
@@ -53,7 +58,8 @@ is_same_process(const struct order *order)
 
 	if (tree_stat((pid_t)order->adopt.pid, &start, &state, &status) == -1)
 		return false;
-	return start == recorded || start == recorded + 1;
+	return (start == recorded || start == recorded + 1) &&
+	    getsid((pid_t)order->adopt.pid) == (pid_t)order->adopt.pid;
 }
 
 void

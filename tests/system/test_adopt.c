@@ -202,7 +202,7 @@ process_that_was_slow_to_start_is_found_in_the_journal(void **state)
 	"until [ -s pid ]; do sleep 0.01; done; P=$(cat pid); "                                \
 	"kill -9 $K; wait $K; kill -9 $P; while [ -d /proc/$P ]; do sleep 0.01; done; "        \
 	"echo $((P - 1)) > /proc/sys/kernel/ns_last_pid || exit 77; "                          \
-	"setsid sleep 1000 & V=$!; [ $V = $P ] || exit 77; "                                   \
+	"sleep 1000 & V=$!; [ $V = $P ] || exit 77; "                                   \
 	"$J -C $S supervise --drain || exit 1; kill -0 $V && exit 0; exit 9"
 
 static void
