@@ -57,12 +57,12 @@ check: packages ## build and pass all tests; T=name runs one test file
 
 .PHONY: check-built
 check-built: $(BUILD)/jobberd $(TEST_PROGRAMS)
-	@JOBBERD=$(abspath $(BUILD)/jobberd) tests/run $(TEST_PROGRAMS)
+	@JOBBERD="$(abspath $(BUILD)/jobberd)" tests/run $(TEST_PROGRAMS)
 
 asan: packages ## the same with address and undefined behaviour sanitizers
 	@rm -f build/asan/report.*
-	@ASAN_OPTIONS=detect_leaks=1:exitcode=99:log_path=$(CURDIR)/build/asan/report \
-	UBSAN_OPTIONS=halt_on_error=1:log_path=$(CURDIR)/build/asan/report \
+	@ASAN_OPTIONS="detect_leaks=1:exitcode=99:log_path='$(CURDIR)/build/asan/report'" \
+	UBSAN_OPTIONS="halt_on_error=1:log_path='$(CURDIR)/build/asan/report'" \
 	$(MAKE) --no-print-directory BUILD=build/asan OPTIMIZE='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined' CPPFLAGS=-DSANITIZED check-built
 	@# processes that nobody waits for report here too
