@@ -157,7 +157,7 @@ check_harmless(const char *script)
 	assert_int_equal(helper_wait(&waiting), 0);
 	helper_end(&waiting);
 	assert_int_equal(instance_supervisor_pid(&i), supervisor);
-	assert_between(peak_kib(supervisor), 1, 64 << 10);
+	assert_between(peak_kib(supervisor), 1, (64 << 10) * SLOWNESS);
 	assert_between(sql_number(&i, "SELECT count(*) FROM events WHERE event = "
 				      "'message not understood'"), 0, 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM generations"), 1);
