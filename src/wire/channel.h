@@ -46,7 +46,8 @@ void channel_flush(struct channel *channel);
 
 /*
  * Read until there is nothing more right now, calling line() for each one. With must_hold this
- * is the end of reading, and leaves everything in the socket. */
+ * is the end of reading, and leaves everything in the socket.
+ */
 void channel_drain(struct channel *channel);
 
 /* What was delivered is safe: take it out of the socket and read on. */

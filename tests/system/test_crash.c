@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "support/helper.h"
 #include "support/system.h"
 
 #include <signal.h>
@@ -74,6 +75,40 @@ end_during_the_supervisor_process_absence_is_recorded(void **state)
 	free(line);
 	free(ready);
 	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* Whoever waits asks the next one; without a keeper there is none. */
+static void
+wait_goes_on_with_the_next_supervisor_process(void **state)
+{
+	struct instance i;
+	struct helper waiting;
+	char *go, command[400];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	go = fifo_make(&i, "go");
+	snprintf(command, sizeof(command), "read x < %s; exit 7", go);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
+	helper_jobberd(&waiting, &i, NULL, "wait", "1", NULL);
+	for (int n = 0; n < 3; n++) {
+		assert_true(helper_runs_for(&waiting, 100));
+		instance_kill_supervisor(&i);
+	}
+	assert_true(helper_runs_for(&waiting, 100));
+	fifo_write(go, "go\n");
+	assert_int_equal(helper_wait(&waiting), 1);
+	helper_end(&waiting);
+	submit_job(&i, "--in", "1h", "--", "true", NULL);
+	helper_jobberd(&waiting, &i, NULL, "wait", "2", NULL);
+	assert_true(helper_runs_for(&waiting, 100));
+	instance_kill_keeper(&i);
+	assert_int_equal(helper_wait(&waiting), 3);
+	helper_end(&waiting);
+	free(go);
 	check_accounts(&i);
 	instance_done(&i);
 }
@@ -349,6 +384,7 @@ main(void)
 		cmocka_unit_test(
 		    command_outlives_the_supervisor_process_and_its_end_is_recorded),
 		cmocka_unit_test(end_during_the_supervisor_process_absence_is_recorded),
+		cmocka_unit_test(wait_goes_on_with_the_next_supervisor_process),
 		cmocka_unit_test(command_that_writes_to_its_socket_notices_nothing),
 		cmocka_unit_test(keeper_killed_next_supervise_adopts_with_true_exit_status),
 		cmocka_unit_test(job_that_ended_while_no_keeper_was_there_is_lost_and_runs_again),

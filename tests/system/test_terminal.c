@@ -142,6 +142,7 @@ interrupt_cancels_the_job_and_a_second_one_leaves_it(void **state)
 	terminal_expect(&t, "not me");
 	terminal_type(&t, "\003");
 	screen_has(&t, 130, "job 2 goes on\r\n2\r\n");
+	instance_expect(&i, "job=2 started"); /* recorded some ms after it is */
 	assert_sql(&i, "SELECT status FROM jobs WHERE id = 2", "running");
 	instance_stop(&i);
 	instance_done(&i);

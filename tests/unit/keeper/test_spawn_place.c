@@ -26,8 +26,9 @@ exit_status_of(const char *script, bool resets_oom_score, int cgroup_fd)
 		.umask = 022, .resets_oom_score = resets_oom_score, .cgroup_fd = cgroup_fd,
 		.journal_fd = journal, .record = { .check = JOURNAL_CHECK } };
 	pid_t pid;
+	int64_t start;
 
-	assert_int_equal(spawn_command(&spawn, &pid), 0);
+	assert_int_equal(spawn_command(&spawn, &pid, &start), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(null);
 	close(journal);
