@@ -1,16 +1,15 @@
 #ifndef KEEPER_ORDERS_H
 #define KEEPER_ORDERS_H
 
-#include "base/loop.h"
+#include "keeper/link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * What keeper and supervisor process say to each other: messages of fixed layout, several
- * to a packet, over a SOCK_SEQPACKET pair, both ends in this file. Orders go down, reports
- * come up.
+ * What keeper and supervisor process say to each other over a link: messages of fixed
+ * layout, both ends in this file. Orders go down, reports come up.
  *
  * A conversation begins with the keeper's whole table: a REPORT_STARTED for each process
  * it holds, a REPORT_ENDED for each end not acknowledged yet, a REPORT_JOURNAL for each
@@ -19,7 +18,6 @@
  */
 
 #define ORDERS_VERSION 2
-#define ORDERS_LARGEST_PACKET (128 << 10)    /* a larger start goes through a memfd */
 #define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
 
 enum order_kind {
@@ -180,32 +178,9 @@ struct report {
 	};
 };
 
-/* ---- one end of the pair ---- */
-
-/*
- * Sends without ever waiting: messages gather until link_flush(), and what the kernel does
- * not take then is queued. A descriptor sent along must stay open until it is gone.
- */
-struct link;
-
-/* Called for each message; `descriptor` (-1: none) is the callee's to close. */
-typedef void link_received(void *arg, const void *message, size_t length, int descriptor);
-/* The other side is gone, or broke the rules. The link may be freed then. */
-typedef void link_closed(void *arg);
-
-/* Takes over fd. NULL with errno. */
-struct link *link_new(struct loop *loop, int fd, link_received *received,
-    link_closed *closed, void *arg);
-void link_free(struct link *link); /* NULL is allowed; what was not flushed is dropped */
-void link_send(struct link *link, const void *message, size_t length, int descriptor);
-void link_flush(struct link *link); /* NULL is allowed */
-
-/* Read what has arrived, without waiting for the loop to say so. */
-void link_read(struct link *link);
-
 /* ---- messages ---- */
 
-/* The same for an order that carries text: `text` is text_length bytes. */
+/* link_send() for an order that carries text; a start that no packet holds goes by memfd. */
 void orders_send_start(struct link *link, const struct order *order, const char *text);
 void orders_send_text(struct link *link, const struct order *order, const char *text);
 

@@ -152,7 +152,7 @@ send_message(struct scene *scene, const void *bytes, size_t length, int descript
 static ssize_t
 receive_message(struct scene *scene, void *bytes, size_t size)
 {
-	static char packet[ORDERS_LARGEST_PACKET + 1];
+	static char packet[LINK_LARGEST_PACKET + 1];
 	ssize_t got;
 	uint32_t length;
 
@@ -262,13 +262,13 @@ static void
 link_sends_what_no_packet_holds_in_several(void **state)
 {
 	struct scene *scene = *state;
-	char *bytes = xcalloc(1, ORDERS_LARGEST_PACKET), got[8];
+	char *bytes = xcalloc(1, LINK_LARGEST_PACKET), got[8];
 
-	link_send(scene->link, bytes, ORDERS_LARGEST_PACKET - 8, -1);
+	link_send(scene->link, bytes, LINK_LARGEST_PACKET - 8, -1);
 	link_send(scene->link, "behind", 6, -1);
 	link_flush(scene->link);
-	assert_int_equal(recv(scene->peer, bytes, ORDERS_LARGEST_PACKET, MSG_DONTWAIT),
-	    ORDERS_LARGEST_PACKET);
+	assert_int_equal(recv(scene->peer, bytes, LINK_LARGEST_PACKET, MSG_DONTWAIT),
+	    LINK_LARGEST_PACKET);
 	assert_int_equal(receive_message(scene, got, sizeof(got)), 6);
 	free(bytes);
 }
@@ -348,15 +348,15 @@ static void
 link_is_closed_by_a_packet_that_is_too_long_and_its_descriptor_with_it(void **state)
 {
 	struct scene *scene = *state;
-	char *bytes = xcalloc(1, ORDERS_LARGEST_PACKET + 1);
-	int ends[2], big = 4 * ORDERS_LARGEST_PACKET;
+	char *bytes = xcalloc(1, LINK_LARGEST_PACKET + 1);
+	int ends[2], big = 4 * LINK_LARGEST_PACKET;
 
 	setsockopt(scene->peer, SOL_SOCKET, SO_SNDBUF, &big, sizeof(big));
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	send_message(scene, bytes, ORDERS_LARGEST_PACKET - 8, -1, 0);
+	send_message(scene, bytes, LINK_LARGEST_PACKET - 8, -1, 0);
 	wait_for(scene, 1);
-	assert_int_equal(scene->last.length, ORDERS_LARGEST_PACKET - 8);
-	send_message(scene, bytes, ORDERS_LARGEST_PACKET - 7, ends[1], 1);
+	assert_int_equal(scene->last.length, LINK_LARGEST_PACKET - 8);
+	send_message(scene, bytes, LINK_LARGEST_PACKET - 7, ends[1], 1);
 	close(ends[1]);
 	wait_for(scene, -1);
 	assert_int_equal(scene->closed, 1);
@@ -442,7 +442,7 @@ link_free_forgets_what_was_queued(void **state)
 {
 	struct scene *scene = *state;
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_START };
-	size_t length = ORDERS_LARGEST_PACKET;
+	size_t length = LINK_LARGEST_PACKET;
 	char *text = xcalloc(1, length);
 	int before = dup(scene->peer), after;
 
@@ -480,13 +480,13 @@ orders_send_text_cuts_what_no_packet_holds(void **state)
 {
 	struct scene *scene = *state;
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_READY };
-	char *text = xcalloc(1, ORDERS_LARGEST_PACKET + 1);
-	char *packet = xcalloc(1, ORDERS_LARGEST_PACKET + 1);
+	char *text = xcalloc(1, LINK_LARGEST_PACKET + 1);
+	char *packet = xcalloc(1, LINK_LARGEST_PACKET + 1);
 
-	memset(text, 'x', ORDERS_LARGEST_PACKET);
+	memset(text, 'x', LINK_LARGEST_PACKET);
 	orders_send_text(scene->link, &order, text);
-	assert_int_equal(receive_message(scene, packet, ORDERS_LARGEST_PACKET + 1),
-	    ORDERS_LARGEST_PACKET - 8);
+	assert_int_equal(receive_message(scene, packet, LINK_LARGEST_PACKET + 1),
+	    LINK_LARGEST_PACKET - 8);
 	free(text);
 	free(packet);
 }
@@ -583,7 +583,7 @@ static void
 start_order_that_no_packet_holds_travels_in_a_memfd(void **state)
 {
 	struct scene *scene = *state;
-	const size_t most = ORDERS_LARGEST_PACKET - 8 - sizeof(struct order);
+	const size_t most = LINK_LARGEST_PACKET - 8 - sizeof(struct order);
 
 	check_long_start(scene, most - strlen("/") - 3, false);
 	check_long_start(scene, most - strlen("/") - 2, true);

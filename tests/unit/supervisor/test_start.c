@@ -77,8 +77,8 @@ finish(void **state)
 	spec_done(&scene->claimed.spec);
 	strings_done(&scene->environment);
 	link_free(scene->supervisor.link);
-	loop_free(scene->supervisor.loop);
 	link_free(scene->keeper);
+	loop_free(scene->supervisor.loop);
 	free(scene);
 	return 0;
 }
