@@ -264,7 +264,9 @@ format_two(char *buffer, size_t size, int64_t count, const char *unit, int64_t r
 const char *
 text_format_duration(char *buffer, size_t size, int64_t ms)
 {
-	if (ms < 10 * SECOND_MS && ms % SECOND_MS != 0)
+	if (ms > 0 && ms < 100)
+		snprintf(buffer, size, "%" PRId64 " ms", ms);
+	else if (ms < 10 * SECOND_MS && ms % SECOND_MS != 0)
 		snprintf(buffer, size, "%.1f s", (double)ms / 1000);
 	else if (ms < 2 * MINUTE_MS)
 		snprintf(buffer, size, "%" PRId64 " s", ms / SECOND_MS);

@@ -33,7 +33,7 @@ int text_size(const char *text, int64_t *ret_bytes);
  */
 int text_time(const char *text, struct wall now, struct wall *ret_time);
 
-/* "0.4 s", "12 s", "2 min", "3 h 20 min", "5 d": at most two units, for people. */
+/* "4 ms", "0.4 s", "12 s", "2 min", "3 h 20 min", "5 d": at most two units, for people. */
 const char *text_format_duration(char *buffer, size_t size, int64_t ms);
 
 /* The same exactly, as text_duration() reads it: "1h30m", "250ms". */

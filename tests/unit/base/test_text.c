@@ -475,7 +475,8 @@ text_format_duration_shows_two_units_at_most(void **state)
 		const char *text;
 	} cases[] = {
 		{ 0, "0 s" },
-		{ 49, "0.0 s" },
+		{ 1, "1 ms" },
+		{ 99, "99 ms" },
 		{ 400, "0.4 s" },
 		{ 1000, "1 s" },
 		{ 1500, "1.5 s" },
