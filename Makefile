@@ -20,6 +20,11 @@ ifdef CI
 ALL_CFLAGS += -Werror
 endif
 
+# V=1 shows whole commands.
+ifeq ($(V),)
+QUIET = @printf '%-3s %s\n' $(if $(filter %.o,$@),CC,$(if $(filter %.a,$@),AR,LD)) '$@';
+endif
+
 SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/migrations.o
 LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
@@ -126,11 +131,11 @@ PROGRAM_LIBS := $(LIBS) -lmd
 endif
 
 $(BUILD)/jobberd: $(OBJECTS)
-	$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
+	$(QUIET)$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
 
 $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # Where `make install PREFIX=` will put things is compiled in: build anew when it changes.
 $(BUILD)/prefix: FORCE
@@ -149,43 +154,43 @@ $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
 	migrations/embed migrations/*.sql > $@
 
 $(BUILD)/migrations.o: $(BUILD)/migrations.c
-	$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
+	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
 
 # Archives, so that a test links only what it uses.
 $(BUILD)/support.a: $(SUPPORT)
 	@rm -f $@
-	ar rcs $@ $^
+	$(QUIET)ar rcs $@ $^
 
 $(BUILD)/jobberd.a: $(LIBRARY)
 	@rm -f $@
-	ar rcs $@ $^
+	$(QUIET)ar rcs $@ $^
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/support.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 $(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(BUILD)/support.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
 $(BUILD)/bench.a: $(BENCH_KIT)
 	@rm -f $@
-	ar rcs $@ $^
+	$(QUIET)ar rcs $@ $^
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/bench.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 $(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
 	@mkdir -p $(@D)
-	$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
+	$(QUIET)$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
 
 $(BUILD)/tests/bench/helpers/jobberd-heap: $(OBJECTS) $(BUILD)/tests/bench/helpers/heap.o
-	$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
+	$(QUIET)$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
 
 install: all ## install below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/jobberd
