@@ -33,6 +33,7 @@ struct child {
 	bool has_leaf;	      /* a cgroup of its own, until that is empty */
 	bool was_killed;      /* its SIGKILL came from us */
 	pid_t pid;	      /* also its process group and session; 0: never had one */
+	pid_t lost_pid;	      /* adopted too late: what it had; told, but nothing is done to it */
 	int64_t pid_start;
 	int socket_fd;	      /* our copy of the supervisor process's end; -1: none */
 	int pidfd;	      /* adopted only, else -1 */

@@ -85,7 +85,8 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 		children_set_pid(&keeper->children, child, (pid_t)adopt->pid);
 		child->pidfd_watch =
 		    loop_add(keeper->loop, child->pidfd, EPOLLIN, pidfd_ready, child);
-	}
+	} else
+		child->lost_pid = (pid_t)adopt->pid;
 	keeper_leaf_adopt(keeper, child);
 	keeper_report_started(keeper, child);
 	if (child->pidfd_watch == NULL) {

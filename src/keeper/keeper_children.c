@@ -120,7 +120,7 @@ keeper_kill_all(struct keeper *keeper)
 static struct report_started
 start_of(const struct child *child)
 {
-	return (struct report_started){ .pid = child->pid,
+	return (struct report_started){ .pid = child->pid != 0 ? child->pid : child->lost_pid,
 		.pid_start = child->pid_start,
 		.at_mono_ms = child->started.ms,
 		.is_adopted = child->is_adopted };

@@ -211,7 +211,7 @@ keeper_send_table(struct keeper *keeper)
 
 	for (child = children_first(&keeper->children); child != NULL;
 	     child = children_next(child)) {
-		if (child->pid != 0)
+		if (child->pid != 0 || child->lost_pid != 0)
 			keeper_report_started(keeper, child);
 		if (child->state == CHILD_ENDED)
 			keeper_report(keeper, &child->report, -1);

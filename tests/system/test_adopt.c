@@ -192,6 +192,49 @@ process_that_was_slow_to_start_is_found_in_the_journal(void **state)
 	instance_done(&i);
 }
 
+/* The journal is all that is left of it: its row tells which process it was. */
+static void
+process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid(void **state)
+{
+	struct instance i;
+	struct bell pids;
+	struct result status;
+	char command[400], *text;
+	int64_t pid;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&pids, &i, "pids");
+	instance_start(&i, NULL);
+	kill(i.keeper, SIGSTOP);
+	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 1000", pids.path);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
+	while (sql_number(&i, "SELECT count(*) FROM attempts") == 0)
+		let_pass(&i, 1);
+	/* Who answers has acted on what it recorded: the order is on its way. */
+	status = jobberd(&i, "status", NULL);
+	assert_int_equal(status.status, 0);
+	result_done(&status);
+	kill(instance_supervisor_pid(&i), SIGSTOP);
+	kill(i.keeper, SIGCONT);
+	pid = bell_number(&pids);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	instance_kill_keeper(&i);
+	kill((pid_t)pid, SIGKILL);
+	assert_int_equal(waitpid((pid_t)pid, NULL, 0), pid);
+	prctl(PR_SET_CHILD_SUBREAPER, 0);
+	instance_start(&i, NULL);
+	assert_int_equal(wait_job(&i, 1), 1);
+	text = sql(&i, "SELECT group_concat(reason || (started_at IS NULL)) FROM attempts");
+	assert_string_equal(text, "lost:keeper0");
+	free(text);
+	assert_int_equal(sql_number(&i, "SELECT pid FROM attempts"), pid);
+	bell_done(&pids);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 /* In a pid namespace the next pid can be chosen. Exit 0: the stranger lives; 77: not here. */
 #define STRANGER                                                                            \
 	"J=$1 S=$2; cd \"$3\"; $J -C $S supervise >/dev/null 2>&1 & K=$!; "                  \
@@ -283,6 +326,8 @@ main(void)
 		    thousand_running_jobs_are_adopted_in_seconds_with_their_true_ends),
 		cmocka_unit_test(keepers_killed_while_they_adopt_lose_none_of_a_thousand),
 		cmocka_unit_test(stranger_with_the_pid_of_a_lost_job_is_left_alone),
+		cmocka_unit_test(
+		    process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid),
 		cmocka_unit_test(job_that_kills_its_keeper_ends_after_three_losses),
 	};
 
