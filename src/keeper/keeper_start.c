@@ -134,10 +134,8 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 
 /* The last in the chain behind this attempt; NULL when its place is free already. */
 static struct child *
-find_tail(struct keeper *keeper, const struct order_key *key)
+find_tail(struct child *child)
 {
-	struct child *child = key->job != 0 ? children_find(&keeper->children, key) : NULL;
-
 	if (child == NULL || child->state == CHILD_ENDED)
 		return NULL;
 	while (child->successor != NULL)
@@ -171,12 +169,23 @@ keeper_start_successor(struct keeper *keeper, struct child *child)
 	start_text_done(&text);
 }
 
+static void
+report_recalled(struct keeper *keeper, const struct order_key *key)
+{
+	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_RECALLED,
+		.key = *key };
+
+	keeper_report(keeper, &report, -1);
+}
+
 void
 keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,
     int descriptor)
 {
+	const struct order_key *after = &order->start.after;
 	struct child *held = children_find_job(&keeper->children, order->key.job), *child;
-	struct child *before = find_tail(keeper, &order->start.after);
+	struct child *named = after->job != 0 ? children_find(&keeper->children, after) : NULL;
+	struct child *before = find_tail(named);
 	struct start_text text;
 
 	/* Never two of one job, and never an old attempt again. */
@@ -186,6 +195,11 @@ keeper_start_child(struct keeper *keeper, const struct order *order, size_t leng
 			 " not started: attempt %" PRId64 " is still there",
 		    order->key.job, order->key.attempt, held->key.attempt);
 		report_refused(keeper, &order->key, EBUSY);
+		return;
+	}
+	/* An end is known until it is acknowledged: who is not was recalled, and had no place. */
+	if (after->job != 0 && named == NULL) {
+		report_recalled(keeper, &order->key);
 		return;
 	}
 	if (orders_read_start(order, length, descriptor, &text) == -1) {
@@ -205,10 +219,7 @@ keeper_start_child(struct keeper *keeper, const struct order *order, size_t leng
 void
 keeper_recall_child(struct keeper *keeper, struct child *child)
 {
-	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_RECALLED,
-		.key = child->key };
-
-	keeper_report(keeper, &report, -1);
+	report_recalled(keeper, &child->key);
 	keeper_free_child(keeper, child);
 }
 
