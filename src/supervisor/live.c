@@ -194,6 +194,9 @@ foreign_seen(void *arg, struct step *step)
 		if (live == NULL || live->key.attempt != open->key.attempt)
 			continue;
 		live->is_in_store = !open->has_vanished;
+		/* Also before we are told of its start. */
+		if (open->has_vanished && !live->has_ended && !live->is_orphan)
+			live_disown(live);
 		if (open->stop.kind == REASON_CANCELLED)
 			live_stop(supervisor, &live->key, STOP_CANCELLED, STOP_OWN_GRACE);
 	}

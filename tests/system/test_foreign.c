@@ -435,6 +435,32 @@ row_deleted_by_force_stops_its_process_with_an_event(void **state)
 }
 
 static void
+row_deleted_before_its_process_is_told_of_stops_it_all_the_same(void **state)
+{
+	struct instance i;
+	struct bell bell, go;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "2", NULL);
+	bell_init(&bell, &i, "bell");
+	bell_init(&go, &i, "go");
+	kill(i.keeper, SIGSTOP);
+	submit_ringing(&i, &bell, &go); /* claimed */
+	write_foreign(&i, "DROP TRIGGER jobs_delete_guard; "
+			  "DELETE FROM jobs WHERE id = 1; " INSERT_TRUE);
+	instance_expect(&i, "job=1 its row is gone");
+	kill(i.keeper, SIGCONT);
+	assert_int_equal(wait_job(&i, 2), 0);
+	instance_stop(&i);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 0);
+	check_accounts(&i);
+	bell_done(&bell);
+	bell_done(&go);
+	instance_done(&i);
+}
+
+static void
 row_deleted_while_nobody_looked_stops_its_process_all_the_same(void **state)
 {
 	struct instance i;
@@ -514,6 +540,8 @@ main(void)
 		cmocka_unit_test(row_that_makes_no_sense_is_refused_by_the_schema),
 		cmocka_unit_test(row_that_only_we_can_see_makes_no_sense_ends_failed_in_words),
 		cmocka_unit_test(row_deleted_by_force_stops_its_process_with_an_event),
+		cmocka_unit_test(
+		    row_deleted_before_its_process_is_told_of_stops_it_all_the_same),
 		cmocka_unit_test(
 		    row_deleted_while_nobody_looked_stops_its_process_all_the_same),
 		cmocka_unit_test(idle_processes_are_not_woken_after_a_foreign_insert),
