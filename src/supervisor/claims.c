@@ -79,6 +79,14 @@ find_chains(struct supervisor *supervisor, const struct place_count *place,
 }
 
 static void
+give_back(struct supervisor *supervisor, const struct claimed_job *claimed)
+{
+	struct step *step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
+
+	step->withdraw.key = claimed->key;
+}
+
+static void
 order_all(struct supervisor *supervisor, struct place_count *place,
     const struct claimed_job *jobs, size_t count)
 {
@@ -96,9 +104,7 @@ order_all(struct supervisor *supervisor, struct place_count *place,
 
 		/* Nobody to follow: the claim goes back. */
 		if (chain_count == 0) {
-			struct step *step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
-
-			step->withdraw.key = jobs[i].key;
+			give_back(supervisor, &jobs[i]);
 			place->may_have_ready = true;
 			continue;
 		}
@@ -122,7 +128,12 @@ claimed(void *arg, struct step *step)
 	place->wants_free_place = step->claim.ret_is_too_early;
 	place->may_have_ready = place->wants_free_place ||
 	    step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
-	order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
+	/* The database may have let us wait: nothing starts any more when we are leaving. */
+	if (supervisor->phase != PHASE_RUNNING) {
+		for (size_t i = 0; i < step->claim.ret_count; i++)
+			give_back(supervisor, &step->claim.ret_jobs[i]);
+	} else
+		order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
 }
 
 /*
@@ -212,6 +223,9 @@ claims_promote(struct live *live, const struct report_ended *ended)
 	next->ordered = clock_mono();
 	next->place->ahead--;
 	next->place->taken++;
+	/* It was ahead when all were stopped, and may have started before it was recalled. */
+	if (next->supervisor->phase == PHASE_STOPPING)
+		live_interrupt(next);
 }
 
 /* A run takes longer than was expected: those behind it may start elsewhere. */

@@ -75,6 +75,8 @@ void reports_acknowledge(struct supervisor *supervisor, const struct attempt_key
 void live_disown(struct live *live);
 
 /* claims.c */
+/* End it, since we stop: by the grace of live_stop_all(). */
+void live_interrupt(struct live *live);
 void claims_init(struct supervisor *supervisor);
 void claims_withdraw(struct live *live); /* forget a claim that was not started */
 /* It has ended: its place is its successor's now, by the keeper's own doing. */

@@ -113,6 +113,7 @@ struct supervisor {
 	struct timer tell_timer;
 	const char *leaving_because; /* for the generation's row */
 	bool is_leaving_jobs;	     /* they run on */
+	int64_t stop_grace_ms;	     /* PHASE_STOPPING: what jobs get; or STOP_OWN_GRACE */
 	int wish;		     /* enum wish heard from the keeper, -1: none */
 	int status;		     /* exit status, error if not 0 */
 	struct error error;

@@ -8,9 +8,13 @@
 #include "support/helper.h"
 #include "support/outside.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 /* An instance whose one place is known for short runs: what waits for it is claimed ahead. */
@@ -74,12 +78,75 @@ claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken(void 
 	instance_done(&i);
 }
 
+static int
+connect_client(struct instance *i)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s/jobberd.sock",
+	    (int)sizeof(address.sun_path) - 16, i->state);
+	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void
+ask(int fd, const char *method)
+{
+	char request[100];
+	int length = snprintf(request, sizeof(request),
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":{}}\n", method);
+
+	assert_int_equal(write(fd, request, (size_t)length), length);
+}
+
+static void
+claim_that_took_over_its_place_while_all_were_stopped_is_stopped_too(void **state)
+{
+	struct pollfd answer = { .events = POLLIN };
+	struct instance i;
+	struct bell bell;
+	char command[400], bytes[4096];
+	pid_t supervisor, pid;
+
+	(void)state;
+	start_serial(&i);
+	bell_init(&bell, &i, "bell");
+	supervisor = instance_supervisor_pid(&i);
+	answer.fd = connect_client(&i);
+	ask(answer.fd, "status");
+	assert_int_equal(poll(&answer, 1, PATIENCE_MS), 1);
+	assert_true(read(answer.fd, bytes, sizeof(bytes)) > 0);
+	kill(i.keeper, SIGSTOP);
+	submit_true(&i);
+	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 1000", bell.path);
+	submit_job(&i, "-s", "serial", "--", "sh", "-c", command, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE ended_at IS NULL"),
+	    2);
+	/* It reads the request first, then what happened before. */
+	kill(supervisor, SIGSTOP);
+	ask(answer.fd, "shutdown");
+	kill(i.keeper, SIGCONT);
+	pid = (pid_t)bell_number(&bell);
+	kill(supervisor, SIGCONT);
+	assert_int_equal(instance_wait(&i), 0);
+	assert_false(is_alive(pid));
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE "
+					"reason = 'interrupted'"), 1);
+	close(answer.fd);
+	bell_done(&bell);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken),
+		cmocka_unit_test(
+		    claim_that_took_over_its_place_while_all_were_stopped_is_stopped_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

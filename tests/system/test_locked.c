@@ -281,6 +281,36 @@ stop_during_the_lock_ends_processes_at_once_and_is_recorded_after(void **state)
 	instance_done(&i);
 }
 
+static void
+what_was_asked_for_during_the_lock_does_not_start_after_a_stop(void **state)
+{
+	struct instance i;
+	struct helper submit;
+	sqlite3 *other;
+	char *text;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	other = other_open(&i);
+	other_run(other, "BEGIN IMMEDIATE");
+	helper_jobberd(&submit, &i, NULL, "submit", "--", "sleep", "1000", NULL);
+	assert_true(helper_runs_for(&submit, 300));
+	assert_status_says(&i, "database locked by another process for ");
+	kill(i.keeper, SIGTERM);
+	instance_expect(&i, "stopping: ");
+	other_run(other, "ROLLBACK");
+	other_close(other);
+	assert_int_equal(helper_wait(&submit), 0);
+	helper_end(&submit);
+	assert_int_equal(instance_wait(&i), 0);
+	text = sql(&i, "SELECT status || (SELECT count(*) FROM attempts) FROM jobs");
+	assert_string_equal(text, "new0");
+	free(text);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 int
 main(void)
 {
@@ -291,6 +321,8 @@ main(void)
 		cmocka_unit_test(submit_with_nothing_running_waits_for_the_lock),
 		cmocka_unit_test(
 		    stop_during_the_lock_ends_processes_at_once_and_is_recorded_after),
+		cmocka_unit_test(
+		    what_was_asked_for_during_the_lock_does_not_start_after_a_stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
