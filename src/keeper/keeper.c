@@ -102,12 +102,12 @@ supervisor_died(struct keeper *keeper, int status)
 
 	keeper->supervisor_pid = 0;
 	keeper_drop_waiting(keeper);
-	loop_timer_remove(keeper->loop, &keeper->hang_timer);
 	/* What it said before it left still counts: its last orders are in the socket. */
 	if (keeper->link != NULL && code == 0)
 		link_read(keeper->link);
 	link_free(keeper->link);
 	keeper->link = NULL;
+	loop_timer_remove(keeper->loop, &keeper->hang_timer); /* that read may have set it */
 	if (keeper->is_quitting) {
 		leave(keeper, keeper->status);
 		return;

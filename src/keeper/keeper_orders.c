@@ -67,8 +67,14 @@ order_acknowledge(const struct received *received)
 static void
 order_adopt(const struct received *received)
 {
-	if (children_find_job(&received->keeper->children, received->order->key.job) == NULL)
-		keeper_adopt_child(received->keeper, received->order);
+	const struct order *order = received->order;
+	struct child *child =
+	    children_find_job(&received->keeper->children, order->key.job);
+
+	if (child == NULL)
+		keeper_adopt_child(received->keeper, order);
+	else if (child->state == CHILD_ENDED && child->key.attempt == order->key.attempt)
+		keeper_report(received->keeper, &child->report, -1); /* it was not heard */
 }
 
 static void

@@ -121,6 +121,7 @@ read_once(struct channel *channel, bool *ret_was_short)
 {
 	char *room = buf_reserve(&channel->in, READ_SIZE);
 	const char *newline;
+	size_t most = READ_SIZE;
 	ssize_t got;
 
 	*ret_was_short = false;
@@ -129,8 +130,10 @@ read_once(struct channel *channel, bool *ret_was_short)
 		newline = got > 0 ? memrchr(room, '\n', (size_t)got) : NULL;
 		if (newline != NULL)
 			return deliver_held(channel, (size_t)(newline - room) + 1);
+		/* No more than was looked at: what came since may be a line. */
+		most = got > 0 ? (size_t)got : 1;
 	}
-	got = recv(channel->fd, room, READ_SIZE, MSG_DONTWAIT);
+	got = recv(channel->fd, room, most, MSG_DONTWAIT);
 	if (got <= 0)
 		return read_nothing(channel, got);
 	*ret_was_short = got < READ_SIZE;

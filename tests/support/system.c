@@ -248,6 +248,35 @@ instance_forget_log(struct instance *instance)
 	instance->log_length = 0;
 }
 
+/* ---- a test that fails leaves its instance behind: what runs there is ended at exit ---- */
+
+static pid_t keepers[1000];
+static size_t keeper_count;
+
+static void
+end_keepers(void)
+{
+	for (size_t i = 0; i < keeper_count; i++) {
+		/* One that was waited for is nobody's, or somebody else's, by now. */
+		if (waitpid(keepers[i], NULL, WNOHANG) != 0)
+			continue;
+		kill(keepers[i], SIGCONT);
+		kill(keepers[i], SIGTERM);
+		kill(keepers[i], SIGTERM); /* at once */
+		alarm(10);
+		waitpid(keepers[i], NULL, 0);
+	}
+}
+
+static void
+end_at_exit(pid_t keeper)
+{
+	if (keeper_count == 0)
+		atexit(end_keepers);
+	if (keeper_count < sizeof(keepers) / sizeof(keepers[0]))
+		keepers[keeper_count++] = keeper;
+}
+
 void
 instance_launch(struct instance *instance, const char *const *extra)
 {
@@ -263,6 +292,7 @@ instance_launch(struct instance *instance, const char *const *extra)
 		fail_msg("pipe: %s", strerror(errno));
 	fcntl(pair[1], F_SETPIPE_SZ, 1 << 20); /* nobody may be reading for a while */
 	instance->keeper = launch(arguments, null, pair[1], pair[1]);
+	end_at_exit(instance->keeper);
 	instance->log_fd = pair[0];
 	close(pair[1]);
 	close(null);

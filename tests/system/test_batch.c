@@ -226,6 +226,7 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	submit_job(&i, "--after", "2", "--", "true", NULL);			/* 3 */
 	submit_job(&i, "--after-any", "1", "--", "true", NULL);			/* 4 */
 	submit_job(&i, "--after", "4", "--after-any", "3", "--", "true", NULL); /* 5 */
+	instance_expect(&i, "job=1 started");
 	assert_sql(&i, "SELECT group_concat(cause) FROM waiting ORDER BY job_id",
 	    "dependency,dependency,dependency,dependency");
 	assert_int_equal(write(bell.fd, "go\n", 3), 3);
