@@ -368,6 +368,14 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 	return code;
 }
 
+/* One job that waits for no other is one row, there or not: it needs no savepoint. */
+static bool
+has_parts(const struct step *step)
+{
+	return step->submit.count > 1 ||
+	    (step->submit.count == 1 && step->submit.specs[0].dependency_count > 0);
+}
+
 /* Take the whole step back, with what followed from its jobs. */
 static int
 undo(struct sqlite_engine *engine, struct step *step, size_t ended_before,
@@ -379,7 +387,7 @@ undo(struct sqlite_engine *engine, struct step *step, size_t ended_before,
 	}
 	engine->batch->ended_count = ended_before;
 	engine->batch->released = released_before;
-	return statement_run(engine->submit.prepared[UNDO]);
+	return has_parts(step) ? statement_run(engine->submit.prepared[UNDO]) : SQLITE_OK;
 }
 
 /* Was it recorded before? Jobs of one transaction have one id after the other. */
@@ -403,7 +411,7 @@ submit_all(struct sqlite_engine *engine, struct step *step)
 	struct request request = { .step = step };
 	size_t ended_before = engine->batch->ended_count;
 	int64_t released_before = engine->batch->released;
-	int code = statement_run(engine->submit.prepared[SAVE]);
+	int code = has_parts(step) ? statement_run(engine->submit.prepared[SAVE]) : SQLITE_OK;
 
 	for (size_t i = 0;
 	     i < step->submit.count && code == SQLITE_OK && step->answer == STEP_OK; i++)
@@ -413,7 +421,7 @@ submit_all(struct sqlite_engine *engine, struct step *step)
 	else if (code == SQLITE_OK && step->submit.token != NULL && step->submit.count > 0)
 		code = sqlite_write_event(engine, step->submit.ret_ids[0], 0, "submitted",
 		    step->submit.token);
-	if (code == SQLITE_OK)
+	if (code == SQLITE_OK && has_parts(step))
 		code = statement_run(engine->submit.prepared[RELEASE]);
 	return code;
 }
