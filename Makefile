@@ -31,10 +31,9 @@ LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 UNIT_TESTS := $(sort $(wildcard tests/unit/*/test_*.c))
 SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.c))
-# Power cuts have a target of their own: `make power`.
-TESTS := $(UNIT_TESTS) $(filter-out %/test_power.c,$(SYSTEM_TESTS))
+TESTS := $(UNIT_TESTS) $(SYSTEM_TESTS)
 ifdef T
-TESTS := $(filter %/test_$(T:test_%=%).c,$(UNIT_TESTS) $(SYSTEM_TESTS))
+TESTS := $(filter %/test_$(T:test_%=%).c,$(TESTS))
 endif
 TEST_PROGRAMS := $(TESTS:%.c=$(BUILD)/%)
 FUZZERS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/*.c)))
@@ -45,7 +44,7 @@ BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
 BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap
 
-.PHONY: all run check power asan valgrind fuzz coverage lint format bench install help clean packages
+.PHONY: all run check asan valgrind fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -64,9 +63,6 @@ check: packages ## build and pass all tests; T=name runs one test file
 .PHONY: check-built
 check-built: $(BUILD)/jobberd $(TEST_PROGRAMS)
 	@JOBBERD="$(abspath $(BUILD)/jobberd)" tests/run $(TEST_PROGRAMS)
-
-power: ## cut the power of a file system on a loop device, as root
-	@$(MAKE) --no-print-directory check T=power
 
 asan: packages ## the same with address and undefined behaviour sanitizers
 	@rm -f build/asan/report.*
