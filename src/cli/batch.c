@@ -161,34 +161,54 @@ show_progress(size_t done, size_t count)
 		    done == count ? "\n" : "");
 }
 
+/* The jobs from the `done`th on, as many as one request takes. */
+static void
+next_request(struct submission_request *request, const struct submission *submission,
+    const struct batch_jobs *jobs, size_t done, int64_t *ids)
+{
+	size_t left = jobs->count - done;
+
+	submission_request_init(request, submission, jobs->specs + done,
+	    left < JOBS_A_REQUEST ? left : JOBS_A_REQUEST, ids);
+}
+
+static int
+explain_failure(const struct submission *submission, const struct batch_jobs *jobs,
+    size_t done, const struct submission_request *request, const struct error *why,
+    struct error *error)
+{
+	size_t at = done + (request->ret_bad < request->count ? request->ret_bad : 0);
+
+	if (submission->is_in_doubt)
+		return error_set(error, why->code,
+		    "%s; what has an id is in, and whether lines %zu to %zu are is not known",
+		    why->text, jobs->lines[done], jobs->lines[done + request->count - 1]);
+	return error_set(error, why->code,
+	    "line %zu: %s; what has an id is in, go on from line %zu", jobs->lines[at],
+	    why->text, jobs->lines[done]);
+}
+
 static int
 send_all(struct submission *submission, const struct batch_jobs *jobs, struct error *error)
 {
-	int64_t ids[JOBS_A_REQUEST], holder;
-	size_t bad, count;
+	int64_t ids[JOBS_A_REQUEST];
+	struct submission_request request, next;
 
-	for (size_t done = 0; done < jobs->count; done += count) {
+	next_request(&request, submission, jobs, 0, ids);
+	for (size_t done = 0; done < jobs->count; request = next) {
 		struct error why;
 
-		count = jobs->count - done < JOBS_A_REQUEST ? jobs->count - done
-							    : JOBS_A_REQUEST;
-		if (submission_send(submission, jobs->specs + done, count, ids, &bad, &holder,
+		next_request(&next, submission, jobs, done + request.count, ids);
+		if (submission_send(submission, &request, next.count > 0 ? &next : NULL,
 			&why) == -1) {
-			size_t at = done + (bad < count ? bad : 0);
-
-			if (submission->is_in_doubt)
-				return error_set(error, why.code,
-				    "%s; what has an id is in, and whether lines %zu to %zu are is "
-				    "not known",
-				    why.text, jobs->lines[done], jobs->lines[done + count - 1]);
-			return error_set(error, why.code,
-			    "line %zu: %s; what has an id is in, go on from line %zu",
-			    jobs->lines[at], why.text, jobs->lines[done]);
+			submission_request_done(&next);
+			return explain_failure(submission, jobs, done, &request, &why, error);
 		}
-		for (size_t i = 0; i < count; i++)
+		done += request.count;
+		for (size_t i = 0; i < request.count; i++)
 			printf("%" PRId64 "\n", ids[i]);
 		fflush(stdout);
-		show_progress(done + count, jobs->count);
+		show_progress(done, jobs->count);
 	}
 	return 0;
 }

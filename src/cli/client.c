@@ -220,16 +220,14 @@ receive_answer(struct client_connection *connection, struct rpc_message *ret_mes
 }
 
 json_t *
-client_call(struct client_connection *connection, const char *method, json_t *params,
-    json_t **ret_data, struct error *error)
+client_answer(struct client_connection *connection, json_t **ret_data, struct error *error)
 {
 	struct rpc_message message;
 	json_t *result = NULL;
 
 	if (ret_data != NULL)
 		*ret_data = NULL;
-	if (client_send(connection, method, params, error) == -1 ||
-	    receive_answer(connection, &message, error) == -1)
+	if (receive_answer(connection, &message, error) == -1)
 		return NULL;
 	if (message.kind == RPC_RESULT)
 		result = json_incref(message.result);
@@ -241,4 +239,15 @@ client_call(struct client_connection *connection, const char *method, json_t *pa
 	}
 	rpc_message_done(&message);
 	return result;
+}
+
+json_t *
+client_call(struct client_connection *connection, const char *method, json_t *params,
+    json_t **ret_data, struct error *error)
+{
+	if (ret_data != NULL)
+		*ret_data = NULL;
+	if (client_send(connection, method, params, error) == -1)
+		return NULL;
+	return client_answer(connection, ret_data, error);
 }

@@ -52,5 +52,8 @@ int client_receive(struct client_connection *connection, int64_t timeout_ms,
  */
 json_t *client_call(struct client_connection *connection, const char *method,
     json_t *params, json_t **ret_data, struct error *error);
+/* The second half of it, after client_send() of the only request that is not answered. */
+json_t *client_answer(struct client_connection *connection, json_t **ret_data,
+    struct error *error);
 
 #endif

@@ -363,9 +363,8 @@ submit_for_run(struct invocation *invocation, struct client_connection *connecti
     int64_t *ret_job)
 {
 	struct submission submission;
+	struct submission_request request;
 	struct error error;
-	int64_t holder;
-	size_t bad;
 	int result;
 
 	submission_init(&submission, invocation);
@@ -373,8 +372,8 @@ submit_for_run(struct invocation *invocation, struct client_connection *connecti
 	result = submission_prepare(&submission, &invocation->spec, &error);
 	if (result == 0) {
 		submission_warn_if_missing(&submission, &invocation->spec);
-		result = submission_send(&submission, &invocation->spec, 1, ret_job, &bad,
-		    &holder, &error);
+		submission_request_init(&request, &submission, &invocation->spec, 1, ret_job);
+		result = submission_send(&submission, &request, NULL, &error);
 	}
 	submission_done(&submission);
 	return result == 0 ? STATUS_OK : cli_fail(&error);

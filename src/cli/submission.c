@@ -147,59 +147,96 @@ submission_warn_if_missing(const struct submission *submission, const struct spe
 	buf_done(&word);
 }
 
-/* What is sent, perhaps more than once. */
-struct request {
-	const struct spec *specs;
-	size_t count;
-	char token[40]; /* "": it has none, and must not be repeated */
-	bool is_repeated;
-};
+/* A request whose answer is lost may be sent again, if it can tell its jobs by their token. */
+static void
+make_token(struct submission_request *request)
+{
+	for (size_t i = 0; i < request->count; i++) {
+		if (request->specs[i].is_once)
+			return; /* ids of other jobs: the token could not tell them */
+	}
+	snprintf(request->token, sizeof(request->token), "t%08x%08x%08x%08x", arc4random(),
+	    arc4random(), arc4random(), arc4random());
+}
+
+void
+submission_request_init(struct submission_request *request,
+    const struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids)
+{
+	*request = (struct submission_request){
+		.specs = specs, .count = count, .ret_ids = ret_ids, .ret_bad = count
+	};
+	if (submission->has_tokens)
+		make_token(request);
+}
+
+void
+submission_request_done(struct submission_request *request)
+{
+	json_decref(request->params);
+	request->params = NULL;
+}
 
 static json_t *
-request_params(struct submission *submission, const struct request *request,
-    size_t *ret_bad, struct error *error)
+encode_jobs(struct submission_request *request, struct error *error)
 {
-	json_t *jobs = json_array(), *environment, *params;
+	json_t *jobs = json_array();
 
 	for (size_t i = 0; i < request->count; i++) {
 		json_t *job = spec_to_json(&request->specs[i], error);
 
 		if (job == NULL) {
-			*ret_bad = i;
+			request->ret_bad = i;
 			json_decref(jobs);
 			return NULL;
 		}
 		json_array_append_new(jobs, job);
 	}
-	environment = environment_to_json(&submission->environment);
-	params = json_pack("{s:o, s:o*, s:I}", "jobs", jobs, "environment", environment, "umask",
-	    (json_int_t)submission->umask);
-	if (request->token[0] != '\0') {
-		json_object_set_new(params, "token", json_string(request->token));
-		json_object_set_new(params, "repeated", json_boolean(request->is_repeated));
-	}
-	if (json_object_set_new(params, "cwd", json_string(submission->cwd)) == -1) {
-		json_decref(params);
-		error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
-		return NULL;
-	}
-	return params;
+	return jobs;
 }
 
 static int
-send_to_supervisor(struct submission *submission, const struct request *request,
-    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+encode(struct submission *submission, struct submission_request *request,
+    struct error *error)
 {
-	json_t *params = request_params(submission, request, ret_bad, error);
+	json_t *jobs, *environment;
+
+	if (request->params != NULL)
+		return 0;
+	if ((jobs = encode_jobs(request, error)) == NULL)
+		return -1;
+	environment = environment_to_json(&submission->environment);
+	request->params = json_pack("{s:o, s:o*, s:I}", "jobs", jobs, "environment",
+	    environment, "umask", (json_int_t)submission->umask);
+	if (request->token[0] != '\0')
+		json_object_set_new(request->params, "token", json_string(request->token));
+	if (json_object_set_new(request->params, "cwd", json_string(submission->cwd)) == 0)
+		return 0;
+	submission_request_done(request);
+	return error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
+}
+
+static int
+send_to_supervisor(struct submission *submission, struct submission_request *request,
+    struct submission_request *next, struct error *error)
+{
+	struct error not_now;
 	json_t *result, *data, *ids;
 
-	if (params == NULL)
+	json_object_set_new(request->params, "repeated", json_boolean(request->is_repeated));
+	if (client_send(submission->connection, "submit", json_incref(request->params),
+		error) == -1)
 		return -1;
-	result = client_call(submission->connection, "submit", params, &data, error);
+	if (next != NULL)
+		encode(submission, next, &not_now); /* it says so itself when it is sent */
+	result = client_answer(submission->connection, &data, error);
 	if (result == NULL) {
 		if (data != NULL) {
-			*ret_bad = (size_t)json_integer_value(json_object_get(data, "index"));
-			*ret_holder = json_integer_value(json_object_get(data, "holder"));
+			request->ret_bad =
+			    (size_t)json_integer_value(json_object_get(data, "index"));
+			request->ret_holder =
+			    json_integer_value(json_object_get(data, "holder"));
 		}
 		json_decref(data);
 		return -1;
@@ -208,7 +245,7 @@ send_to_supervisor(struct submission *submission, const struct request *request,
 	    json_array_size(json_object_get(result, "existed")) == request->count;
 	ids = json_object_get(result, "ids");
 	for (size_t i = 0; i < request->count; i++)
-		ret_ids[i] = json_integer_value(json_array_get(ids, i));
+		request->ret_ids[i] = json_integer_value(json_array_get(ids, i));
 	json_decref(result);
 	return 0;
 }
@@ -264,8 +301,8 @@ write_batch(struct store *store, struct batch *batch, struct error *error)
 }
 
 static int
-write_to_database(struct submission *submission, const struct request *request,
-    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+write_to_database(struct submission *submission, struct submission_request *request,
+    struct error *error)
 {
 	size_t count = request->count;
 	struct store *store;
@@ -295,31 +332,20 @@ write_to_database(struct submission *submission, const struct request *request,
 		goto out;
 	if (step->answer != STEP_OK) {
 		*error = step->error;
-		*ret_bad = step->submit.ret_bad;
-		*ret_holder = step->submit.ret_holder;
+		request->ret_bad = step->submit.ret_bad;
+		request->ret_holder = step->submit.ret_holder;
 		goto out;
 	}
 	submission->has_existed = true;
 	for (size_t i = 0; i < count; i++)
 		submission->has_existed =
 		    submission->has_existed && step->submit.ret_existed[i];
-	memcpy(ret_ids, step->submit.ret_ids, count * sizeof(ret_ids[0]));
+	memcpy(request->ret_ids, step->submit.ret_ids, count * sizeof(request->ret_ids[0]));
 	result = 0;
 out:
 	batch_done(&batch);
 	store_close(store);
 	return result;
-}
-
-static void
-make_token(struct request *request)
-{
-	for (size_t i = 0; i < request->count; i++) {
-		if (request->specs[i].is_once)
-			return; /* ids of other jobs: the token could not tell them */
-	}
-	snprintf(request->token, sizeof(request->token), "t%08x%08x%08x%08x", arc4random(),
-	    arc4random(), arc4random(), arc4random());
 }
 
 /* The next supervisor process answers, or, with the keeper gone too, the database. */
@@ -337,19 +363,14 @@ reconnect(struct submission *submission, struct error *error)
 }
 
 static int
-send_somehow(struct submission *submission, const struct spec *specs, size_t count,
-    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+send_somehow(struct submission *submission, struct submission_request *request,
+    struct submission_request *next, struct error *error)
 {
-	struct request request = { .specs = specs, .count = count };
-
-	*ret_bad = count;
-	*ret_holder = 0;
 	submission->is_in_doubt = false;
-	if (submission->has_tokens)
-		make_token(&request);
+	if (submission->connection != NULL && encode(submission, request, error) == -1)
+		return -1;
 	for (int crashes = 0; submission->connection != NULL; crashes++) {
-		if (send_to_supervisor(submission, &request, ret_ids, ret_bad, ret_holder,
-			error) == 0) {
+		if (send_to_supervisor(submission, request, next, error) == 0) {
 			submission->is_in_doubt = false;
 			return 0;
 		}
@@ -358,25 +379,25 @@ send_somehow(struct submission *submission, const struct spec *specs, size_t cou
 			return -1;
 		}
 		submission->is_in_doubt = true;
-		if (request.token[0] == '\0' || crashes == MOST_CRASHES ||
+		if (request->token[0] == '\0' || crashes == MOST_CRASHES ||
 		    reconnect(submission, error) == -1)
 			return -1;
-		request.is_repeated = true;
+		request->is_repeated = true;
 	}
-	if (write_to_database(submission, &request, ret_ids, ret_bad, ret_holder, error) == -1)
+	if (write_to_database(submission, request, error) == -1)
 		return -1;
 	submission->is_in_doubt = false;
 	return 0;
 }
 
 int
-submission_send(struct submission *submission, const struct spec *specs, size_t count,
-    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error)
+submission_send(struct submission *submission, struct submission_request *request,
+    struct submission_request *next, struct error *error)
 {
-	int result = send_somehow(
-	    submission, specs, count, ret_ids, ret_bad, ret_holder, error);
+	int result = send_somehow(submission, request, next, error);
 	bool is_in = result == 0 && !submission->has_existed;
 
+	submission_request_done(request);
 	/* Kept input belongs to a job now, or may. */
 	if (is_in || submission->is_in_doubt) {
 		free(submission->kept_input);

@@ -37,18 +37,19 @@ static int
 submit_one(struct submission *submission, struct invocation *invocation)
 {
 	struct spec *spec = &invocation->spec;
+	int64_t id;
+	struct submission_request request;
 	struct error error;
-	int64_t id, holder;
-	size_t bad;
 
 	for (int i = 0; i < invocation->argument_count; i++)
 		strings_add(&spec->command, invocation->arguments[i]);
 	if (submission_prepare(submission, spec, &error) == -1)
 		return cli_fail(&error);
 	submission_warn_if_missing(submission, spec);
-	if (submission_send(submission, spec, 1, &id, &bad, &holder, &error) == -1) {
-		if (holder != 0)
-			printf("%" PRId64 "\n", holder);
+	submission_request_init(&request, submission, spec, 1, &id);
+	if (submission_send(submission, &request, NULL, &error) == -1) {
+		if (request.ret_holder != 0)
+			printf("%" PRId64 "\n", request.ret_holder);
 		return cli_fail(&error);
 	}
 	printf("%" PRId64 "\n", id);

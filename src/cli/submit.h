@@ -28,13 +28,31 @@ void submission_done(struct submission *submission);
 int submission_prepare(struct submission *submission, struct spec *spec,
     struct error *error);
 
+/* 1 to 1000 jobs that are recorded together: all or none. */
+struct submission_request {
+	const struct spec *specs; /* borrowed */
+	size_t count;
+	int64_t *ret_ids;   /* room for `count` of them */
+	size_t ret_bad;	    /* which one could not be, or `count` */
+	int64_t ret_holder; /* the job that has its name, or 0 */
+	/* submission's own: */
+	char token[40]; /* "": it has none, and must not be repeated */
+	bool is_repeated;
+	json_t *params; /* encoded already, or NULL */
+};
+
+void submission_request_init(struct submission_request *request,
+    const struct submission *submission, const struct spec *specs, size_t count,
+    int64_t *ret_ids);
+void submission_request_done(struct submission_request *request);
+
 /*
- * Record `count` (1 to 1000) jobs, all or none. 0 and their ids; -1 with *error, *ret_bad
- * which one it was (or count) and *ret_holder the job that has its name, or 0. The specs stay
- * the caller's. With has_tokens the death of the supervisor process is waited out.
+ * Record it, and be done with it: 0 and the ids, or -1 with *error. With has_tokens the death
+ * of the supervisor process is waited out. While it is being recorded `next` (or NULL) is
+ * encoded, to be sent next or given to submission_request_done().
  */
-int submission_send(struct submission *submission, const struct spec *specs, size_t count,
-    int64_t *ret_ids, size_t *ret_bad, int64_t *ret_holder, struct error *error);
+int submission_send(struct submission *submission, struct submission_request *request,
+    struct submission_request *next, struct error *error);
 
 /* Warn when its program is not found on the job's PATH. */
 void submission_warn_if_missing(const struct submission *submission,
