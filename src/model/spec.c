@@ -30,15 +30,6 @@ spec_init(struct spec *spec)
 }
 
 void
-strings_done(struct strings *strings)
-{
-	for (size_t i = 0; i < strings->count; i++)
-		free(strings->items[i]);
-	free(strings->items);
-	*strings = (struct strings){ 0 };
-}
-
-void
 spec_done(struct spec *spec)
 {
 	strings_done(&spec->command);
@@ -54,38 +45,6 @@ spec_done(struct spec *spec)
 		free(spec->dependencies[i].name);
 	free(spec->dependencies);
 	spec_init(spec);
-}
-
-void
-strings_add_owned(struct strings *strings, char *text)
-{
-	/* Room for 3, 7, 15 … and the NULL: grown when the count reaches a power of two. */
-	if ((strings->count & (strings->count + 1)) == 0)
-		strings->items = xreallocarray(
-		    strings->items, 2 * strings->count + 4, sizeof(strings->items[0]));
-	strings->items[strings->count++] = text;
-	strings->items[strings->count] = NULL;
-}
-
-void
-strings_add(struct strings *strings, const char *text)
-{
-	strings_add_owned(strings, xstrdup(text));
-}
-
-void
-strings_set_variable(struct strings *environment, const char *assignment)
-{
-	size_t length = strcspn(assignment, "=") + 1;
-
-	for (size_t i = 0; i < environment->count; i++) {
-		if (strncmp(environment->items[i], assignment, length) == 0) {
-			free(environment->items[i]);
-			environment->items[i] = xstrdup(assignment);
-			return;
-		}
-	}
-	strings_add(environment, assignment);
 }
 
 static void

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "model/retry.h"
+#include "model/strings.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,11 +15,6 @@
  * process both fill it in through spec_set(), so that they cannot disagree on what is
  * a good job. Every string is owned by the spec.
  */
-
-struct strings { /* a NULL-terminated list */
-	char **items;
-	size_t count;
-};
 
 #define SPEC_UNSET (-1) /* an integer that was not given: the default of the database */
 #define SPEC_DEFAULT_GRACE_MS 10000
@@ -80,13 +76,6 @@ const struct spec_option *spec_option_find(const char *name);
 
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
-
-void strings_add(struct strings *strings, const char *text);
-void strings_add_owned(struct strings *strings, char *text); /* takes over text */
-void strings_done(struct strings *strings);
-
-/* Set NAME=VALUE, in place of an older value of that name; order is kept. */
-void strings_set_variable(struct strings *environment, const char *assignment);
 
 /* What a person is told that was understood: "up to 4 runs, 5 s apart, 30 s each at most". */
 const char *spec_describe(const struct spec *spec, struct wall now, char *buffer,

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READY, CLAIM, ENVIRONMENT, WITHDRAW, COUNT };
+enum { READY, CLAIM, WITHDRAW, COUNT };
 
 static const char *const sql[] = {
 	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
@@ -24,7 +24,6 @@ static const char *const sql[] = {
 		  "ORDER BY priority, id LIMIT ?2",
 	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at) "
 		  "VALUES (?1, ?2, ?3, ?4)",
-	[ENVIRONMENT] = "SELECT vars FROM environments WHERE id = ?1",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		     "AND generation = ?3 AND started_at IS NULL AND ended_at IS NULL "
 		     "RETURNING stop_reason",
@@ -62,80 +61,6 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	spec->retry.max_retries = column_number(row, 11, RETRY_FOR_EVER);
 	spec->priority = column_number(row, 12, SPEC_DEFAULT_PRIORITY);
 	return 0;
-}
-
-/*
- * Environments: those of a turn are kept until the next, the newest of them longer, since
- * most jobs of a time share one.
- */
-
-static void
-forget_environment(struct known_environment *known)
-{
-	strings_done(known->variables);
-	free(known->variables);
-}
-
-void
-sqlite_forget_environments(struct sqlite_engine *engine)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < engine->environment_count; i++) {
-		if (i + 1 == engine->environment_count && engine->environments[i].id != 0)
-			engine->environments[kept++] = engine->environments[i];
-		else
-			forget_environment(&engine->environments[i]);
-	}
-	engine->environment_count = kept;
-}
-
-void
-sqlite_distrust_environments(struct sqlite_engine *engine)
-{
-	for (size_t i = 0; i < engine->environment_count; i++)
-		engine->environments[i].id = 0;
-}
-
-static const struct strings *
-keep_environment(struct sqlite_engine *engine, int64_t id, struct strings *variables)
-{
-	struct known_environment known = { id, xcalloc(1, sizeof(*variables)) };
-
-	*known.variables = *variables;
-	engine->environments = xreallocarray(engine->environments,
-	    engine->environment_count + 1, sizeof(engine->environments[0]));
-	engine->environments[engine->environment_count++] = known;
-	return known.variables;
-}
-
-/* NULL for a job that has none; *ret_why says what is wrong with it. */
-static int
-find_environment(struct sqlite_engine *engine, int64_t id, const struct strings **ret,
-    const char **ret_why)
-{
-	sqlite3_stmt *statement = engine->claim.prepared[ENVIRONMENT];
-	struct strings variables = { 0 };
-	int code;
-
-	*ret = NULL;
-	if (id == 0)
-		return SQLITE_OK;
-	for (size_t i = 0; i < engine->environment_count; i++) {
-		if (engine->environments[i].id == id) {
-			*ret = engine->environments[i].variables;
-			return SQLITE_OK;
-		}
-	}
-	bind_number(statement, 1, id);
-	code = sqlite3_step(statement);
-	if (code == SQLITE_ROW && environment_parse(&variables, column_text(statement, 0)) == 0)
-		*ret = keep_environment(engine, id, &variables);
-	else
-		strings_done(&variables);
-	if (*ret == NULL)
-		*ret_why = "its environment is not an object of strings";
-	return statement_end(statement, code);
 }
 
 static int
@@ -218,8 +143,8 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 	int code = SQLITE_OK;
 
 	if (candidate->why == NULL)
-		code = find_environment(engine, candidate->environment, &claimed->environment,
-		    &candidate->why);
+		code = sqlite_read_environment(engine, candidate->environment,
+		    &claimed->environment, &candidate->why);
 	if (code == SQLITE_OK && candidate->why == NULL)
 		code = claim_attempt(engine, claimed);
 	else if (code == SQLITE_OK)

@@ -228,6 +228,7 @@ static void
 engine_release(struct sqlite_engine *engine)
 {
 	statements_done(&engine->turn);
+	statements_done(&engine->environment);
 	statements_done(&engine->submit);
 	statements_done(&engine->claim);
 	statements_done(&engine->advance);
@@ -244,6 +245,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 		return -1;
 	if (statements_prepare(&engine->turn, &engine->db, turn_sql, COUNT, error) == -1 ||
 	    sqlite_submit_prepare(engine, error) == -1 ||
+	    sqlite_environment_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||
 	    sqlite_advance_prepare(engine, error) == -1 ||
 	    sqlite_depend_prepare(engine, error) == -1 ||
@@ -294,6 +296,7 @@ engine_close(struct store *store)
 	sqlite_distrust_environments(engine);
 	sqlite_forget_environments(engine);
 	free(engine->environments);
+	strings_done(&engine->recent_variables);
 	free(engine->state_directory);
 	free(engine);
 }

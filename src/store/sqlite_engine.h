@@ -19,7 +19,7 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, submit, claim, advance, depend, change, other;
+	struct statements turn, environment, submit, claim, advance, depend, change, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -35,6 +35,9 @@ struct sqlite_engine {
 		struct strings *variables;
 	} *environments;
 	size_t environment_count;
+	/* What the last request to submit came with, since most come from the same place. */
+	struct strings recent_variables;
+	int64_t recent_environment; /* 0: not to be used */
 };
 
 /* Each runs one step inside the transaction: SQLITE_OK or what failed. */
@@ -56,6 +59,7 @@ int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
 
 /* Each file's statements. */
+int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
@@ -102,7 +106,20 @@ int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 /* Jobs that others cancelled with SQL: tell those above and those that wait (depend.c). */
 int sqlite_settle_foreign_cancels(struct sqlite_engine *engine);
 
-/* Free the environments of the last turn but one that may serve again (claim.c) … */
+/*
+ * The id of what a job's own variables make of the shared ones; false in *ret_is_text when
+ * something is not UTF-8 (environment.c).
+ */
+int sqlite_keep_environment(struct sqlite_engine *engine, const struct strings *shared,
+    const struct strings *own, int64_t *ret_id, bool *ret_is_text);
+
+/*
+ * The variables, good until the next turn but one; NULL for id 0, or when *ret_why says what
+ * is wrong with it (environment.c).
+ */
+int sqlite_read_environment(struct sqlite_engine *engine, int64_t id,
+    const struct strings **ret, const char **ret_why);
+/* Free those of the last turn but one that may serve again (environment.c) … */
 void sqlite_forget_environments(struct sqlite_engine *engine);
 /* … and let none serve again: their ids may not have been committed. */
 void sqlite_distrust_environments(struct sqlite_engine *engine);

@@ -15,7 +15,7 @@
 
 enum {
 	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS, DEPEND,
-	FIND_ENVIRONMENT, INSERT_ENVIRONMENT, FIND_TOKEN, COUNT
+	FIND_TOKEN, COUNT
 };
 
 static const char *const sql[] = {
@@ -34,8 +34,6 @@ static const char *const sql[] = {
 	/* One job given twice: the stricter word counts. */
 	[DEPEND] = "INSERT INTO dependencies (job_id, on_id, kind) VALUES (?1, ?2, ?3) "
 		   "ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind)",
-	[FIND_ENVIRONMENT] = "SELECT id FROM environments WHERE hash = ?1 AND vars = ?2",
-	[INSERT_ENVIRONMENT] = "INSERT INTO environments (hash, vars) VALUES (?1, ?2)",
 	[FIND_TOKEN] = "SELECT job_id FROM events WHERE seq > (SELECT max(seq) FROM events) - "
 		       "1000000 AND event = 'submitted' AND detail = ?1",
 };
@@ -53,48 +51,6 @@ struct request {
 	int64_t environment; /* of jobs without variables of their own */
 	char supervisor[NAME_SIZE]; /* known to exist */
 };
-
-static int64_t
-fnv1a(const char *text)
-{
-	uint64_t hash = UINT64_C(14695981039346656037);
-
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(1099511628211);
-	return (int64_t)hash;
-}
-
-/* As JSON with sorted names; NULL if something is not UTF-8. */
-static char *
-environment_text(const struct strings *environment)
-{
-	json_t *object = environment_to_json(environment);
-	char *vars = json_dumps(object, JSON_SORT_KEYS | JSON_COMPACT);
-
-	json_decref(object);
-	return vars;
-}
-
-static int
-store_environment(struct sqlite_engine *engine, const char *vars, int64_t *ret_id)
-{
-	sqlite3_stmt *find = engine->submit.prepared[FIND_ENVIRONMENT];
-	sqlite3_stmt *insert = engine->submit.prepared[INSERT_ENVIRONMENT];
-	int code;
-
-	bind_number(find, 1, fnv1a(vars));
-	bind_text(find, 2, vars);
-	code = sqlite3_step(find);
-	*ret_id = code == SQLITE_ROW ? sqlite3_column_int64(find, 0) : 0;
-	code = statement_end(find, code);
-	if (code == SQLITE_OK && *ret_id == 0) {
-		bind_number(insert, 1, fnv1a(vars));
-		bind_text(insert, 2, vars);
-		code = statement_run(insert);
-		*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
-	}
-	return code;
-}
 
 /* Refuse the whole step because of this job; never a failure of the turn. */
 static int refuse(struct step *step, size_t which, int code, const char *format, ...)
@@ -128,25 +84,18 @@ find_environment(struct sqlite_engine *engine, struct request *request, size_t w
     int64_t *ret_id)
 {
 	const struct strings *shared = &request->step->submit.environment;
-	const struct spec *spec = &request->step->submit.specs[which];
-	struct strings merged = { 0 };
-	char *vars;
+	const struct strings *own = &request->step->submit.specs[which].environment;
+	bool is_text = true;
 	int code;
 
 	*ret_id = request->environment;
-	if (spec->environment.count == 0 && (request->environment != 0 || shared->count == 0))
+	if (own->count == 0 && (request->environment != 0 || shared->count == 0))
 		return SQLITE_OK;
-	for (size_t i = 0; i < shared->count; i++)
-		strings_add(&merged, shared->items[i]);
-	for (size_t i = 0; i < spec->environment.count; i++)
-		strings_set_variable(&merged, spec->environment.items[i]);
-	vars = environment_text(&merged);
-	code = vars != NULL ? store_environment(engine, vars, ret_id)
-			    : refuse_bytes(request->step, which);
-	if (spec->environment.count == 0)
+	code = sqlite_keep_environment(engine, shared, own, ret_id, &is_text);
+	if (code == SQLITE_OK && !is_text)
+		return refuse_bytes(request->step, which);
+	if (own->count == 0)
 		request->environment = *ret_id;
-	free(vars);
-	strings_done(&merged);
 	return code;
 }
 
@@ -387,6 +336,7 @@ undo(struct sqlite_engine *engine, struct step *step, size_t ended_before,
 	}
 	engine->batch->ended_count = ended_before;
 	engine->batch->released = released_before;
+	sqlite_distrust_environments(engine); /* one may have been new */
 	return has_parts(step) ? statement_run(engine->submit.prepared[UNDO]) : SQLITE_OK;
 }
 

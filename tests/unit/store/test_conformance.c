@@ -694,10 +694,11 @@ lose_environment(struct subject *subject, enum trouble trouble)
 static void
 claim_gives_the_environment_of_the_turn_that_came_true(void **state)
 {
-	static const char *const variables[] = { "A=after doubt", "A=after a full disk" };
+	static const char *const variables[] = { "A=after doubt", "A=after a full disk",
+		"A=lost" };
 	struct subject *subject = *state;
 
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
 		struct batch batch;
 		struct step *step;
 
@@ -709,6 +710,25 @@ claim_gives_the_environment_of_the_turn_that_came_true(void **state)
 		assert_environment(&step->claim.ret_jobs[0], variables[i]);
 		batch_done(&batch);
 	}
+}
+
+static void
+claim_gives_an_environment_that_a_refused_request_had_too(void **state)
+{
+	struct subject *subject = *state;
+	struct batch batch;
+	struct step *refused, *step;
+
+	batch_init(&batch);
+	refused = add_submit(&batch, ";supervisor=nobody");
+	strings_add(&refused->submit.environment, "A=same");
+	step = add_submit(&batch, "");
+	strings_add(&step->submit.environment, "A=same");
+	step = add_claim(&batch, "default", 1);
+	run_ok(subject, &batch);
+	assert_int_equal(refused->answer, STEP_REFUSED);
+	assert_environment(&step->claim.ret_jobs[0], "A=same");
+	batch_done(&batch);
 }
 
 static void
@@ -2191,6 +2211,7 @@ static const struct {
 	CASE(claim_carries_what_starting_needs),
 	CASE(claim_gives_each_job_its_own_environment),
 	CASE(claim_gives_the_environment_of_the_turn_that_came_true),
+	CASE(claim_gives_an_environment_that_a_refused_request_had_too),
 	CASE(claim_ends_a_job_without_a_program_and_takes_the_next),
 	CASE(claim_counts_what_it_refused_once_in_a_turn_that_is_run_again),
 	CASE(withdrawn_claim_is_as_if_it_had_never_been),
