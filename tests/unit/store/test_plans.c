@@ -30,8 +30,9 @@ static sqlite3_stmt *
 statement_at(struct subject *subject, size_t place)
 {
 	struct sqlite_engine *engine = engine_of(subject);
-	const struct statements *const files[] = { &engine->submit, &engine->claim,
-		&engine->advance, &engine->depend, &engine->change, &engine->other };
+	const struct statements *const files[] = { &engine->environment, &engine->submit,
+		&engine->claim, &engine->advance, &engine->depend, &engine->change,
+		&engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
