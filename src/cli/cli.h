@@ -26,6 +26,7 @@ enum command_flags {
 	COMMAND_TAKES_SPEC = 1 << 0,	/* a job's options, and a command line behind them */
 	COMMAND_PRINTS_DATA = 1 << 1,	/* takes --json */
 	COMMAND_IS_INTERNAL = 1 << 2,	/* not in help */
+	COMMAND_STARTS_SERVER = 1 << 3, /* the job is a server */
 };
 
 struct command {

@@ -42,6 +42,8 @@ add_row(struct option_list *list, const struct option_row *row,
 static void
 collect(const struct command *command, struct option_list *list)
 {
+	bool is_server = (command->flags & COMMAND_STARTS_SERVER) != 0;
+
 	list->count = 0;
 	for (const struct option_row *row = command->options; row != NULL && row->name != NULL;
 	     row++)
@@ -51,7 +53,8 @@ collect(const struct command *command, struct option_list *list)
 		const struct option_row row = { spec->name, spec->letter, spec->argument,
 			spec->help };
 
-		add_row(list, &row, spec);
+		if (spec->kind == SPEC_ANY || (spec->kind == SPEC_SERVER) == is_server)
+			add_row(list, &row, spec);
 	}
 	if (command->flags & COMMAND_PRINTS_DATA)
 		add_row(list, &json_option, NULL);
@@ -102,8 +105,8 @@ take_option(struct invocation *invocation, const struct option_list *list, size_
 	struct error error;
 
 	if (list->specs[index] != NULL) {
-		if (list->specs[index]->set(&invocation->spec, value != NULL ? value : "true",
-			clock_wall(), &error) == -1)
+		if (spec_set(&invocation->spec, list->specs[index],
+			value != NULL ? value : "true", clock_wall(), &error) == -1)
 			exit(cli_fail(&error));
 		return;
 	}
@@ -146,6 +149,22 @@ begins_several(const struct option_list *list, const char *word)
 	return count > 1;
 }
 
+/* An option of jobs that this verb does not take, because of what it makes. */
+static bool
+is_for_the_other_kind(const struct command *command, const char *word)
+{
+	char name[32];
+	size_t length = strcspn(word, "=");
+	const struct spec_option *option;
+
+	if (!(command->flags & COMMAND_TAKES_SPEC) || length < 3 || length - 2 >= sizeof(name))
+		return false;
+	memcpy(name, word + 2, length - 2);
+	name[length - 2] = '\0';
+	option = strncmp(word, "--", 2) == 0 ? spec_option_find(name) : NULL;
+	return option != NULL && option->kind != SPEC_ANY;
+}
+
 /* What getopt_long(3) has to say, as one sentence of ours. */
 static int
 bad_option(const struct command *command, const struct option_list *list, int value,
@@ -164,6 +183,12 @@ bad_option(const struct command *command, const struct option_list *list, int va
 		    STATUS_USAGE, "%s: --%s wants %s", verb, row->name, row->argument);
 	if (row != NULL)
 		return cli_complain(STATUS_USAGE, "%s: --%s takes no value", verb, row->name);
+	if (is_for_the_other_kind(command, word))
+		return cli_complain(STATUS_USAGE, "%s: %s is %s", verb, word,
+		    command->flags & COMMAND_STARTS_SERVER
+			? "for commands: a server is restarted as --restart says, and has no "
+			  "standard input"
+			: "only for a server (jobberd help start)");
 	if (optopt != 0)
 		return cli_complain(STATUS_USAGE, "%s has no option -%c (jobberd help %s)", verb,
 		    optopt, verb);

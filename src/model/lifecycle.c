@@ -1,7 +1,8 @@
 /*
  * lifecycle: one table; the classification comes first so that it needs no conditions.
- * Whether a failed run is retried is decided in lifecycle_classify_end(), after which
- * pause in retry.c. tests/unit/model/test_lifecycle.c pins the whole matrix.
+ * Whether a failed run is retried, or a server started again, is decided in
+ * lifecycle_classify_end(), after which pause in retry.c.
+ * tests/unit/model/test_lifecycle.c pins the whole matrix.
  */
 
 #include "model/lifecycle.h"
@@ -18,6 +19,9 @@ const struct lifecycle_step lifecycle_table[JOB_STATUS_COUNT][JOB_EVENT_COUNT] =
 		[JOB_PUT_BACK_NEW] = TO(JOB_NEW),
 		[JOB_ABANDONED] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_STOPPED] = TO(JOB_CANCELLED, | ACTION_END),
+		[JOB_READY] = TO(JOB_RUNNING),
+		[JOB_RESTARTED] = TO(JOB_ERRORED),
+		[JOB_GAVE_UP] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_CANCEL] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_DEPENDENCY_FAILED] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_RETRY] = TO(JOB_NEW, | ACTION_WAKE),
@@ -33,6 +37,8 @@ const struct lifecycle_step lifecycle_table[JOB_STATUS_COUNT][JOB_EVENT_COUNT] =
 		[JOB_PUT_BACK_ERRORED] = TO(JOB_ERRORED),
 		[JOB_ABANDONED] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_STOPPED] = TO(JOB_CANCELLED, | ACTION_END),
+		[JOB_RESTARTED] = TO(JOB_ERRORED),
+		[JOB_GAVE_UP] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_CANCEL] = TO(JOB_RUNNING, | ACTION_STOP),
 	},
 	[JOB_ERRORED] = {
@@ -42,6 +48,9 @@ const struct lifecycle_step lifecycle_table[JOB_STATUS_COUNT][JOB_EVENT_COUNT] =
 		[JOB_PUT_BACK_ERRORED] = TO(JOB_ERRORED),
 		[JOB_ABANDONED] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_STOPPED] = TO(JOB_CANCELLED, | ACTION_END),
+		[JOB_READY] = TO(JOB_RUNNING),
+		[JOB_RESTARTED] = TO(JOB_ERRORED),
+		[JOB_GAVE_UP] = TO(JOB_FAILED, | ACTION_END),
 		[JOB_CANCEL] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_DEPENDENCY_FAILED] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_RETRY] = TO(JOB_ERRORED, | ACTION_WAKE),
@@ -80,6 +89,9 @@ static const char *const event_names[] = {
 	[JOB_PUT_BACK_ERRORED] = "put back errored",
 	[JOB_ABANDONED] = "abandoned",
 	[JOB_STOPPED] = "stopped",
+	[JOB_READY] = "ready",
+	[JOB_RESTARTED] = "restarted",
+	[JOB_GAVE_UP] = "gave up",
 	[JOB_CANCEL] = "cancel",
 	[JOB_DEPENDENCY_FAILED] = "dependency failed",
 	[JOB_RETRY] = "retry",
@@ -90,11 +102,42 @@ static const char *const event_names[] = {
 _Static_assert(sizeof(event_names) / sizeof(event_names[0]) == JOB_EVENT_COUNT,
     "a name for every event");
 
+/* A poison job must end. */
+static bool
+is_lost_too_often(const struct lifecycle_job *job, struct reason reason)
+{
+	return reason_is_loss(reason) && job->losses_in_a_row + 1 >= LIFECYCLE_MAX_LOSSES;
+}
+
+/*
+ * The end of a server's process. An init that refuses at the first start is not tried again;
+ * at a restart it uses up the intensity, as any other end that a restart follows.
+ */
+static enum job_event
+classify_server(const struct lifecycle_job *job, struct reason reason)
+{
+	enum job_event for_good =
+	    reason_is_failure(reason) ? JOB_GAVE_UP : JOB_SUCCEEDED;
+
+	if (reason.kind == REASON_CANCELLED)
+		return JOB_STOPPED;
+	if (reason_is_stop(reason) || reason_is_loss(reason))
+		return job->restart == RESTART_TEMPORARY || is_lost_too_often(job, reason)
+		    ? JOB_ABANDONED
+		    : JOB_PUT_BACK_NEW;
+	if (job->is_first_start || job->was_told_to_stop || reason.kind == REASON_IGNORE ||
+	    !restart_is_wanted(job->restart, reason))
+		return for_good;
+	return job->recent_restarts >= RESTART_MAX_RESTARTS ? JOB_GAVE_UP : JOB_RESTARTED;
+}
+
 enum job_event
 lifecycle_classify_end(const struct lifecycle_job *job, struct reason reason)
 {
 	bool runs_once = job->retry.max_retries == 0;
 
+	if (job->is_server)
+		return classify_server(job, reason);
 	if (reason.kind == REASON_NORMAL)
 		return JOB_SUCCEEDED;
 	if (reason.kind == REASON_CANCELLED)

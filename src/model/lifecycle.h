@@ -2,6 +2,7 @@
 #define MODEL_LIFECYCLE_H
 
 #include "model/reason.h"
+#include "model/restart.h"
 #include "model/retry.h"
 
 #include <stdbool.h>
@@ -32,6 +33,9 @@ enum job_event {
 	JOB_PUT_BACK_ERRORED, /* interrupted or lost, not counted, after failures */
 	JOB_ABANDONED,	      /* interrupted or lost and may not run again */
 	JOB_STOPPED,	      /* its process is gone after a cancel */
+	JOB_READY,	      /* a server's init has answered */
+	JOB_RESTARTED,	      /* a server has ended and is to be started again, at once */
+	JOB_GAVE_UP,	      /* a server has ended badly, for good */
 	/* of people and of other jobs */
 	JOB_CANCEL,
 	JOB_DEPENDENCY_FAILED,
@@ -68,6 +72,12 @@ struct lifecycle_job {
 	int64_t failures;
 	struct retry_policy retry;
 	int losses_in_a_row; /* attempts lost directly before this one */
+
+	bool is_server; /* then also: */
+	enum restart_type restart;
+	bool is_first_start; /* of this life, and init has not answered */
+	bool was_told_to_stop;
+	int64_t recent_restarts; /* within RESTART_MAX_SECONDS */
 };
 
 struct lifecycle_verdict {

@@ -30,6 +30,10 @@ static const struct kind kinds[] = {
 	[REASON_LOST_BOOT] = { "lost:boot", "lost: machine restarted", .is_loss = true },
 	[REASON_DEPENDENCY] = { "dependency", "a job it waited for did not succeed",
 	    .is_stop = true },
+	[REASON_SHUTDOWN] = { "shutdown", NULL },
+	[REASON_IGNORE] = { "ignore", "not wanted, its init says" },
+	[REASON_MAX_RESTARTS] = { "max_restarts", "restarted too often", .is_failure = true },
+	[REASON_OWN] = { "", NULL, .is_failure = true },
 };
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == REASON_COUNT, "a row for every kind");
 
@@ -89,11 +93,50 @@ reason_format(char buffer[REASON_TEXT_SIZE], struct reason reason)
 		name = reason.number > 0 ? strerrorname_np(reason.number) : NULL;
 		snprintf(buffer, REASON_TEXT_SIZE, "%s%s", text, name != NULL ? name : "EIO");
 		break;
+	case REASON_SHUTDOWN:
+		snprintf(buffer, REASON_TEXT_SIZE, "%s%s%s", text,
+		    reason.own[0] != '\0' ? ":" : "", reason.own);
+		break;
+	case REASON_OWN:
+		snprintf(buffer, REASON_TEXT_SIZE, "%s", reason.own);
+		break;
 	default:
 		snprintf(buffer, REASON_TEXT_SIZE, "%s", text);
 		break;
 	}
 	return buffer;
+}
+
+/* As much as there is room for, whole characters. */
+static void
+set_own(struct reason *reason, const char *words)
+{
+	size_t length = strlen(words);
+
+	if (length >= sizeof(reason->own)) {
+		length = sizeof(reason->own) - 1;
+		while (length > 0 && ((unsigned char)words[length] & 0xc0) == 0x80)
+			length--;
+	}
+	memcpy(reason->own, words, length);
+	reason->own[length] = '\0';
+}
+
+struct reason
+reason_from_words(const char *words)
+{
+	struct reason reason = { .kind = REASON_OWN };
+
+	if (strcmp(words, "normal") == 0)
+		reason.kind = REASON_NORMAL;
+	else if (strcmp(words, "shutdown") == 0)
+		reason.kind = REASON_SHUTDOWN;
+	else if (strncmp(words, "shutdown:", 9) == 0) {
+		reason.kind = REASON_SHUTDOWN;
+		set_own(&reason, words + 9);
+	} else
+		set_own(&reason, words[0] != '\0' ? words : "unknown");
+	return reason;
 }
 
 static int
@@ -123,6 +166,11 @@ parse_detail(enum reason_kind kind, const char *detail, struct reason *ret_reaso
 	case REASON_SPAWN:
 		reason.number = errno_by_name(name);
 		break;
+	case REASON_SHUTDOWN:
+		if (length > 0 && name[0] != ':')
+			return -1;
+		set_own(&reason, length > 0 ? name + 1 : "");
+		break;
 	default:
 		if (length > 0)
 			return -1;
@@ -139,7 +187,7 @@ reason_parse(const char *text, struct reason *ret_reason)
 	for (int kind = REASON_NORMAL; kind < REASON_COUNT; kind++) {
 		size_t length = strlen(kinds[kind].text);
 
-		if (strncmp(text, kinds[kind].text, length) == 0)
+		if (length > 0 && strncmp(text, kinds[kind].text, length) == 0)
 			return parse_detail(kind, text + length, ret_reason);
 	}
 	return -1;
@@ -168,6 +216,13 @@ reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms
 		break;
 	case REASON_SPAWN:
 		snprintf(buffer, size, "cannot execute: %s", strerror(reason.number));
+		break;
+	case REASON_SHUTDOWN:
+		snprintf(buffer, size, "shutdown%s%s", reason.own[0] != '\0' ? ": " : "",
+		    reason.own);
+		break;
+	case REASON_OWN:
+		snprintf(buffer, size, "%s", reason.own);
 		break;
 	default:
 		snprintf(buffer, size, "%s", kinds[reason.kind].words);

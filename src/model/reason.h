@@ -9,7 +9,8 @@
  * Why an attempt, or a job, ended: a closed set. As stored (`text`): normal, exit:3,
  * signal:SEGV+core, timeout, oom, spawn:ENOENT, cancelled, interrupted, lost:keeper,
  * lost:boot, dependency. In words, for people: "exit 3", "killed by SIGSEGV (core
- * dumped)", "cannot execute: No such file or directory".
+ * dumped)", "cannot execute: No such file or directory". A server's end may also be
+ * shutdown, shutdown:WHY, ignore, or words of its own.
  */
 enum reason_kind {
 	REASON_NONE, /* not ended */
@@ -24,29 +25,39 @@ enum reason_kind {
 	REASON_LOST_KEEPER,
 	REASON_LOST_BOOT,
 	REASON_DEPENDENCY,
+	/* of servers */
+	REASON_SHUTDOWN, /* asked to end, or its own wish; `own` may say more */
+	REASON_IGNORE,	 /* its init said that it is not wanted */
+	REASON_MAX_RESTARTS, /* of a job: it ended too often in too short a time */
+	REASON_OWN,	 /* the server's, or a caller's, own words */
 	REASON_COUNT
 };
+
+#define REASON_OWN_SIZE 120
 
 struct reason {
 	enum reason_kind kind;
 	int number;
 	bool core; /* REASON_SIGNAL: and a core was dumped */
+	char own[REASON_OWN_SIZE]; /* UTF-8, cut off if longer */
 };
 
-#define REASON_TEXT_SIZE 40
+#define REASON_TEXT_SIZE (REASON_OWN_SIZE + 16)
 
 /* How it is stored. REASON_NONE is the empty text. Returns buffer. */
 const char *reason_format(char buffer[REASON_TEXT_SIZE], struct reason reason);
 
 /* The reverse. 0, or -1 when it is none of ours. */
 int reason_parse(const char *text, struct reason *ret_reason);
+/* What a server or its caller says: normal, shutdown and shutdown:… are ours, all else own. */
+struct reason reason_from_words(const char *words);
 
 /*
  * In words. timeout_ms is the attempt's limit, for "timed out after 30 s"; 0 if unknown.
  */
 const char *reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms);
 
-/* A run that ended so uses up a retry. */
+/* A run that ended so uses up a retry, and a transient server is started again. */
 bool reason_is_failure(struct reason reason);
 
 /* We do not know how it ended. */

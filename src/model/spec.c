@@ -1,18 +1,8 @@
-/*
- * spec: a job's description. To add an option: a field in struct spec, a setter here, a
- * row in spec_options, and where it is stored (store/, migrations/, spec_json.c).
- */
+/* spec: a job's description as a whole; its options are in spec_options.c. */
 
 #include "model/spec.h"
-#include "base/text.h"
-#include "base/xalloc.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define MOST_DEPENDENCIES 1000
 
 void
 spec_init(struct spec *spec)
@@ -26,6 +16,9 @@ spec_init(struct spec *spec)
 		.umask = SPEC_UNSET,
 		.start_in_ms = SPEC_UNSET,
 		.start_at.ms = SPEC_UNSET,
+		.restart = RESTART_TRANSIENT,
+		.init_timeout_ms = SPEC_UNSET,
+		.max_redeliveries = SPEC_UNSET,
 	};
 }
 
@@ -47,336 +40,6 @@ spec_done(struct spec *spec)
 	spec_init(spec);
 }
 
-static void
-replace(char **text, const char *value)
-{
-	free(*text);
-	*text = xstrdup(value);
-}
-
-static int
-bad(struct error *error, const char *option, const char *value, const char *wanted)
-{
-	char quoted[80];
-
-	return error_set(error, STATUS_USAGE, "%s: \"%s\" is not %s", option,
-	    text_quote(quoted, sizeof(quoted), value), wanted);
-}
-
-static int
-set_name(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (!text_is_name(value))
-		return bad(error, "name", value,
-		    "a name: a letter or _, then letters, digits and _.:-, 128 at most");
-	replace(&spec->name, value);
-	return 0;
-}
-
-/* A flag is given as "true" or "false" in JSON; the command line says "true". */
-static int
-set_flag(bool *flag, const char *option, const char *value, struct error *error)
-{
-	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-		return bad(error, option, value, "true or false");
-	*flag = strcmp(value, "true") == 0;
-	return 0;
-}
-
-static int
-set_once(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_flag(&spec->is_once, "once", value, error);
-}
-
-static int
-set_supervisor(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (!text_is_name(value))
-		return bad(error, "supervisor", value, "a supervisor's name");
-	replace(&spec->supervisor, value);
-	return 0;
-}
-
-static int
-set_type(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (!text_is_name(value))
-		return bad(error, "type", value, "a word like a name");
-	replace(&spec->type, value);
-	return 0;
-}
-
-static int
-set_priority(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (text_number(value, 0, 9, &spec->priority) == -1)
-		return bad(error, "priority", value, "a number from 0 (first) to 9");
-	return 0;
-}
-
-static int
-set_max_retries(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (strcmp(value, "inf") == 0)
-		spec->retry.max_retries = RETRY_FOR_EVER;
-	else if (text_number(value, 0, 1000000, &spec->retry.max_retries) == -1)
-		return bad(error, "max-retries", value, "a number from 0 to 1000000 or inf");
-	spec->has_max_retries = true;
-	return 0;
-}
-
-static int
-set_backoff(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (retry_parse_backoff(value, &spec->retry) == -1)
-		return bad(error, "backoff", value,
-		    "KIND:PAUSE[,LONGEST] with constant, linear or exponential, like "
-		    "exponential:1s,10m");
-	spec->has_backoff = true;
-	return 0;
-}
-
-static int
-set_jitter(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	char number[8];
-	size_t length = strlen(value);
-	int64_t percent;
-
-	(void)now;
-	if (length > 0 && value[length - 1] == '%')
-		length--;
-	if (length < sizeof(number)) {
-		memcpy(number, value, length);
-		number[length] = '\0';
-	}
-	if (length >= sizeof(number) || text_number(number, 0, 100, &percent) == -1)
-		return bad(error, "jitter", value, "a percentage from 0 to 100");
-	spec->retry.jitter_percent = (int)percent;
-	return 0;
-}
-
-static int
-set_duration(int64_t *ms, int64_t least, const char *option, const char *value,
-    struct error *error)
-{
-	int64_t parsed;
-
-	if (text_duration(value, &parsed) == -1 || parsed < least)
-		return bad(error, option, value, "a duration like 90, 1h30m or 250ms");
-	*ms = parsed;
-	return 0;
-}
-
-static int
-set_timeout(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_duration(&spec->timeout_ms, 1, "timeout", value, error);
-}
-
-static int
-set_grace(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_duration(&spec->grace_ms, 0, "grace", value, error);
-}
-
-static int
-set_in(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_duration(&spec->start_in_ms, 0, "in", value, error);
-}
-
-static int
-set_at(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	if (text_time(value, now, &spec->start_at) == -1)
-		return bad(error, "at", value,
-		    "a time like 2026-11-22T20:00:00Z, \"2026-11-22 20:00\" or 20:00");
-	return 0;
-}
-
-static int
-add_dependencies(struct spec *spec, enum dependency_kind kind, const char *option,
-    const char *value, struct error *error)
-{
-	char *copy = xstrdup(value), *rest = copy, *word;
-	int result = 0;
-
-	while (result == 0 && (word = strsep(&rest, ",")) != NULL) {
-		int64_t id = 0;
-		bool is_name = text_is_name(word);
-
-		if (!is_name && text_number(word, 1, SPEC_LARGEST_ID, &id) == -1)
-			result = bad(error, option, value,
-			    "a list of job ids and names like 41,report");
-		else if (spec->dependency_count >= MOST_DEPENDENCIES)
-			result = error_set(error, STATUS_USAGE,
-			    "%s: a job can wait for %d others at most", option,
-			    MOST_DEPENDENCIES);
-		else {
-			spec->dependencies = xreallocarray(spec->dependencies,
-			    spec->dependency_count + 1, sizeof(spec->dependencies[0]));
-			spec->dependencies[spec->dependency_count++] =
-			    (struct dependency){ .on = id, .kind = kind,
-				    .name = is_name ? xstrdup(word) : NULL };
-		}
-	}
-	free(copy);
-	return result;
-}
-
-static int
-set_after(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return add_dependencies(spec, DEPENDENCY_DONE, "after", value, error);
-}
-
-static int
-set_after_any(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return add_dependencies(spec, DEPENDENCY_ENDED, "after-any", value, error);
-}
-
-static int
-set_cwd(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (value[0] != '/')
-		return bad(error, "cwd", value, "an absolute path");
-	replace(&spec->cwd, value);
-	return 0;
-}
-
-static bool
-is_variable_name(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		bool is_letter = (text[i] >= 'A' && text[i] <= 'Z') ||
-		    (text[i] >= 'a' && text[i] <= 'z') || text[i] == '_';
-
-		if (!is_letter && !(i > 0 && text[i] >= '0' && text[i] <= '9'))
-			return false;
-	}
-	return length > 0;
-}
-
-static int
-set_env(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (!is_variable_name(value, strcspn(value, "=")))
-		return bad(error, "env", value, "NAME or NAME=VALUE");
-	strings_add(&spec->environment_requests, value);
-	return 0;
-}
-
-static int
-set_env_all(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_flag(&spec->wants_all_environment, "env-all", value, error);
-}
-
-static int
-set_env_file(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	(void)error;
-	strings_add(&spec->environment_files, value);
-	return 0;
-}
-
-static int
-set_stdin(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (value[0] == '\0')
-		return bad(error, "stdin", value, "a file's path or -");
-	replace(&spec->stdin_path, value);
-	return 0;
-}
-
-static int
-set_max_output(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	int64_t bytes;
-
-	(void)now;
-	if (text_size(value, &bytes) == -1 || bytes < 65536)
-		return bad(error, "max-output", value, "a size of at least 64K, like 16M");
-	spec->max_output = bytes;
-	return 0;
-}
-
-static int
-set_leave_children(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_flag(&spec->leaves_children, "leave-children", value, error);
-}
-
-static int
-set_hold(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_flag(&spec->is_held, "hold", value, error);
-}
-
-const struct spec_option spec_options[] = {
-	{ "name", 'n', "NAME", "a name of its own among live jobs", set_name },
-	{ "once", 0, NULL, "if a live job has the name, print its id and succeed", set_once },
-	{ "supervisor", 's', "NAME", "who runs it: default, serial, …", set_supervisor },
-	{ "type", 0, "TYPE", "a label to list by", set_type },
-	{ "priority", 0, "0..9", "0 goes first; 5 unless given", set_priority },
-	{ "max-retries", 'r', "N|inf", "how often a failed run is retried", set_max_retries },
-	{ "backoff", 0, "KIND:D[,MAX]", "pause before a retry: constant, linear or exponential",
-	    set_backoff },
-	{ "jitter", 0, "PERCENT", "move each pause by up to this, up or down", set_jitter },
-	{ "timeout", 't', "DURATION", "end a run that takes longer", set_timeout },
-	{ "grace", 0, "DURATION", "from SIGTERM to SIGKILL; 10s unless given", set_grace },
-	{ "in", 0, "DURATION", "do not start before this has passed", set_in },
-	{ "at", 0, "TIME", "do not start before this time", set_at },
-	{ "after", 0, "ID[,ID]", "start when all of these are done", set_after },
-	{ "after-any", 0, "ID[,ID]", "start when all of these have ended, however", set_after_any },
-	{ "hold", 0, NULL, "do not start until released", set_hold },
-	{ "cwd", 'd', "DIR", "run there", set_cwd },
-	{ "env", 'e', "NAME[=V]", "also give it this variable", set_env },
-	{ "env-all", 0, NULL, "give it the whole environment", set_env_all },
-	{ "env-file", 0, "FILE", "give it the NAME=VALUE lines of a file", set_env_file },
-	{ "stdin", 'i', "FILE|-", "its standard input; nothing unless given", set_stdin },
-	{ "max-output", 0, "SIZE", "keep the head and tail of longer output; 16M", set_max_output },
-	{ "leave-children", 0, NULL, "let what it leaves running live on", set_leave_children },
-	{ NULL, 0, NULL, NULL, NULL },
-};
-
-const struct spec_option *
-spec_option_find(const char *name)
-{
-	for (const struct spec_option *option = spec_options; option->name != NULL; option++) {
-		size_t i = 0;
-
-		while (option->name[i] != '\0' &&
-		    (name[i] == option->name[i] || (name[i] == '_' && option->name[i] == '-')))
-			i++;
-		if (option->name[i] == '\0' && name[i] == '\0')
-			return option;
-	}
-	return NULL;
-}
-
 int
 spec_check(const struct spec *spec, struct error *error)
 {
@@ -388,5 +51,13 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "in, at: only one of them");
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
+	if (spec->is_server && spec->given_for_commands != NULL)
+		return error_set(error, STATUS_USAGE, "%s: not for a server",
+		    spec->given_for_commands);
+	if (!spec->is_server && spec->given_for_servers != NULL)
+		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",
+		    spec->given_for_servers);
+	if (spec->is_server && spec->name == NULL)
+		return error_set(error, STATUS_USAGE, "a server needs a name");
 	return 0;
 }

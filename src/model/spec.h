@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "model/restart.h"
 #include "model/retry.h"
 #include "model/strings.h"
 
@@ -16,6 +17,7 @@
  * a good job. Every string is owned by the spec.
  */
 
+#define SPEC_FOR_EVER (-2)
 #define SPEC_UNSET (-1) /* an integer that was not given: the default of the database */
 #define SPEC_DEFAULT_GRACE_MS 10000
 #define SPEC_DEFAULT_MAX_OUTPUT (INT64_C(16) << 20)
@@ -55,15 +57,27 @@ struct spec {
 	struct wall start_at;		   /* --at, or ms SPEC_UNSET */
 	struct dependency *dependencies;
 	size_t dependency_count;
+
+	bool is_server; /* it has a mailbox, stays, and is restarted; then also: */
+	enum restart_type restart;
+	bool is_durable;
+	int64_t init_timeout_ms;  /* or SPEC_UNSET: none */
+	int64_t max_redeliveries; /* SPEC_FOR_EVER, or SPEC_UNSET */
+
+	/* The name of an option that was given and is for one kind only, or NULL. */
+	const char *given_for_commands, *given_for_servers;
 };
 
-/* One option of submit, run and (later) start; also a key of a --batch line. */
+enum spec_kind { SPEC_ANY, SPEC_COMMAND, SPEC_SERVER };
+
+/* One option of submit, run and start; also a key of a --batch line. */
 struct spec_option {
 	const char *name; /* without the two hyphens */
 	char letter;	  /* 0: none */
 	const char *argument; /* as shown; NULL: a flag */
 	const char *help;
 	int (*set)(struct spec *spec, const char *value, struct wall now, struct error *error);
+	enum spec_kind kind; /* what it is for */
 };
 
 extern const struct spec_option spec_options[]; /* ends with a NULL name */
@@ -73,6 +87,10 @@ void spec_done(struct spec *spec);
 
 /* The row of an option; '_' is as good as '-'. NULL if there is none. */
 const struct spec_option *spec_option_find(const char *name);
+
+/* Call its setter. 0, or -1 with *error and nothing changed. */
+int spec_set(struct spec *spec, const struct spec_option *option, const char *value,
+    struct wall now, struct error *error);
 
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);

@@ -135,7 +135,7 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
 	if (option->argument != NULL && json_is_boolean(value))
 		return error_set(
 		    error, STATUS_USAGE, "%s: wants a string or a number", option->name);
-	return option->set(spec, text, now, error);
+	return spec_set(spec, option, text, now, error);
 }
 
 static int
@@ -149,7 +149,8 @@ set_environment_object(struct spec *spec, const struct spec_option *option,
 		result = error_set(error, STATUS_USAGE,
 		    "env: wants an object of strings or an array of NAME=VALUE");
 	for (size_t i = 0; result == 0 && i < assignments.count; i++)
-		result = option->set(spec, assignments.items[i], (struct wall){ 0 }, error);
+		result = spec_set(
+		    spec, option, assignments.items[i], (struct wall){ 0 }, error);
 	strings_done(&assignments);
 	return result;
 }
@@ -167,6 +168,14 @@ set_key(struct spec *spec, const char *key, const json_t *value, struct wall now
 		if (strings_from_json(&spec->command, value) == -1)
 			return error_set(
 			    error, STATUS_USAGE, "command: wants an array of strings");
+		return 0;
+	}
+	if (strcmp(key, "kind") == 0) {
+		const char *kind = json_string_value(value);
+
+		spec->is_server = kind != NULL && strcmp(kind, "server") == 0;
+		if (!spec->is_server && (kind == NULL || strcmp(kind, "command") != 0))
+			return error_set(error, STATUS_USAGE, "kind: command or server");
 		return 0;
 	}
 	if (strcmp(key, "umask") == 0) {
@@ -270,6 +279,8 @@ spec_to_json(const struct spec *spec, struct error *error)
 	if (command == NULL)
 		goto not_utf8;
 	json_object_set_new(object, "command", command);
+	if (spec->is_server)
+		set_text(object, "kind", "server");
 	set_text(object, "name", spec->name);
 	set_text(object, "supervisor", spec->supervisor);
 	set_text(object, "type", spec->type);
@@ -294,6 +305,15 @@ spec_to_json(const struct spec *spec, struct error *error)
 		    retry_format_backoff(text, sizeof(text), &spec->retry));
 	if (spec->retry.jitter_percent > 0)
 		set_integer(object, "jitter", spec->retry.jitter_percent);
+	if (spec->restart != RESTART_TRANSIENT)
+		set_text(object, "restart", restart_name(spec->restart));
+	if (spec->is_durable)
+		json_object_set_new(object, "durable", json_true());
+	set_ms(object, "init-timeout", spec->init_timeout_ms);
+	if (spec->max_redeliveries == SPEC_FOR_EVER)
+		set_text(object, "max-redeliveries", "inf");
+	else
+		set_integer(object, "max-redeliveries", spec->max_redeliveries);
 	set_ms(object, "timeout", spec->timeout_ms);
 	set_ms(object, "grace", spec->grace_ms);
 	set_ms(object, "in", spec->start_in_ms);

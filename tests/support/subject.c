@@ -243,7 +243,7 @@ spec_of(const char *options)
 			continue;
 		if (value != NULL)
 			*value++ = '\0';
-		if (spec_option_find(word)->set(&spec, value != NULL ? value : "true",
+		if (spec_set(&spec, spec_option_find(word), value != NULL ? value : "true",
 			clock_wall(), &error) == -1)
 			fail_msg("%s", error.text);
 	}

@@ -33,7 +33,8 @@ reason_is_read_back_as_the_same_for_every_kind_and_number(void **state)
 {
 	(void)state;
 	for (int kind = REASON_NORMAL; kind < REASON_COUNT; kind++) {
-		if (kind != REASON_EXIT && kind != REASON_SIGNAL && kind != REASON_SPAWN)
+		if (kind != REASON_EXIT && kind != REASON_SIGNAL && kind != REASON_SPAWN &&
+		    kind != REASON_OWN)
 			check_round_trip((struct reason){ .kind = kind });
 	}
 	for (int status = 1; status <= 255; status++)
@@ -59,14 +60,14 @@ static const struct {
 } known[] = {
 	{ { .kind = REASON_NONE }, 0, "", "" },
 	{ { .kind = REASON_NORMAL }, 0, "normal", "" },
-	{ { REASON_EXIT, 3, false }, 0, "exit:3", "exit 3" },
-	{ { REASON_SIGNAL, SIGKILL, false }, 0, "signal:KILL", "killed by SIGKILL" },
-	{ { REASON_SIGNAL, SIGSEGV, true }, 0, "signal:SEGV+core",
+	{ { .kind = REASON_EXIT, .number = 3 }, 0, "exit:3", "exit 3" },
+	{ { .kind = REASON_SIGNAL, .number = SIGKILL }, 0, "signal:KILL", "killed by SIGKILL" },
+	{ { .kind = REASON_SIGNAL, .number = SIGSEGV, .core = true }, 0, "signal:SEGV+core",
 	    "killed by SIGSEGV (core dumped)" },
 	{ { .kind = REASON_TIMEOUT }, 30000, "timeout", "timed out after 30 s" },
 	{ { .kind = REASON_TIMEOUT }, 0, "timeout", "timed out" },
 	{ { .kind = REASON_OOM }, 0, "oom", "out of memory" },
-	{ { REASON_SPAWN, ENOENT, false }, 0, "spawn:ENOENT",
+	{ { .kind = REASON_SPAWN, .number = ENOENT }, 0, "spawn:ENOENT",
 	    "cannot execute: No such file or directory" },
 	{ { .kind = REASON_CANCELLED }, 0, "cancelled", "cancelled" },
 	{ { .kind = REASON_INTERRUPTED }, 0, "interrupted", "interrupted by shutdown" },
@@ -75,6 +76,11 @@ static const struct {
 	{ { .kind = REASON_LOST_BOOT }, 0, "lost:boot", "lost: machine restarted" },
 	{ { .kind = REASON_DEPENDENCY }, 0, "dependency",
 	    "a job it waited for did not succeed" },
+	{ { .kind = REASON_SHUTDOWN }, 0, "shutdown", "shutdown" },
+	{ { .kind = REASON_SHUTDOWN, .own = "noon" }, 0, "shutdown:noon", "shutdown: noon" },
+	{ { .kind = REASON_IGNORE }, 0, "ignore", "not wanted, its init says" },
+	{ { .kind = REASON_MAX_RESTARTS }, 0, "max_restarts", "restarted too often" },
+	{ { .kind = REASON_OWN, .own = "no money" }, 0, "no money", "no money" },
 };
 
 static void
@@ -141,6 +147,37 @@ reason_parse_refuses_what_is_none_of_ours(void **state)
 }
 
 static void
+reason_from_words_knows_the_clean_ends_and_keeps_all_else(void **state)
+{
+	char text[REASON_TEXT_SIZE], longest[300];
+	static const struct {
+		const char *words;
+		enum reason_kind kind;
+	} rows[] = {
+		{ "normal", REASON_NORMAL },
+		{ "shutdown", REASON_SHUTDOWN },
+		{ "shutdown:late", REASON_SHUTDOWN },
+		{ "cancelled", REASON_OWN },
+		{ "exit:3", REASON_OWN },
+		{ "shutdowns", REASON_OWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct reason reason = reason_from_words(rows[i].words);
+
+		assert_int_equal(reason.kind, rows[i].kind);
+		assert_string_equal(reason_format(text, reason), rows[i].words);
+	}
+	/* Cut off between two characters: the é are two bytes each. */
+	for (size_t i = 0; i < 140; i++)
+		memcpy(longest + 2 * i, "\xc3\xa9", 3);
+	reason_format(text, reason_from_words(longest));
+	assert_int_equal(strlen(text), (REASON_OWN_SIZE - 1) / 2 * 2);
+	assert_string_equal(reason_format(text, reason_from_words("")), "unknown");
+}
+
+static void
 reason_counts_failures_losses_and_stops_apart(void **state)
 {
 	static const char classes[REASON_COUNT] = {
@@ -156,6 +193,10 @@ reason_counts_failures_losses_and_stops_apart(void **state)
 		[REASON_LOST_KEEPER] = 'l',
 		[REASON_LOST_BOOT] = 'l',
 		[REASON_DEPENDENCY] = 's',
+		[REASON_SHUTDOWN] = '-',
+		[REASON_IGNORE] = '-',
+		[REASON_MAX_RESTARTS] = 'f',
+		[REASON_OWN] = 'f',
 	};
 
 	(void)state;
@@ -218,6 +259,7 @@ main(void)
 		cmocka_unit_test(reason_has_its_text_and_words_for_every_kind),
 		cmocka_unit_test(reason_words_stay_within_any_buffer),
 		cmocka_unit_test(reason_parse_refuses_what_is_none_of_ours),
+		cmocka_unit_test(reason_from_words_knows_the_clean_ends_and_keeps_all_else),
 		cmocka_unit_test(reason_counts_failures_losses_and_stops_apart),
 		cmocka_unit_test(reason_signal_name_is_known_for_any_number),
 		cmocka_unit_test(

@@ -54,6 +54,10 @@ static const struct {
 	{ "max-output", { "64K", "65536", "16M", "1T" },
 	    { "", "0", "65535", "63K", "-1", "x", "99999999T" } },
 	{ "leave-children", { "true", "false" }, { "", "no" } },
+	{ "restart", { "temporary", "transient", "permanent" }, { "", "never", "Permanent" } },
+	{ "durable", { "true", "false" }, { "", "yes" } },
+	{ "init-timeout", { "5", "250ms" }, { "", "0", "-1", "soon" } },
+	{ "max-redeliveries", { "0", "3", "inf" }, { "", "-1", "x", "1000001" } },
 };
 
 static int
@@ -63,7 +67,8 @@ set(struct spec *spec, const char *option, const char *value, struct error *erro
 	int result;
 
 	assert_non_null(spec_option_find(option));
-	result = spec_option_find(option)->set(spec, copy, (struct wall){ NOW }, error);
+	result = spec_set(
+	    spec, spec_option_find(option), copy, (struct wall){ NOW }, error);
 	free(copy);
 	return result;
 }
