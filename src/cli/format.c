@@ -67,7 +67,7 @@ choose_given(struct format *format, const char *list, const struct rows *shape,
 		for (char *c = name; *c != '\0'; c++)
 			*c = *c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c;
 		own = find_own(format->all, name);
-		if (own == NULL && shape != NULL && rows_find(shape, name) == -1 &&
+		if (own == NULL && rows_find(shape, name) == -1 &&
 		    !cells_has_time_text(shape, name))
 			result = error_set(error, STATUS_USAGE,
 			    "columns: there is no column \"%s\" (--json shows all)",

@@ -63,13 +63,13 @@ print_rows(struct invocation *invocation, struct rows *rows, struct error *error
 {
 	struct why_now now;
 	struct format *format;
-	int more = 0;
+	int more;
 
 	why_now(&now, invocation->state);
 	format = format_open(invocation, columns, rows, &now, error);
 	if (format == NULL)
 		return -1;
-	while (rows != NULL && (more = rows_next(rows, error)) == 1)
+	while ((more = rows_next(rows, error)) == 1)
 		format_row(format, rows);
 	format_close(format);
 	return more;
@@ -84,7 +84,7 @@ verb_list(struct invocation *invocation)
 		.limit = option_number(invocation, "limit", 1, INT64_MAX, 0),
 	};
 	struct query *query;
-	struct rows *rows = NULL;
+	struct rows *rows;
 	struct error error;
 	bool is_given;
 	int result;
@@ -92,9 +92,12 @@ verb_list(struct invocation *invocation)
 	if (select_filter(invocation, &filter, &is_given, &error) == -1)
 		return cli_fail(&error);
 	query = query_open(invocation->state, &error);
-	if (query == NULL && error.code != STATUS_NOT_FOUND)
+	if (query == NULL && error.code == STATUS_NOT_FOUND)
+		query = query_open_empty(&error);
+	if (query == NULL)
 		return cli_fail(&error);
-	if (query != NULL && (rows = query_jobs(query, &filter, &error)) == NULL) {
+	rows = query_jobs(query, &filter, &error);
+	if (rows == NULL) {
 		query_close(query);
 		return cli_fail(&error);
 	}

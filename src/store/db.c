@@ -298,6 +298,21 @@ failed:
 	return -1;
 }
 
+int
+db_open_empty(struct db *db, struct error *error)
+{
+	int code;
+
+	*db = (struct db){ .path = xstrdup(":memory:") };
+	code = sqlite3_open(db->path, &db->handle);
+	if (code != SQLITE_OK)
+		db_error(db, code, error);
+	if (code == SQLITE_OK && migrate_run(db, 0, true, error) == 0)
+		return 0;
+	db_close(db);
+	return -1;
+}
+
 void
 db_close(struct db *db)
 {

@@ -50,6 +50,8 @@ struct db {
  */
 int db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
     struct error *error);
+/* One of this version that is nowhere and has nothing in it. */
+int db_open_empty(struct db *db, struct error *error);
 void db_close(struct db *db);
 
 /* Is the file that was opened not at its path any more? Writing would go nowhere, or wrong. */

@@ -69,12 +69,11 @@ static const char *const sql[] = {
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
-struct query *
-query_open(const char *state_directory, struct error *error)
+/* `opened` is what opening its database came to. */
+static struct query *
+prepare(struct query *query, int opened, struct error *error)
 {
-	struct query *query = xcalloc(1, sizeof(*query));
-
-	if (db_open(&query->db, state_directory, DB_READ, BUSY_MS, error) == -1) {
+	if (opened == -1) {
 		free(query);
 		return NULL;
 	}
@@ -84,6 +83,23 @@ query_open(const char *state_directory, struct error *error)
 		return NULL;
 	}
 	return query;
+}
+
+struct query *
+query_open(const char *state_directory, struct error *error)
+{
+	struct query *query = xcalloc(1, sizeof(*query));
+
+	return prepare(query, db_open(&query->db, state_directory, DB_READ, BUSY_MS, error),
+	    error);
+}
+
+struct query *
+query_open_empty(struct error *error)
+{
+	struct query *query = xcalloc(1, sizeof(*query));
+
+	return prepare(query, db_open_empty(&query->db, error), error);
 }
 
 void

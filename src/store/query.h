@@ -18,6 +18,8 @@ struct rows;
 
 /* NULL with *error; STATUS_NOT_FOUND when there is no database yet. */
 struct query *query_open(const char *state_directory, struct error *error);
+/* Where there is no database: without rows, but with the columns that they would have. */
+struct query *query_open_empty(struct error *error);
 void query_close(struct query *query); /* NULL is allowed */
 
 /*

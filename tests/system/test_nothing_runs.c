@@ -158,6 +158,8 @@ bad_usage_is_one_clear_sentence(void **state)
 		{ { "list", "5" }, "usage: jobberd list [options]" },
 		{ { "wait" }, "usage: jobberd wait [options] ID …" },
 		{ { "list", "--limit", "0" }, "limit: \"0\" is not a number from 1 up" },
+		{ { "list", "-o", "id,nonsense" }, "there is no column \"nonsense\"" },
+		{ { "list", "-j", "-o", "cwds" }, "there is no column \"cwds\"" },
 		{ { "lst" }, "there is no verb lst" },
 		{ { "help", "lst" }, "there is no verb lst" },
 		{ { "cancel", "--failed", "5" }, "nothing runs" },
