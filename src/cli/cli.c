@@ -88,7 +88,10 @@ default_state(void)
 		return xstrdup("/var/lib/jobberd");
 	if (base != NULL && base[0] == '/')
 		return xasprintf("%s/jobberd", base);
-	return xasprintf("%s/.local/state/jobberd", home != NULL ? home : "");
+	if (home != NULL && home[0] == '/')
+		return xasprintf("%s/.local/state/jobberd", home);
+	exit(cli_complain(STATUS_CONFIG, "neither HOME nor XDG_STATE_HOME says where the state "
+					 "directory is; give it with -C or JOBBERD_STATE"));
 }
 
 /* Absolute, so that it means the same to the supervisor and in what we print. */
@@ -125,14 +128,11 @@ read_leading_options(struct invocation *invocation, int argc, char **argv)
 	for (; used < argc && argv[used][0] == '-'; used++) {
 		const char *word = argv[used];
 
-		if (strncmp(word, "--state=", 8) == 0) {
-			free(invocation->state);
-			invocation->state = xstrdup(word + 8);
-		} else if ((strcmp(word, "-C") == 0 || strcmp(word, "--state") == 0) &&
-		    used + 1 < argc) {
-			free(invocation->state);
-			invocation->state = xstrdup(argv[++used]);
-		} else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
+		if (strncmp(word, "--state=", 8) == 0)
+			options_take_state(invocation, word + 8);
+		else if (strcmp(word, "-C") == 0 || strcmp(word, "--state") == 0)
+			options_take_state(invocation, argv[++used]);
+		else if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0) {
 			options_print_overview();
 			exit(STATUS_OK);
 		} else if (strcmp(word, "--version") == 0) {
@@ -171,7 +171,8 @@ cli_main(int argc, char **argv)
 		exit(cli_complain(STATUS_USAGE, "there is no verb %s; try `jobberd help`",
 		    argv[skipped]));
 	options_parse(&invocation, argc - skipped, argv + skipped);
-	resolve_state(&invocation);
+	if (!(invocation.command->flags & COMMAND_NEEDS_NO_STATE))
+		resolve_state(&invocation);
 	status = invocation.command->run(&invocation);
 	spec_done(&invocation.spec);
 	free(invocation.given);

@@ -26,7 +26,8 @@ enum command_flags {
 	COMMAND_TAKES_SPEC = 1 << 0,	/* a job's options, and a command line behind them */
 	COMMAND_PRINTS_DATA = 1 << 1,	/* takes --json */
 	COMMAND_IS_INTERNAL = 1 << 2,	/* not in help */
-	COMMAND_STARTS_SERVER = 1 << 3, /* the job is a server */
+	COMMAND_STARTS_SERVER = 1 << 4, /* the job is a server */
+	COMMAND_NEEDS_NO_STATE = 1 << 3, /* has nothing to do with an instance */
 };
 
 struct command {
@@ -76,6 +77,8 @@ int cli_main(int argc, char **argv);
 
 /* options.c: read argv into *invocation; ends the program on bad usage and for --help. */
 void options_parse(struct invocation *invocation, int argc, char **argv);
+/* The value of --state, NULL if there was none behind it, which ends the program. */
+void options_take_state(struct invocation *invocation, const char *value);
 void options_print_help(const struct command *command);
 void options_print_overview(void);
 

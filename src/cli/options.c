@@ -96,6 +96,15 @@ options_print_overview(void)
 	printf("\n`jobberd help VERB` tells its options; jobberd(1) tells all.\n");
 }
 
+void
+options_take_state(struct invocation *invocation, const char *value)
+{
+	if (value == NULL || value[0] == '\0')
+		exit(cli_complain(STATUS_USAGE, "--state wants DIR"));
+	free(invocation->state);
+	invocation->state = xstrdup(value);
+}
+
 static void
 take_option(struct invocation *invocation, const struct option_list *list, size_t index,
     const char *value)
@@ -115,8 +124,7 @@ take_option(struct invocation *invocation, const struct option_list *list, size_
 		exit(STATUS_OK);
 	}
 	if (strcmp(row->name, "state") == 0) {
-		free(invocation->state);
-		invocation->state = xstrdup(value);
+		options_take_state(invocation, value);
 		return;
 	}
 	if (strcmp(row->name, "json") == 0) {
