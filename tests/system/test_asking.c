@@ -377,6 +377,36 @@ history_begins_with_the_submission_of_each_job(void **state)
 	instance_done(&i);
 }
 
+/* A batch leaves its token in the history; that its first job was submitted is told once. */
+static void
+submission_of_a_batch_is_told_once_a_job(void **state)
+{
+	static const char *const jobs[] = { NULL, "1" };
+	struct result result;
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	result = jobberd_with_input(&i, "true\nfalse\n", "submit", "--batch", NULL);
+	assert_string_equal(result.out, "1\n2\n");
+	result_done(&result);
+	assert_int_equal(
+	    sql_number(&i, "SELECT count(*) FROM events WHERE event = 'submitted'"), 1);
+	for (size_t n = 0; n < 2; n++) {
+		char *first;
+
+		result = jobberd(&i, "events", "--limit", "5", jobs[n], NULL);
+		first = strstr(result.out, "job=1 submitted\n");
+		assert_non_null(first);
+		assert_null(strstr(first + 1, "job=1"));
+		assert_true((strstr(first, "job=2 submitted\n") != NULL) == (n == 0));
+		result_done(&result);
+	}
+	instance_stop(&i);
+	instance_done(&i);
+}
+
 /* ---- terminals ---- */
 
 /* What a verb prints on a terminal of this width, to be freed. */
@@ -484,6 +514,7 @@ main(void)
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
 		cmocka_unit_test(status_is_a_table_for_programs_and_for_people),
 		cmocka_unit_test(history_begins_with_the_submission_of_each_job),
+		cmocka_unit_test(submission_of_a_batch_is_told_once_a_job),
 		cmocka_unit_test(terminal_gets_nothing_that_is_more_than_colour),
 		cmocka_unit_test(terminal_gets_lines_no_wider_than_itself),
 		cmocka_unit_test(ten_thousand_live_jobs_are_listed_at_once),
