@@ -30,6 +30,7 @@ static int
 ask(const struct invocation *invocation, const struct selection *selection)
 {
 	char answer[16] = "";
+	bool is_answered;
 
 	fprintf(stderr, "%s: %zu job%s\n", invocation->command->name, selection->count,
 	    selection->count == 1 ? "" : "s");
@@ -39,9 +40,11 @@ ask(const struct invocation *invocation, const struct selection *selection)
 		return cli_complain(STATUS_USAGE, "nothing was done: confirm with --yes");
 	fprintf(stderr, "%s %s? [y/N] ", invocation->command->name,
 	    selection->count == 1 ? "it" : "all of them");
-	if (fgets(answer, sizeof(answer), stdin) != NULL &&
-	    (answer[0] == 'y' || answer[0] == 'Y'))
+	is_answered = fgets(answer, sizeof(answer), stdin) != NULL;
+	if (answer[0] == 'y' || answer[0] == 'Y')
 		return STATUS_OK;
+	if (!is_answered)
+		fputc('\n', stderr);
 	return cli_complain(STATUS_NO, "nothing was done");
 }
 

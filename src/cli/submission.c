@@ -43,6 +43,29 @@ submission_done(struct submission *submission)
 	free(submission->kept_input);
 }
 
+/*
+ * A file that has no name before all of it is there, so that nothing is left of a submit
+ * that is interrupted; where the file system has none such, one with its name at once.
+ */
+static int
+open_unnamed(const char *directory, const char *path)
+{
+	int fd = open(directory, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
+	return fd != -1 ? fd : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+}
+
+static int
+name_file(int fd, const char *path)
+{
+	char link[64];
+
+	if (access(path, F_OK) == 0)
+		return 0;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
 /* Standard input becomes a file of the instance, removed when the job is pruned. */
 static int
 keep_stdin(struct submission *submission, struct spec *spec, struct error *error)
@@ -54,7 +77,7 @@ keep_stdin(struct submission *submission, struct spec *spec, struct error *error
 
 	path = xasprintf("%s/%08x%08x", directory, arc4random(), arc4random());
 	if (file_make_directories(directory) == -1 ||
-	    (fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) == -1) {
+	    (fd = open_unnamed(directory, path)) == -1) {
 		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
 		goto out;
 	}
@@ -63,7 +86,7 @@ keep_stdin(struct submission *submission, struct spec *spec, struct error *error
 			break;
 	}
 	/* What was acknowledged must be there after a power cut, its input too. */
-	if (got == 0 && fsync(fd) == 0)
+	if (got == 0 && name_file(fd, path) == 0 && fsync(fd) == 0)
 		result = 0;
 	else {
 		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
@@ -119,6 +142,38 @@ submission_prepare(struct submission *submission, struct spec *spec, struct erro
 	return check_stdin(spec, error);
 }
 
+static bool
+is_regular(const char *cwd, const char *path)
+{
+	char *full = path[0] == '/' ? xstrdup(path) : xasprintf("%s/%s", cwd, path);
+	struct stat info;
+	bool is = strchr(path, '/') != NULL && stat(full, &info) == 0 &&
+	    S_ISREG(info.st_mode);
+
+	free(full);
+	return is;
+}
+
+static void
+warn_of_program(const struct spec *spec, const char *cwd)
+{
+	const char *program = spec->command.items[0];
+	struct buf word = { 0 };
+
+	escape_add_word(&word, program);
+	if (strchr(program, ' ') != NULL && spec->command.count == 1)
+		fprintf(stderr, "jobberd: no program %s is found; did you mean: sh -c %s?\n",
+		    buf_text(&word), buf_text(&word));
+	else if (is_regular(cwd, program))
+		fprintf(stderr, "jobberd: %s is not executable\n", buf_text(&word));
+	else if (strchr(program, '/') != NULL)
+		fprintf(stderr, "jobberd: no program %s is there\n", buf_text(&word));
+	else
+		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n",
+		    buf_text(&word));
+	buf_done(&word);
+}
+
 void
 submission_warn_if_missing(const struct submission *submission, const struct spec *spec)
 {
@@ -127,24 +182,14 @@ submission_warn_if_missing(const struct submission *submission, const struct spe
 								: &submission->environment;
 	const char *cwd = spec->cwd != NULL ? spec->cwd : submission->cwd;
 	const char *program = spec->command.items[0];
-	struct buf word = { 0 };
 
-	if (access(cwd, X_OK) == -1) {
-		fprintf(stderr, "jobberd: the job's directory %s: %s\n", cwd, strerror(errno));
-		return;
-	}
-	if (environment_finds(environment, cwd, program))
-		return;
-	escape_add_word(&word, program);
-	if (strchr(program, ' ') != NULL && spec->command.count == 1)
-		fprintf(stderr, "jobberd: no program %s is found; did you mean: sh -c %s?\n",
-		    buf_text(&word), buf_text(&word));
-	else if (strchr(program, '/') != NULL)
-		fprintf(stderr, "jobberd: no program %s is there\n", buf_text(&word));
-	else
-		fprintf(stderr, "jobberd: no program %s is found on the job's PATH\n",
-		    buf_text(&word));
-	buf_done(&word);
+	if (access(cwd, X_OK) == -1)
+		cli_complain(0, "the job's directory %s: %s", cwd, strerror(errno));
+	else if (!environment_finds(environment, cwd, program))
+		warn_of_program(spec, cwd);
+	else if (spec->stdin_path != NULL && access(spec->stdin_path, R_OK) == -1)
+		cli_complain(0, "the job's standard input %s: %s", spec->stdin_path,
+		    strerror(errno));
 }
 
 /* A request whose answer is lost may be sent again, if it can tell its jobs by their token. */

@@ -9,9 +9,12 @@
 #include "support/helper.h"
 #include "support/terminal.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 assert_sql(struct instance *i, const char *statement, const char *wanted)
@@ -53,8 +56,12 @@ submit_tells_what_it_has_understood(void **state)
 	screen_has(&t, 0, "no program ls is found on the job's PATH");
 	terminal_start(&t, &i, 80, "submit", "--", "/tmp", NULL);
 	screen_has(&t, 0, "no program /tmp is there");
+	terminal_start(&t, &i, 80, "submit", "--", "/etc/passwd", NULL);
+	screen_has(&t, 0, "/etc/passwd is not executable");
 	terminal_start(&t, &i, 80, "submit", "-d", "/nowhere", "--", "true", NULL);
 	screen_has(&t, 0, "the job's directory /nowhere: No such file or directory");
+	terminal_start(&t, &i, 80, "submit", "-i", "/nowhere", "--", "cat", NULL);
+	screen_has(&t, 0, "the job's standard input /nowhere: No such file or directory");
 	instance_stop(&i);
 	instance_done(&i);
 }
@@ -87,6 +94,36 @@ input_of_a_refused_job_is_removed(void **state)
 	assert_int_equal(system(path), 0);
 	free(path);
 	instance_stop(&i);
+	instance_done(&i);
+}
+
+/* ^C while it reads: nobody would ever remove what was read so far. */
+static void
+input_of_an_interrupted_submit_is_removed(void **state)
+{
+	static char bytes[500000]; /* more than a pipe holds: most of it has been read */
+	struct instance i;
+	struct helper submit;
+	char *fifo, *line;
+	int fd;
+
+	(void)state;
+	instance_init(&i);
+	fifo = fifo_make(&i, "input");
+	line = xasprintf("exec %s -C %s submit -i - -- cat < %s", getenv("JOBBERD"), i.state,
+	    fifo);
+	helper_start(&submit, NULL, (const char *const[]){ "sh", "-c", line, NULL });
+	fd = open(fifo, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(write(fd, bytes, sizeof(bytes)), sizeof(bytes));
+	kill(submit.pid, SIGINT);
+	assert_int_equal(helper_wait(&submit), 130);
+	close(fd);
+	helper_end(&submit);
+	free(line);
+	line = xasprintf("rmdir %s/input", i.state); /* it is there, and empty */
+	assert_int_equal(system(line), 0);
+	free(line);
+	free(fifo);
 	instance_done(&i);
 }
 
@@ -212,6 +249,10 @@ filters_ask_at_a_terminal(void **state)
 	terminal_expect(&t, "cancel: 2 jobs\r\ncancel all of them? [y/N] ");
 	terminal_type(&t, "n\n");
 	screen_has(&t, 1, "nothing was done");
+	terminal_start(&t, &i, 80, "cancel", "--status", "new", NULL);
+	terminal_expect(&t, "[y/N] ");
+	terminal_type(&t, "\004");
+	screen_has(&t, 1, "[y/N] \r\njobberd: nothing was done");
 	result = jobberd(&i, "cancel", "--status", "new", NULL);
 	assert_int_equal(result.status, 2);
 	assert_string_equal(
@@ -282,6 +323,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(submit_tells_what_it_has_understood),
 		cmocka_unit_test(input_of_a_refused_job_is_removed),
+		cmocka_unit_test(input_of_an_interrupted_submit_is_removed),
 		cmocka_unit_test(run_tells_each_pause_behind_the_output_of_its_attempt),
 		cmocka_unit_test(interrupt_cancels_the_job_and_a_second_one_leaves_it),
 		cmocka_unit_test(run_and_wait_show_how_far_they_are),
