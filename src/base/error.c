@@ -30,7 +30,9 @@ error_set_errno(struct error *error, int code, const char *format, ...)
 
 	if (error == NULL)
 		return -1;
-	error->code = code;
+	error->code = code == STATUS_CONFIG && (saved == EACCES || saved == EPERM)
+	    ? STATUS_NOT_PERMITTED
+	    : code;
 	va_start(arguments, format);
 	vsnprintf(error->text, sizeof(error->text), format, arguments);
 	va_end(arguments);

@@ -36,7 +36,10 @@ struct error {
 int error_set(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The same, followed by ": " and the words of errno. */
+/*
+ * The same, followed by ": " and the words of errno. Where permission is what is missing,
+ * STATUS_CONFIG becomes STATUS_NOT_PERMITTED.
+ */
 int error_set_errno(struct error *error, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -9,7 +9,6 @@
 #include "keeper/lock.h"
 #include "supervisor/supervisor.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -65,9 +64,10 @@ verb_supervise(struct invocation *invocation)
 	}
 	ensure_standard_descriptors();
 	umask(077);
-	if (file_make_directories(invocation->state) == -1)
-		return cli_complain(
-		    STATUS_CONFIG, "%s: %s", invocation->state, strerror(errno));
+	if (file_make_directories(invocation->state) == -1) {
+		error_set_errno(&error, STATUS_CONFIG, "%s", invocation->state);
+		return cli_fail(&error);
+	}
 	status = keeper_run(&setup, &error);
 	if (status != STATUS_OK && error.text[0] != '\0')
 		return cli_fail(&error);

@@ -71,20 +71,36 @@ wait_for_remains(int fd)
 	return 0;
 }
 
+/* The words of errno, behind the path. */
+static int
+lock_fail(int directory, struct error *error)
+{
+	char link[64], path[400];
+	int problem = errno;
+	ssize_t length;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", directory);
+	length = readlink(link, path, sizeof(path) - 1);
+	path[length > 0 ? length : 0] = '\0';
+	errno = problem;
+	return error_set_errno(error, STATUS_CONFIG, "%s%s" LOCK_FILE, path,
+	    length > 0 ? "/" : "");
+}
+
 int
 lock_take(int directory, int *ret_fd, struct error *error)
 {
 	int fd = openat(directory, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd == -1)
-		return error_set_errno(error, STATUS_CONFIG, LOCK_FILE);
+		return lock_fail(directory, error);
 	if (wait_for_remains(fd) == -1) {
 		int problem = errno;
 		pid_t holder = read_holder(fd);
 
 		errno = problem;
 		if (errno != EWOULDBLOCK) {
-			error_set_errno(error, STATUS_CONFIG, LOCK_FILE);
+			lock_fail(directory, error);
 			close(fd);
 			return -1;
 		}
@@ -93,7 +109,7 @@ lock_take(int directory, int *ret_fd, struct error *error)
 		    "a supervisor runs on this state directory already (pid %d)", (int)holder);
 	}
 	if (write_holder(fd) == -1) {
-		error_set_errno(error, STATUS_CONFIG, LOCK_FILE);
+		lock_fail(directory, error);
 		close(fd);
 		return -1;
 	}

@@ -11,9 +11,11 @@
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define CACHE_KIB "1024"
 #define JOURNAL_LIMIT "16777216"
@@ -271,6 +273,9 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 	umask(mask);
 	if (code != SQLITE_OK) {
 		db_error(db, code, error);
+		if (mode == DB_CREATE && (code & 0xff) == SQLITE_CANTOPEN &&
+		    faccessat(AT_FDCWD, state_directory, W_OK | X_OK, AT_EACCESS) == -1)
+			error_set_errno(error, STATUS_CONFIG, "%s", db->path);
 		goto failed;
 	}
 	sqlite3_busy_timeout(db->handle, busy_ms > 0 ? busy_ms : 0);

@@ -7,12 +7,14 @@
 
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "cli/cli.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,11 +112,36 @@ state_option_wants_a_directory(void **state)
 	says(call(WORDS("list", "-C"), environment), 2, "jobberd: list: --state wants DIR\n");
 }
 
+/* Not 78 "refused", and with the whole path. */
+static void
+missing_permission_is_called_so(void **state)
+{
+	char directory[] = "/tmp/cli.XXXXXX", wanted[128], *database;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	database = xasprintf("%s/jobberd.db", directory);
+	assert_int_equal(chmod(directory, 0555), 0);
+	snprintf(wanted, sizeof(wanted), "jobberd: %s: Permission denied\n", database);
+	says(call(WORDS("-C", directory, "submit", "true"), WORDS("HOME=/")), 77, wanted);
+	snprintf(wanted, sizeof(wanted), "jobberd: %s/jobberd.lock: Permission denied\n",
+	    directory);
+	says(call(WORDS("-C", directory, "supervise"), WORDS("HOME=/")), 77, wanted);
+	assert_int_equal(chmod(directory, 0), 0);
+	snprintf(wanted, sizeof(wanted), "jobberd: %s: Permission denied\n", database);
+	says(call(WORDS("-C", directory, "list"), WORDS("HOME=/")), 77, wanted);
+	says(call(WORDS("-C", "/proc/self/x", "submit", "true"), WORDS("HOME=/")), 78,
+	    "/proc/self/x: ");
+	assert_int_equal(rmdir(directory), 0);
+	free(database);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_home_the_instance_must_be_given),
+		cmocka_unit_test(missing_permission_is_called_so),
 		cmocka_unit_test(state_option_wants_a_directory),
 	};
 
