@@ -33,7 +33,8 @@ enum format_flags {
 struct format;
 
 /*
- * `shape` has the columns of the rows to come, even if none comes. NULL with *error when -o names a column that is neither in `columns` nor in the rows.
+ * `shape` has the columns of the rows to come, even if none comes. NULL with *error when
+ * -o names a column that is neither in `columns` nor in the rows.
  */
 struct format *format_open(const struct invocation *invocation,
     const struct format_column *columns, const struct rows *shape, const void *context,

@@ -49,7 +49,10 @@ struct job_filter {
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
-/* Events but `submitted`, which is no news, behind `since`, of one job or of all (0); the last `limit` of them if not 0. */
+/*
+ * Events but `submitted`, which is no news, behind `since`, of one job or of all (0); the
+ * last `limit` of them if not 0.
+ */
 struct rows *query_events(struct query *query, int64_t job, int64_t since, int64_t limit,
     struct error *error);
 /*
