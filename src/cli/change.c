@@ -48,6 +48,19 @@ ask(const struct invocation *invocation, const struct selection *selection)
 	return cli_complain(STATUS_NO, "nothing was done");
 }
 
+/* What has become of it, in a word; whether a job is held is no part of its status. */
+static const char *
+outcome(const struct invocation *invocation, const json_t *result)
+{
+	if (json_is_true(json_object_get(result, "stopping")))
+		return "being ended: SIGTERM now, SIGKILL after its grace";
+	if (strcmp(invocation->command->name, "hold") == 0)
+		return "held";
+	if (strcmp(invocation->command->name, "release") == 0)
+		return "released";
+	return json_string_value(json_object_get(result, "status"));
+}
+
 /* One job's result: a sentence, and the status if it is the worst so far. */
 static int
 print_result(const struct invocation *invocation, const json_t *result, int status)
@@ -62,9 +75,7 @@ print_result(const struct invocation *invocation, const json_t *result, int stat
 	if (!invocation->wants_json && cli_is_interactive())
 		fprintf(stderr, "job %" JSON_INTEGER_FORMAT ": %s\n",
 		    json_integer_value(json_object_get(result, "id")),
-		    json_is_true(json_object_get(result, "stopping"))
-			? "being ended: SIGTERM now, SIGKILL after its grace"
-			: json_string_value(json_object_get(result, "status")));
+		    outcome(invocation, result));
 	return status;
 }
 

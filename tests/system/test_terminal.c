@@ -245,6 +245,10 @@ filters_ask_at_a_terminal(void **state)
 	instance_start(&i, "--max-children", "0", NULL);
 	submit_job(&i, "--", "true", NULL);
 	submit_job(&i, "--", "true", NULL);
+	terminal_start(&t, &i, 80, "hold", "1", NULL);
+	screen_has(&t, 0, "job 1: held\r\n");
+	terminal_start(&t, &i, 80, "release", "1", NULL);
+	screen_has(&t, 0, "job 1: released\r\n");
 	terminal_start(&t, &i, 80, "cancel", "--status", "new", NULL);
 	terminal_expect(&t, "cancel: 2 jobs\r\ncancel all of them? [y/N] ");
 	terminal_type(&t, "n\n");
