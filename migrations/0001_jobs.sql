@@ -45,7 +45,7 @@ CREATE INDEX environments_by_hash ON environments (hash);
 -- Every number is at most 2^53 - 1, which JSON can carry exactly and no sum overflows.
 CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
-  kind         TEXT CHECK (kind = 'command'),               -- NULL: command
+  kind         TEXT CHECK (kind = 'command' OR kind = 'server'), -- NULL: command
   status       TEXT NOT NULL DEFAULT 'new' CHECK (status = 'new' OR
                  status = 'running' OR status = 'errored' OR status = 'done' OR
                  status = 'failed' OR status = 'cancelled'),

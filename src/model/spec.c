@@ -61,3 +61,11 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "a server needs a name");
 	return 0;
 }
+
+const char *
+spec_supervisor(const struct spec *spec)
+{
+	return spec->supervisor != NULL ? spec->supervisor
+	    : spec->is_server		? "servers"
+					: "default";
+}

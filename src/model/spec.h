@@ -22,6 +22,7 @@
 #define SPEC_DEFAULT_GRACE_MS 10000
 #define SPEC_DEFAULT_MAX_OUTPUT (INT64_C(16) << 20)
 #define SPEC_DEFAULT_PRIORITY 5
+#define SPEC_DEFAULT_MAX_REDELIVERIES 3
 #define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
 
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
@@ -94,6 +95,9 @@ int spec_set(struct spec *spec, const struct spec_option *option, const char *va
 
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
+
+/* Who runs it: what was asked for, or `default` for a command and `servers` for a server. */
+const char *spec_supervisor(const struct spec *spec);
 
 /* What a person is told that was understood: "up to 4 runs, 5 s apart, 30 s each at most". */
 const char *spec_describe(const struct spec *spec, struct wall now, char *buffer,

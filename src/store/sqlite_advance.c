@@ -18,7 +18,8 @@ enum {
 
 static const char *const sql[] = {
 	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
-			 "a.stop_reason, a.started_at IS NULL FROM attempts a "
+			 "a.stop_reason, a.started_at IS NULL, j.kind = 'server' "
+			 "FROM attempts a "
 			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
 			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
 	[READ_JOB] = "SELECT status, failures, max_retries, backoff, jitter FROM jobs "
@@ -28,8 +29,9 @@ static const char *const sql[] = {
 	[STARTED] = "UPDATE attempts SET started_at = ?4, pid = ?5, pid_start = ?6 "
 		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		    "AND started_at IS NULL AND ended_at IS NULL",
-	[RUNNING] = "UPDATE jobs SET status = 'running', hold = NULL WHERE id = ?1 "
-		    "AND " JOB_WAITS(""),
+	/* A server runs when its init has answered. */
+	[RUNNING] = "UPDATE jobs SET status = iif(kind = 'server', status, 'running'), "
+		    "hold = NULL WHERE id = ?1 AND " JOB_WAITS(""),
 	/* The first wish to end it counts, but a cancel is more than any other. */
 	[STOPPING] = "UPDATE attempts SET stop_at = coalesce(stop_at, ?5), stop_reason = "
 		     "CASE WHEN ?4 = 'cancelled' THEN ?4 ELSE coalesce(stop_reason, ?4) END "
@@ -236,19 +238,30 @@ write_end(struct sqlite_engine *engine, const struct step *step, struct reason r
 	return statement_run(statement);
 }
 
-/* The words of the history for the end of a run. */
+/* The word of the history for the end of a run. */
+static const char *
+end_word(const struct lifecycle_job *job, enum job_event event, struct reason reason)
+{
+	if (event == JOB_STOPPED)
+		return "cancelled";
+	if (reason_is_loss(reason))
+		return "lost";
+	if (reason_is_stop(reason))
+		return "interrupted";
+	if (job->is_server)
+		return reason_is_failure(reason) ? "crashed" : "stopped";
+	return event == JOB_SUCCEEDED ? "completed"
+	    : job->failures > 0	      ? "retry failed"
+				      : "errored";
+}
+
 static int
 write_end_events(struct sqlite_engine *engine, const struct step *step,
-    enum job_event event, struct reason reason, int64_t failures_before, bool starts)
+    enum job_event event, struct reason reason, const struct lifecycle_job *job, bool starts)
 {
 	const struct attempt_key *key = &step->ended.key;
 	char words[128];
-	const char *word = event == JOB_SUCCEEDED ? "completed"
-	    : event == JOB_STOPPED		  ? "cancelled"
-	    : reason_is_loss(reason)		  ? "lost"
-	    : reason_is_stop(reason)		  ? "interrupted"
-	    : failures_before > 0		  ? "retry failed"
-						  : "errored";
+	const char *word = end_word(job, event, reason);
 	int code = SQLITE_OK;
 
 	if (starts)
@@ -256,7 +269,7 @@ write_end_events(struct sqlite_engine *engine, const struct step *step,
 	reason_words(words, sizeof(words), reason, 0);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, key->job, key->attempt, word,
-		    event == JOB_SUCCEEDED || event == JOB_STOPPED ? NULL : words);
+		    words[0] == '\0' || event == JOB_STOPPED ? NULL : words);
 	if (code == SQLITE_OK && step->ended.end.children_killed > 0) {
 		snprintf(words, sizeof(words), "%" PRId64 " left running",
 		    step->ended.end.children_killed);
@@ -274,13 +287,27 @@ write_end_events(struct sqlite_engine *engine, const struct step *step,
  * because we do not know how its process ended.
  */
 static struct reason
-final_reason(struct reason seen, struct reason stop)
+final_reason(const struct lifecycle_job *job, struct reason seen, struct reason stop)
 {
 	if (stop.kind == REASON_CANCELLED)
 		return stop;
+	/* A server that was asked to end with a reason has, unless it crashed over it. */
+	if (job->is_server && stop.kind != REASON_NONE && !reason_is_loss(seen))
+		return reason_is_failure(seen) && !reason_is_stop(stop) &&
+			stop.kind != REASON_TIMEOUT
+		    ? seen
+		    : stop;
 	if (stop.kind == REASON_NONE || reason_is_loss(seen) || seen.kind == REASON_NORMAL)
 		return seen;
 	return stop;
+}
+
+/* It would be started again, but was too often. */
+static bool
+is_exhausted(const struct lifecycle_job *job, enum job_event event, struct reason reason)
+{
+	return event == JOB_GAVE_UP && !job->is_first_start && !job->was_told_to_stop &&
+	    restart_is_wanted(job->restart, reason);
 }
 
 /* No open attempt of this key; or one whose job is gone, which has ended with that. */
@@ -298,9 +325,9 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	sqlite3_stmt *row = with_key(engine, READ_ATTEMPT, key);
 	struct lifecycle_job job;
 	struct lifecycle_verdict verdict;
-	struct reason reason = step->ended.end.reason;
+	struct reason reason = step->ended.end.reason, stop;
 	enum job_event event;
-	bool starts;
+	bool starts, is_server;
 	int code = sqlite3_step(row);
 
 	if (code != SQLITE_ROW) {
@@ -308,15 +335,20 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 		return code == SQLITE_OK ? end_stale(engine, step) : code;
 	}
 	read_rules(row, &job);
-	reason = final_reason(reason, column_reason(row, 5));
+	stop = column_reason(row, 5);
 	starts = step->ended.started.pid != 0 && sqlite3_column_int(row, 6);
+	is_server = sqlite3_column_int(row, 7) != 0;
 	code = statement_end(row, code);
+	if (code == SQLITE_OK && is_server)
+		code = sqlite_read_server_rules(engine, key, &job);
+	job.was_told_to_stop = stop.kind != REASON_NONE;
+	reason = final_reason(&job, reason, stop);
 	if (code == SQLITE_OK && reason_is_loss(reason))
 		code = count_losses(engine, key, &job.losses_in_a_row);
 	if (code != SQLITE_OK)
 		return code;
 	/* It has run, whether or not anybody said so before. */
-	if (starts || reason.kind == REASON_NORMAL)
+	if (starts || is_server || reason.kind == REASON_NORMAL)
 		job.status = JOB_RUNNING;
 	event = lifecycle_classify_end(&job, reason);
 	if (lifecycle_decide(&job, event, step->ended.random, &verdict) == -1) {
@@ -325,6 +357,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 			.failures = job.failures };
 	}
 	step->ended.end.reason = reason;
+	step->ended.ret_is_server = is_server;
 	step->ended.ret_counts = (verdict.actions & ACTION_COUNT) != 0;
 	step->ended.ret_status = verdict.next;
 	step->ended.ret_failures = verdict.failures;
@@ -332,9 +365,10 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	step->ended.ret_pause_ms = verdict.pause_ms;
 	code = write_end(engine, step, reason);
 	if (code == SQLITE_OK)
-		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms, NULL, NULL);
+		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms,
+		    is_exhausted(&job, event, reason) ? "max_restarts" : NULL, NULL);
 	if (code == SQLITE_OK)
-		code = write_end_events(engine, step, event, reason, job.failures, starts);
+		code = write_end_events(engine, step, event, reason, &job, starts);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
 		code = sqlite_settle_end(engine, key->job, verdict.next, reason);
 	return code;

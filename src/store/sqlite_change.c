@@ -95,6 +95,8 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 	    (ends || (ret_verdict->actions & (ACTION_WAKE | ACTION_REVIVE))))
 		code = sqlite_apply(engine, job, ret_verdict, 0,
 		    ends ? reason_format(text, reason) : NULL, detail);
+	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_RESET))
+		code = sqlite_begin_life(engine, job);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, job, 0, words[event], detail);
 	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))

@@ -16,7 +16,8 @@ enum { READY, CLAIM, WITHDRAW, COUNT };
 static const char *const sql[] = {
 	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
 		  "grace_ms, max_output, leave_children, max_retries, priority, "
-		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id) "
+		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "
+		  "kind = 'server' "
 		  "FROM jobs "
 		  "WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "
 		  "AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "
@@ -60,6 +61,7 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	spec->leaves_children = column_number(row, 10, 0) != 0;
 	spec->retry.max_retries = column_number(row, 11, RETRY_FOR_EVER);
 	spec->priority = column_number(row, 12, SPEC_DEFAULT_PRIORITY);
+	spec->is_server = sqlite3_column_int(row, 14) != 0;
 	return 0;
 }
 
@@ -145,14 +147,18 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 	if (candidate->why == NULL)
 		code = sqlite_read_environment(engine, candidate->environment,
 		    &claimed->environment, &candidate->why);
+	if (code == SQLITE_OK && candidate->why == NULL && claimed->spec.is_server)
+		code = sqlite_read_server(engine, claimed);
 	if (code == SQLITE_OK && candidate->why == NULL)
 		code = claim_attempt(engine, claimed);
 	else if (code == SQLITE_OK)
 		code = refuse_row(engine, step, claimed->key.job, candidate->why);
 	if (code == SQLITE_OK && candidate->why == NULL)
 		step->claim.ret_jobs[step->claim.ret_count++] = *claimed;
-	else
+	else {
 		spec_done(&claimed->spec);
+		free(claimed->state);
+	}
 	return code;
 }
 

@@ -31,6 +31,7 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_CLAIM] = sqlite_step_claim,
 	[STEP_WITHDRAW] = sqlite_step_withdraw,
 	[STEP_STARTED] = sqlite_step_started,
+	[STEP_READY] = sqlite_step_ready,
 	[STEP_STOPPING] = sqlite_step_stopping,
 	[STEP_ENDED] = sqlite_step_ended,
 	[STEP_CHANGE] = sqlite_step_change,
@@ -230,6 +231,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->turn);
 	statements_done(&engine->environment);
 	statements_done(&engine->submit);
+	statements_done(&engine->server);
 	statements_done(&engine->claim);
 	statements_done(&engine->advance);
 	statements_done(&engine->depend);
@@ -246,6 +248,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	if (statements_prepare(&engine->turn, &engine->db, turn_sql, COUNT, error) == -1 ||
 	    sqlite_submit_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
+	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||
 	    sqlite_advance_prepare(engine, error) == -1 ||
 	    sqlite_depend_prepare(engine, error) == -1 ||

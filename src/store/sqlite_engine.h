@@ -19,7 +19,7 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, environment, submit, claim, advance, depend, change, other;
+	struct statements turn, environment, submit, server, claim, advance, depend, change, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -47,6 +47,7 @@ int sqlite_step_submit(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_claim(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_withdraw(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_started(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_ready(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_stopping(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_ended(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_change(struct sqlite_engine *engine, struct step *step);
@@ -61,6 +62,7 @@ int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
 /* Each file's statements. */
 int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_depend_prepare(struct sqlite_engine *engine, struct error *error);
@@ -105,6 +107,16 @@ int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 
 /* Jobs that others cancelled with SQL: tell those above and those that wait (depend.c). */
 int sqlite_settle_foreign_cancels(struct sqlite_engine *engine);
+
+/* What only a server has (server.c): its row, */
+int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* … for a claim, */
+int sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed);
+/* … for the rules when this attempt of it has ended, */
+int sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key *key,
+    struct lifecycle_job *job);
+/* … and when it starts afresh; nothing, if it is none. */
+int sqlite_begin_life(struct sqlite_engine *engine, int64_t job);
 
 /*
  * The id of what a job's own variables make of the shared ones; false in *ret_is_text when

@@ -34,9 +34,11 @@ static const char *const sql[] = {
 		       "WHERE wake_boot_ms IS NOT NULL AND " JOB_WAITS(""),
 	[OPEN] = "SELECT a.job_id, a.attempt, a.generation, a.started_at, a.pid, a.pid_start, "
 		 "a.claimed_at, a.stop_reason, g.boot_id, j.supervisor, j.timeout_ms, "
-		 "j.grace_ms, j.max_output, j.leave_children FROM attempts a "
+		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable "
+		 "FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
-		 "LEFT JOIN jobs j ON j.id = a.job_id WHERE a.ended_at IS NULL",
+		 "LEFT JOIN jobs j ON j.id = a.job_id "
+		 "LEFT JOIN servers s ON s.job_id = a.job_id WHERE a.ended_at IS NULL",
 	[PROGRESS] = "UPDATE jobs SET progress = coalesce(?2, progress), progress_text = ?3 "
 		     "WHERE id = ?1",
 	[RESULT] = "UPDATE jobs SET result = ?2 WHERE id = ?1",
@@ -57,7 +59,7 @@ static const char *const sql[] = {
 	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
 		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
 		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
-		   "AND o.ended_at IS NULL) FROM jobs j WHERE j.id = ?1",
+		   "AND o.ended_at IS NULL), j.kind = 'server' FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
@@ -136,6 +138,7 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
     struct open_attempt *attempt)
 {
 	const char *boot_id = column_text(row, 8), *supervisor = column_text(row, 9);
+	const char *name = column_text(row, 14), *status = column_text(row, 15);
 	int64_t since = column_number(row, 3, column_number(row, 6, engine->now.ms));
 
 	*attempt = (struct open_attempt){
@@ -152,7 +155,11 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.grace_ms = column_number(row, 11, SPEC_DEFAULT_GRACE_MS),
 		.max_output = column_number(row, 12, SPEC_DEFAULT_MAX_OUTPUT),
 		.leaves_children = column_number(row, 13, 0) != 0,
+		.is_server = sqlite3_column_type(row, 16) != SQLITE_NULL,
+		.is_durable = sqlite3_column_int(row, 16) != 0,
+		.is_ready = status != NULL && strcmp(status, "running") == 0,
 	};
+	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");
 	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
 	    supervisor != NULL ? supervisor : "");
 }
@@ -340,6 +347,7 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	    : column_reason(row, 1);
 	step->lookup.ret_timeout_ms = column_number(row, 2, 0);
 	step->lookup.ret_is_claimed = sqlite3_column_int(row, 3) != 0;
+	step->lookup.ret_is_server = sqlite3_column_int(row, 4) != 0;
 	return statement_end(row, code);
 }
 

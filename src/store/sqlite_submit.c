@@ -25,8 +25,8 @@ static const char *const sql[] = {
 	[INSERT] = "INSERT INTO jobs (name, type, supervisor, priority, command, cwd, "
 		   "environment, umask, stdin, max_retries, backoff, jitter, timeout_ms, "
 		   "grace_ms, max_output, leave_children, hold, wake_at, wake_boot_ms, "
-		   "wake_boot_id, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+		   "wake_boot_id, created_at, kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
 	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
 	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
@@ -156,7 +156,7 @@ check_references(struct sqlite_engine *engine, struct request *request, size_t w
 {
 	struct step *step = request->step;
 	const struct spec *spec = &step->submit.specs[which];
-	const char *supervisor = spec->supervisor != NULL ? spec->supervisor : "default";
+	const char *supervisor = spec_supervisor(spec);
 	sqlite3_stmt *statement = engine->submit.prepared[SUPERVISOR];
 	bool found;
 	int code;
@@ -226,7 +226,7 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 
 	bind_text(statement, 1, spec->name);
 	bind_text(statement, 2, spec->type);
-	bind_text(statement, 3, spec->supervisor != NULL ? spec->supervisor : "default");
+	bind_text(statement, 3, spec_supervisor(spec));
 	bind_number(statement, 4,
 	    spec->priority != SPEC_UNSET ? spec->priority : SPEC_DEFAULT_PRIORITY);
 	bind_text(statement, 5, command);
@@ -234,7 +234,8 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	bind_unless(statement, 7, environment, 0);
 	bind_unless(statement, 8, spec->umask, SPEC_UNSET);
 	bind_text(statement, 9, spec->stdin_path);
-	bind_unless(statement, 10, retry->max_retries, RETRY_FOR_EVER);
+	bind_unless(statement, 10, spec->is_server ? RETRY_FOR_EVER : retry->max_retries,
+	    RETRY_FOR_EVER);
 	bind_text(statement, 11, spec->has_backoff
 		? retry_format_backoff(backoff, sizeof(backoff), retry)
 		: NULL);
@@ -247,8 +248,11 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		: spec->is_held				    ? "user"
 							    : NULL);
 	bind_times(engine, statement, spec);
+	bind_text(statement, 22, spec->is_server ? "server" : NULL);
 	code = statement_run(statement);
 	*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
+	if (code == SQLITE_OK && spec->is_server)
+		code = sqlite_insert_server(engine, *ret_id, spec);
 	if (code == SQLITE_OK && spec->dependency_count > 0)
 		code = insert_dependencies(engine, spec, *ret_id);
 	return code;
@@ -317,12 +321,14 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 	return code;
 }
 
-/* One job that waits for no other is one row, there or not: it needs no savepoint. */
+/* One command that waits for no other is one row, there or not: it needs no savepoint. */
 static bool
 has_parts(const struct step *step)
 {
 	return step->submit.count > 1 ||
-	    (step->submit.count == 1 && step->submit.specs[0].dependency_count > 0);
+	    (step->submit.count == 1 &&
+		(step->submit.specs[0].dependency_count > 0 ||
+		    step->submit.specs[0].is_server));
 }
 
 /* Take the whole step back, with what followed from its jobs. */

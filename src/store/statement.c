@@ -100,6 +100,6 @@ column_reason(sqlite3_stmt *statement, int column)
 	struct reason reason = { .kind = REASON_NONE };
 
 	if (text != NULL && reason_parse(text, &reason) == -1)
-		reason = (struct reason){ .kind = REASON_NONE };
+		reason = reason_from_words(text);
 	return reason;
 }

@@ -35,7 +35,7 @@ int64_t column_number(sqlite3_stmt *statement, int column, int64_t otherwise);
 /* A column's text, NULL if it is NULL; good until the next step. */
 const char *column_text(sqlite3_stmt *statement, int column);
 
-/* A new reason from a stored text; REASON_NONE if there is none. */
+/* A stored reason, a server's own words too; REASON_NONE if there is none. */
 struct reason column_reason(sqlite3_stmt *statement, int column);
 
 #endif

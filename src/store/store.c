@@ -14,8 +14,10 @@ batch_init(struct batch *batch)
 static void
 forget_claimed(struct step *step)
 {
-	for (size_t i = 0; i < step->claim.ret_count; i++)
+	for (size_t i = 0; i < step->claim.ret_count; i++) {
 		spec_done(&step->claim.ret_jobs[i].spec);
+		free(step->claim.ret_jobs[i].state);
+	}
 	free(step->claim.ret_jobs);
 	step->claim.ret_jobs = NULL;
 	step->claim.ret_count = 0;
@@ -179,7 +181,7 @@ batch_act_on_processes(struct batch *batch)
 		enum step_kind kind = batch->steps[i]->kind;
 
 		if (kind == STEP_CLAIM || kind == STEP_WITHDRAW || kind == STEP_STARTED ||
-		    kind == STEP_ENDED)
+		    (kind == STEP_ENDED && !batch->steps[i]->ended.ret_is_server))
 			act_once(batch->steps[i]);
 	}
 }

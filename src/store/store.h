@@ -51,6 +51,7 @@ enum step_kind {
 	STEP_WITHDRAW, /* a claim that was not started: as if it had never been, but for
 			* a cancel since: that ends the job */
 	STEP_STARTED,
+	STEP_READY,    /* a server's init has answered */
 	STEP_STOPPING, /* a process is about to be ended by us: why; the first reason
 			* stays, unless this one is a cancel */
 	STEP_ENDED,
@@ -83,6 +84,10 @@ struct open_attempt {
 	struct reason stop;	/* REASON_NONE: nobody ends it */
 	int64_t timeout_ms, grace_ms, max_output;
 	bool leaves_children;
+	bool is_server; /* then also: */
+	bool is_ready;	/* its init has answered */
+	bool is_durable;
+	char name[NAME_SIZE];
 };
 
 /* A claimed job, with all that starting it needs. Owned by the batch. */
@@ -90,6 +95,8 @@ struct claimed_job {
 	struct attempt_key key;
 	struct spec spec; /* command, name, cwd, stdin_path, limits, umask; unset = default */
 	const struct strings *environment; /* the engine's, good until the next turn; or NULL */
+	char *state; /* of a durable server, as last committed: JSON; or NULL */
+	int64_t start; /* of a server: 1 at the first start of this life */
 };
 
 /* How an attempt ended, as the keeper saw it. */
@@ -164,6 +171,9 @@ struct step {
 		} started;
 		struct {
 			struct attempt_key key;
+		} ready;
+		struct {
+			struct attempt_key key;
 			struct reason reason;
 		} stopping;
 		struct {
@@ -175,6 +185,7 @@ struct step {
 			} started; /* the whole run in one step */
 			int64_t age_ms;
 			uint32_t random;
+			bool ret_is_server;
 			bool ret_counts; /* it used up a retry */
 			enum job_status ret_status;
 			int64_t ret_failures, ret_max_retries, ret_pause_ms;
@@ -211,6 +222,7 @@ struct step {
 			struct reason ret_reason; /* of its end; REASON_NONE while live */
 			int64_t ret_timeout_ms;
 			bool ret_is_claimed;
+			bool ret_is_server;
 		} lookup;
 		struct {
 			char set[NAME_SIZE]; /* "": only read */

@@ -1,0 +1,126 @@
+/*
+ * sqlite_server: what a server's row has beside its job's. Its restarts are not counted
+ * anywhere: they are the attempts behind the first one of this life.
+ */
+
+#include "base/xalloc.h"
+#include "store/sqlite_engine.h"
+
+enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, COUNT };
+
+static const char *const sql[] = {
+	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
+		   "max_redeliveries) VALUES (?1, ?2, ?3, ?4, ?5)",
+	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, first_attempt, "
+		 "state FROM servers WHERE job_id = ?1",
+	[FIRST] = "SELECT restart, first_attempt FROM servers WHERE job_id = ?1",
+	[RECENT] = "SELECT count(*) FROM attempts WHERE job_id = ?1 AND attempt > ?2 "
+		   "AND claimed_at > ?3",
+	[AFRESH] = "UPDATE servers SET first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
+		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",
+	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
+		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
+		  "AND generation = ?3 AND ended_at IS NULL)",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+int
+sqlite_server_prepare(struct sqlite_engine *engine, struct error *error)
+{
+	return statements_prepare(&engine->server, &engine->db, sql, COUNT, error);
+}
+
+int
+sqlite_insert_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec)
+{
+	sqlite3_stmt *statement = engine->server.prepared[INSERT];
+	int64_t redeliveries = spec->max_redeliveries;
+
+	if (redeliveries == SPEC_UNSET)
+		redeliveries = SPEC_DEFAULT_MAX_REDELIVERIES;
+	bind_number(statement, 1, job);
+	bind_text(statement, 2, restart_name(spec->restart));
+	bind_number(statement, 3, spec->is_durable);
+	bind_unless(statement, 4, spec->init_timeout_ms, SPEC_UNSET);
+	bind_unless(statement, 5, redeliveries, SPEC_FOR_EVER);
+	return statement_run(statement);
+}
+
+int
+sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
+{
+	sqlite3_stmt *row = engine->server.prepared[READ];
+	struct spec *spec = &claimed->spec;
+	int code;
+
+	bind_number(row, 1, claimed->key.job);
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW) {
+		restart_parse(column_text(row, 0), &spec->restart);
+		spec->is_durable = sqlite3_column_int(row, 1) != 0;
+		spec->init_timeout_ms = column_number(row, 2, SPEC_UNSET);
+		spec->max_redeliveries = column_number(row, 3, SPEC_FOR_EVER);
+		claimed->start = claimed->key.attempt - sqlite3_column_int64(row, 4) + 1;
+		if (column_text(row, 5) != NULL)
+			claimed->state = xstrdup(column_text(row, 5));
+	}
+	return statement_end(row, code);
+}
+
+int
+sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key *key,
+    struct lifecycle_job *job)
+{
+	sqlite3_stmt *row = engine->server.prepared[FIRST];
+	sqlite3_stmt *recent = engine->server.prepared[RECENT];
+	int64_t first = 1;
+	int code;
+
+	bind_number(row, 1, key->job);
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW) {
+		restart_parse(column_text(row, 0), &job->restart);
+		first = sqlite3_column_int64(row, 1);
+	}
+	code = statement_end(row, code);
+	if (code != SQLITE_OK)
+		return code;
+	job->is_server = true;
+	job->is_first_start = job->status != JOB_RUNNING && key->attempt == first;
+	bind_number(recent, 1, key->job);
+	bind_number(recent, 2, first);
+	bind_number(recent, 3, engine->now.ms - RESTART_MAX_SECONDS * 1000);
+	code = sqlite3_step(recent);
+	if (code == SQLITE_ROW)
+		job->recent_restarts = sqlite3_column_int64(recent, 0);
+	return statement_end(recent, code);
+}
+
+int
+sqlite_begin_life(struct sqlite_engine *engine, int64_t job)
+{
+	sqlite3_stmt *statement = engine->server.prepared[AFRESH];
+
+	bind_number(statement, 1, job);
+	return statement_run(statement);
+}
+
+int
+sqlite_step_ready(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->ready.key;
+	sqlite3_stmt *statement = engine->server.prepared[READY];
+	int code;
+
+	bind_number(statement, 1, key->job);
+	bind_number(statement, 2, key->attempt);
+	bind_number(statement, 3, key->generation);
+	code = statement_run(statement);
+	if (code != SQLITE_OK)
+		return code;
+	if (sqlite3_changes(engine->db.handle) == 0) {
+		step->answer = STEP_STALE;
+		return SQLITE_OK;
+	}
+	return sqlite_write_event(engine, key->job, key->attempt, "ready", NULL);
+}
