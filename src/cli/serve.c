@@ -15,10 +15,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define KEEPER_PATIENCE_MS 1000
+
+/*
+ * What ps(1) and top(1) call the two, however the program was started: the kernel would name
+ * the second for /proc/self/exe. It keeps 15 bytes of a name.
+ */
+#define KEEPER_NAME "jobberd"
+#define SUPERVISOR_NAME "jobberd-supervisor"
 
 /* Descriptors 0 to 2 exist, so that no file of ours becomes one of them. */
 static void
@@ -56,6 +64,7 @@ verb_supervise(struct invocation *invocation)
 	int status;
 
 	option_number(invocation, "max-children", 0, 100000, -1); /* a bad one ends here */
+	prctl(PR_SET_NAME, KEEPER_NAME);
 	if (option_is_given(invocation, "drain"))
 		arguments[count++] = "--drain";
 	if (max_children != NULL) {
@@ -87,6 +96,7 @@ verb_supervisor_process(struct invocation *invocation)
 	struct error error = { 0 };
 	int status;
 
+	prctl(PR_SET_NAME, SUPERVISOR_NAME);
 	/* The lock is held by being open; none of the three goes further than here. */
 	for (int fd = KEEPER_LINK_FD; fd < KEEPER_LINK_FD + KEEPER_FD_COUNT; fd++) {
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)

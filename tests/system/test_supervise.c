@@ -54,6 +54,48 @@ max_children_is_recorded_and_the_ready_line_tells_it(void **state)
 	instance_done(&i);
 }
 
+/* The words of /proc/PID/cmdline stand behind each other, each with its NUL. */
+static bool
+has_argument(const char *words, const char *wanted)
+{
+	for (; words[0] != '\0'; words += strlen(words) + 1) {
+		if (strcmp(words, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+assert_process_is(pid_t pid, const char *name, const char *argument)
+{
+	char path[64], *text;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	text = file_text(path);
+	assert_string_equal(text, name);
+	free(text);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+	text = file_text(path);
+	assert_true(has_argument(text, argument));
+	free(text);
+}
+
+static void
+ps_tells_the_two_processes_apart(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_process_is(i.keeper, "jobberd\n", "supervise");
+	assert_process_is(instance_supervisor_pid(&i), "jobberd-supervi\n", "_supervisor");
+	instance_kill_supervisor(&i);
+	assert_process_is(instance_supervisor_pid(&i), "jobberd-supervi\n", "_supervisor");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
 /* The next message at the socket of a service manager. */
 static void
 expect_message(int fd, const char *wanted)
@@ -204,6 +246,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drain_leaves_delayed_and_held_jobs_and_names_how_many),
 		cmocka_unit_test(max_children_is_recorded_and_the_ready_line_tells_it),
+		cmocka_unit_test(ps_tells_the_two_processes_apart),
 		cmocka_unit_test(service_manager_is_told_ready_and_stopping),
 		cmocka_unit_test(quit_signal_leaves_and_says_how_many_run_on),
 		cmocka_unit_test(shutdown_now_needs_no_grace),
