@@ -235,36 +235,75 @@ process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid(void **
 	instance_done(&i);
 }
 
-/* In a pid namespace the next pid can be chosen. Exit 0: the stranger lives; 77: not here. */
-#define STRANGER                                                                            \
-	"J=$1 S=$2; cd \"$3\"; $J -C $S supervise >/dev/null 2>&1 & K=$!; "                  \
-	"until $J -C $S status >/dev/null 2>&1; do sleep 0.01; done; "                         \
-	"$J -C $S submit -r 1 --timeout 1s --cwd \"$3\" -- sh -c "                           \
-	"'[ $JOBBERD_ATTEMPT = 2 ] || { echo $$ > pid; exec sleep 1000; }' || exit 1; "        \
-	"until $J -C $S list -H -o status | grep -q running; do sleep 0.01; done; "            \
-	"until [ -s pid ]; do sleep 0.01; done; P=$(cat pid); "                                \
-	"kill -9 $K; wait $K; kill -9 $P; while [ -d /proc/$P ]; do sleep 0.01; done; "        \
-	"echo $((P - 1)) > /proc/sys/kernel/ns_last_pid || exit 77; "                          \
-	"sleep 1000 & V=$!; [ $V = $P ] || exit 77; "                                   \
-	"$J -C $S supervise --drain || exit 1; kill -0 $V && exit 0; exit 9"
+/*
+ * In a pid namespace the next pid can be chosen, and orphans come to us, its first process: who
+ * is gone is waited for. This program is called again for it. Exit 0: the stranger lives.
+ */
+#define IN_NAMESPACE "in-namespace"
+#define NOT_HERE 77
+
+static pid_t
+start_with_pid(pid_t wanted)
+{
+	FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+	bool is_set = last != NULL && fprintf(last, "%d", (int)wanted - 1) > 0;
+	pid_t pid;
+
+	if (last == NULL || fclose(last) == EOF || !is_set)
+		return -1;
+	pid = fork();
+	while (pid == 0)
+		pause();
+	return pid;
+}
+
+static int
+leave_job_to_a_stranger(const char *directory, const char *state)
+{
+	struct instance i = { .log_fd = -1 };
+	struct bell pids;
+	char command[400];
+	pid_t pid, stranger;
+
+	snprintf(i.directory, sizeof(i.directory), "%s", directory);
+	snprintf(i.state, sizeof(i.state), "%s", state);
+	bell_init(&pids, &i, "pids");
+	instance_start(&i, NULL);
+	snprintf(command, sizeof(command),
+	    "[ $JOBBERD_ATTEMPT = 2 ] || { echo $$ > %s; exec sleep 1000; }", pids.path);
+	submit_job(&i, "-r", "1", "--timeout", "1s", "--", "sh", "-c", command, NULL);
+	pid = (pid_t)bell_number(&pids);
+	instance_expect(&i, "job=1 started"); /* and recorded */
+	instance_kill_keeper(&i);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, NULL, 0) != pid)
+		return 1;
+	stranger = start_with_pid(pid);
+	if (stranger != pid)
+		return NOT_HERE;
+	instance_start(&i, NULL);
+	if (wait_job(&i, 1) != 0)
+		return 2;
+	instance_stop(&i);
+	return waitpid(stranger, NULL, WNOHANG) == 0 ? 0 : 3;
+}
 
 static void
 stranger_with_the_pid_of_a_lost_job_is_left_alone(void **state)
 {
+	char program[400] = "", *text;
 	struct instance i;
 	struct helper helper;
 	const char *arguments[] = { "unshare", "--fork", "--pid", "--mount-proc", "--kill-child",
-		"bash", "-c", STRANGER, "bash", getenv("JOBBERD"), NULL, NULL, NULL };
-	char *text;
+		program, IN_NAMESPACE, i.directory, i.state, NULL };
 	int status;
 
 	(void)state;
 	instance_init(&i);
-	arguments[10] = i.state;
-	arguments[11] = i.directory;
+	assert_true(readlink("/proc/self/exe", program, sizeof(program) - 1) > 0);
 	helper_start(&helper, NULL, arguments);
 	status = helper_wait(&helper);
-	if (status == 77 || strstr(helper.err.text, "unshare") != NULL) {
+	if (status == NOT_HERE || strstr(helper.err.text, "unshare") != NULL) {
 		print_message("needs a pid namespace: %s\n", helper.err.text);
 		helper_end(&helper);
 		instance_done(&i);
@@ -319,7 +358,7 @@ job_that_kills_its_keeper_ends_after_three_losses(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
@@ -336,8 +375,11 @@ main(void)
 		    process_that_was_slow_to_start_is_adopted_and_not_started_again),
 		cmocka_unit_test(process_that_was_slow_to_start_is_found_in_the_journal),
 	};
-	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	int failed;
 
+	if (argc == 4 && strcmp(argv[1], IN_NAMESPACE) == 0)
+		return leave_job_to_a_stranger(argv[2], argv[3]);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
 	if (!IS_SANITIZED)
 		failed += cmocka_run_group_tests(injected, NULL, NULL);
 	return failed;
