@@ -17,6 +17,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -102,6 +103,57 @@ wakeups(pid_t pid)
 
 	free(text);
 	return count;
+}
+
+#define SETTLE_MS 1000 /* longer than any of its short timers */
+#define MOST_CLOCK_STEPS 10
+
+/* A descriptor for clock_was_set(). */
+static int
+watch_clock(void)
+{
+	return timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+/* Since the last call; the first one only begins. */
+static bool
+clock_was_set(int watch)
+{
+	const struct itimerspec far_away = { .it_value.tv_sec = 4102444800 }; /* 2100 */
+	uint64_t expirations;
+	bool was_set = read(watch, &expirations, sizeof(expirations)) == -1 &&
+	    errno == ECANCELED;
+
+	/* A step since the read is told by this instead. */
+	return (timerfd_settime(watch, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far_away,
+		    NULL) == -1 &&
+		   errno == ECANCELED) ||
+	    was_set;
+}
+
+void
+assert_sleeps(struct instance *instance, int64_t ms)
+{
+	pid_t pids[] = { instance->keeper, instance_supervisor_pid(instance) };
+	int watch = watch_clock(), steps = 0;
+	int64_t before[2], after[2];
+
+	clock_was_set(watch);
+	do {
+		if (steps > 0)
+			print_message("the wall clock was set meanwhile\n");
+		let_pass(instance, SETTLE_MS);
+		for (size_t n = 0; n < 2; n++)
+			before[n] = wakeups(pids[n]);
+		let_pass(instance, ms);
+		for (size_t n = 0; n < 2; n++)
+			after[n] = wakeups(pids[n]);
+	} while (clock_was_set(watch) && ++steps < MOST_CLOCK_STEPS);
+	close(watch);
+	if (steps == MOST_CLOCK_STEPS)
+		fail_msg("somebody sets the wall clock all the time");
+	assert_int_equal(after[0], before[0]);
+	assert_int_equal(after[1], before[1]);
 }
 
 int64_t

@@ -31,6 +31,11 @@ void let_pass(struct instance *instance, int64_t ms);
 void wait_reaped(pid_t pid, int64_t within_ms);
 /* How often it has gone to sleep and been woken. */
 int64_t wakeups(pid_t pid);
+/*
+ * Both processes settle, and are not woken for so long. Whoever sets the machine's wall clock
+ * meanwhile wakes everybody who asked to hear of it, as we do: then it begins anew.
+ */
+void assert_sleeps(struct instance *instance, int64_t ms);
 /* User and system time used so far. */
 int64_t cpu_ms(pid_t pid);
 /* How many processes has it below it, directly? */
