@@ -41,6 +41,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 		live->max_output = claimed->spec.max_output;
 	live->is_ordered = true;
 	live->ordered = before == NULL ? clock_mono() : (struct mono){ 0 };
+	live->ordered_ticks = clock_boot().ms / 10;
 	start_order(supervisor, claimed, before != NULL ? &before->key : NULL);
 	return live;
 }

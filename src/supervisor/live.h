@@ -33,6 +33,7 @@ struct live {
 	struct channel *channel;  /* made when it says something */
 	int64_t pid, pid_start;
 	struct mono ordered, started; /* ordered: 0 if we did not order it */
+	int64_t ordered_ticks; /* when the keeper was told, as /proc/PID/stat has times */
 	int64_t max_output, left_out; /* of its output file */
 	int output_watch; /* its inotify watch, -1: none */
 	char *last_lines;

@@ -12,6 +12,23 @@
 
 #define SLOW_START_MS 1000
 
+/*
+ * Its process, or one of those it made. Of an attempt that is being started no process is known
+ * yet: it may be any that is not older than its order.
+ */
+static bool
+may_be_of(const struct live *live, pid_t pid)
+{
+	int64_t start;
+	char state;
+	int status;
+
+	if (live->is_started)
+		return live->pid == pid || getsid(pid) == live->pid;
+	return live->ordered_ticks != 0 && !live->has_ended &&
+	    tree_stat(pid, &start, &state, &status) == 0 && start >= live->ordered_ticks;
+}
+
 /* Children of the keeper that belong to no attempt: strays that escaped. */
 static json_t *
 strays(struct supervisor *supervisor)
@@ -23,13 +40,11 @@ strays(struct supervisor *supervisor)
 	if (tree_children(getppid(), &pids, &count) == -1)
 		return list;
 	for (size_t i = 0; i < count; i++) {
-		const struct live *live;
 		bool is_known = pids[i] == getpid();
 
-		for (live = live_first(supervisor); live != NULL && !is_known;
-		     live = live_next((struct live *)live))
-			is_known = live->pid == pids[i] || !live->is_started ||
-			    getsid(pids[i]) == live->pid;
+		for (struct live *live = live_first(supervisor); live != NULL && !is_known;
+		     live = live_next(live))
+			is_known = may_be_of(live, pids[i]);
 		if (!is_known)
 			json_array_append_new(list, json_integer(pids[i]));
 	}

@@ -134,6 +134,85 @@ what_an_adopted_job_leaves_running_is_killed_before_it_runs_again(void **state)
 	instance_done(&i);
 }
 
+static void
+assert_status_shows_stray(struct instance *i, int64_t pid)
+{
+	struct result status = jobberd(i, "status", NULL);
+	char line[64];
+
+	snprintf(line, sizeof(line), "stray process: %lld\n", (long long)pid);
+	assert_int_equal(status.status, 0);
+	assert_has(status.out, line);
+	result_done(&status);
+}
+
+/* Also while another attempt is being started, whose process nobody knows yet. */
+static void
+stray_is_shown_by_status_whatever_else_is_going_on(void **state)
+{
+	struct instance i;
+	struct bell pids;
+	char command[500];
+	int64_t stray;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&pids, &i, "pids");
+	snprintf(command, sizeof(command),
+	    "setsid env -i PATH=$PATH sh -c 'echo $$ > %s; exec sleep 1000' &", pids.path);
+	/* One in a cgroup of its own would not escape. */
+	submit_job(&i, "-r", "0", "--leave-children", "--", "sh", "-c", command, NULL);
+	stray = bell_number(&pids);
+	assert_int_equal(wait_job(&i, 1), 0);
+	assert_status_shows_stray(&i, stray);
+	kill(i.keeper, SIGSTOP);
+	submit_job(&i, "--", "true", NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2 AND "
+					"started_at IS NULL"), 1);
+	assert_status_shows_stray(&i, stray);
+	kill(i.keeper, SIGCONT);
+	assert_int_equal(wait_job(&i, 2), 0);
+	kill((pid_t)stray, SIGKILL);
+	bell_done(&pids);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* What has just been started is none: its process is younger than its order. */
+static void
+process_that_nobody_was_told_of_yet_is_no_stray(void **state)
+{
+	struct instance i;
+	struct helper strace;
+	struct bell pids, go;
+	struct result status;
+	char command[900];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	helper_strace(&strace, i.keeper, "inject=clone:delay_exit=1s", NULL);
+	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s", pids.path, go.path);
+	submit_job(&i, "--", "sh", "-c", command, NULL);
+	free(bell_wait(&pids));
+	status = jobberd(&i, "status", NULL);
+	assert_null(strstr(status.out, "stray"));
+	result_done(&status);
+	assert_int_equal(sql_number(&i, "SELECT count(started_at) FROM attempts"), 0);
+	helper_end(&strace);
+	fifo_write(go.path, "go\n");
+	assert_int_equal(wait_job(&i, 1), 0);
+	bell_done(&pids);
+	bell_done(&go);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 int
 main(void)
 {
@@ -143,7 +222,14 @@ main(void)
 		cmocka_unit_test(children_that_may_be_left_live_on),
 		cmocka_unit_test(
 		    what_an_adopted_job_leaves_running_is_killed_before_it_runs_again),
+		cmocka_unit_test(stray_is_shown_by_status_whatever_else_is_going_on),
 	};
+	const struct CMUnitTest injected[] = {
+		cmocka_unit_test(process_that_nobody_was_told_of_yet_is_no_stray),
+	};
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (!IS_SANITIZED)
+		failed += cmocka_run_group_tests(injected, NULL, NULL);
+	return failed;
 }
