@@ -45,7 +45,8 @@ static const char *const sql[] = {
 		  "WHERE job_id = ?1 AND attempt = ?2",
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
-		  "detail = ?9, hold = CASE WHEN ?7 IS NULL THEN hold END WHERE id = ?1",
+		  "detail = ?9, hold = CASE WHEN ?7 IS NULL AND NOT ?10 THEN hold END "
+		  "WHERE id = ?1",
 	[EVENT] = "INSERT INTO events (at, job_id, attempt, event, detail) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[ORPHAN] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
@@ -121,6 +122,7 @@ sqlite_apply(struct sqlite_engine *engine, int64_t job,
 	    verdict->actions & ACTION_END ? engine->now.ms - age_ms : -1, -1);
 	bind_text(statement, 8, reason);
 	bind_text(statement, 9, detail);
+	bind_number(statement, 10, (verdict->actions & ACTION_UNHOLD) != 0);
 	return statement_run(statement);
 }
 
@@ -356,6 +358,9 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 		verdict = (struct lifecycle_verdict){ .next = job.status,
 			.failures = job.failures };
 	}
+	/* As if its start had been told by itself: a hold that came too late is over. */
+	if (starts)
+		verdict.actions |= ACTION_UNHOLD;
 	step->ended.end.reason = reason;
 	step->ended.ret_is_server = is_server;
 	step->ended.ret_counts = (verdict.actions & ACTION_COUNT) != 0;

@@ -4,6 +4,7 @@
  * order may name the attempt whose place it takes over, so limits stay exact.
  */
 
+#include "base/xalloc.h"
 #include "supervisor/live.h"
 #include "supervisor/start.h"
 
@@ -258,6 +259,52 @@ claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
 		.key = { key->job, key->attempt, key->generation } };
 
 	link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+/* ---- what became of a claim that was recalled ---- */
+
+struct asked {
+	struct asked *next;
+	void (*tell)(void *arg, bool was_recalled);
+	void *arg;
+};
+
+void
+claims_recall_and_tell(struct supervisor *supervisor, const struct attempt_key *key,
+    void (*tell)(void *arg, bool was_recalled), void *arg)
+{
+	struct live *live = live_find(supervisor, key->job);
+	struct asked *asked;
+
+	/* It was given back already. */
+	if (live == NULL || live->key.attempt != key->attempt) {
+		tell(arg, true);
+		return;
+	}
+	asked = xmalloc(sizeof(*asked));
+	*asked = (struct asked){ .next = live->asked, .tell = tell, .arg = arg };
+	live->asked = asked;
+	claims_recall(supervisor, key);
+}
+
+void
+claims_tell(struct live *live, bool was_recalled)
+{
+	struct asked *asked;
+
+	while ((asked = live->asked) != NULL) {
+		live->asked = asked->next;
+		asked->tell(asked->arg, was_recalled);
+		free(asked);
+	}
+}
+
+void
+claims_tell_all(struct supervisor *supervisor)
+{
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live))
+		claims_tell(live, true);
 }
 
 void

@@ -38,6 +38,10 @@ struct method {
 };
 extern const struct method methods[]; /* ends with a NULL name */
 
+/* change.c: cancel, retry, hold, release */
+void change_request(
+    struct client *client, json_t *id, json_t *params, enum job_event event);
+
 /* wait.c: who waits for the end of which jobs */
 void wait_request(struct client *client, json_t *id, json_t *params);
 /* Does somebody wait for one of these? */

@@ -288,6 +288,7 @@ control_done(struct supervisor *supervisor)
 	while ((client = TAILQ_FIRST(&supervisor->clients)) != NULL)
 		gone(client);
 	wait_done(supervisor);
+	claims_tell_all(supervisor);
 	control_sweep(supervisor);
 	loop_remove(supervisor->loop, supervisor->listen_watch);
 }

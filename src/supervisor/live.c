@@ -113,6 +113,7 @@ live_remove(struct live *live)
 			live->place->taken--;
 		live->place->may_have_ready = true;
 	}
+	claims_tell(live, true);
 	live_unlink(live);
 	talk_done(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);

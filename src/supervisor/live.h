@@ -9,6 +9,8 @@
 
 #include <bsd/sys/tree.h>
 
+struct asked;
+
 /*
  * A live attempt, from its claim until its end is recorded. What the database holds is not
  * held here again, except what every packet about it needs.
@@ -41,6 +43,7 @@ struct live {
 	int64_t log_lines; /* it has sent so many */
 	bool has_notes;	   /* it said something that is in the batch now */
 	bool has_babbled;  /* it said something we do not know; noted once */
+	struct asked *asked; /* who waits to hear what becomes of its claim */
 };
 
 RB_HEAD(live_tree, live);
@@ -80,6 +83,13 @@ void live_disown(struct live *live);
 void live_interrupt(struct live *live);
 void claims_init(struct supervisor *supervisor);
 void claims_withdraw(struct live *live); /* forget a claim that was not started */
+/*
+ * Recall it, and say what came of that when it is known: true, it was not started and will
+ * not be; false, it was.
+ */
+void claims_recall_and_tell(struct supervisor *supervisor, const struct attempt_key *key,
+    void (*tell)(void *arg, bool was_recalled), void *arg);
+void claims_tell(struct live *live, bool was_recalled);
 /* It has ended: its place is its successor's now, by the keeper's own doing. */
 void claims_promote(struct live *live, const struct report_ended *ended);
 

@@ -26,9 +26,12 @@ log_start(const struct attempt_key *key, int64_t pid)
 static void
 started_recorded(void *arg, struct step *step)
 {
-	(void)arg;
+	struct live *live = live_find(arg, step->started.key.job);
+
 	if (step->answer == STEP_OK)
 		log_start(&step->started.key, step->started.pid);
+	if (live != NULL && live->key.attempt == step->started.key.attempt)
+		claims_tell(live, false);
 }
 
 void
@@ -123,8 +126,11 @@ end_recorded(void *arg, struct step *step)
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
 		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
 	reports_acknowledge(supervisor, key);
-	if (live != NULL && live->key.attempt == key->attempt)
-		live_remove(live);
+	if (live == NULL || live->key.attempt != key->attempt)
+		return;
+	if (step->ended.started.pid != 0)
+		claims_tell(live, false);
+	live_remove(live);
 }
 
 /* What it said last counts, and its output is complete: only now is its end decided. */

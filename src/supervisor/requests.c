@@ -223,97 +223,30 @@ handle_submit(struct client *client, json_t *id, json_t *params)
 	keep_for(client);
 }
 
-/* ---- cancel, retry, hold, release ---- */
-
-/* One request may change many jobs: it is answered when the last is done. */
-struct change {
-	struct request *request;
-	json_t *results;
-	size_t left;
-};
-
-static void
-changed(void *arg, struct step *step)
-{
-	struct change *change = arg;
-	struct supervisor *supervisor = change->request->client->supervisor;
-	json_t *result = json_pack("{s:I}", "id", (json_int_t)step->change.job);
-
-	if (step->answer != STEP_OK) {
-		json_object_set_new(result, "code", json_integer(step->error.code));
-		json_object_set_new(result, "error", json_string(step->error.text));
-	} else {
-		json_object_set_new(
-		    result, "status", json_string(job_status_name(step->change.ret_status)));
-		log_info("job=%" PRId64 " %s by request", step->change.job,
-		    job_event_name(step->change.event));
-		live_anything_ready(supervisor);
-	}
-	if (step->answer == STEP_OK && step->change.ret_must_stop) {
-		json_object_set_new(result, "stopping", json_true());
-		live_stop(supervisor, &step->change.ret_attempt, STOP_CANCELLED,
-		    STOP_OWN_GRACE);
-	}
-	if (step->answer == STEP_OK && step->change.ret_must_recall)
-		claims_recall(supervisor, &step->change.ret_attempt);
-	json_array_append_new(change->results, result);
-	if (--change->left > 0)
-		return;
-	request_reply(change->request, json_pack("{s:o}", "results", change->results));
-	free(change);
-}
-
-static void
-change_jobs(struct client *client, json_t *id, json_t *params, enum job_event event)
-{
-	json_t *ids = json_object_get(params, "ids"), *job;
-	struct change *change;
-	size_t index;
-
-	json_array_foreach(ids, index, job) {
-		if (!json_is_integer(job))
-			break;
-	}
-	if (json_array_size(ids) == 0 || index < json_array_size(ids)) {
-		fail_params(client, id, "wants ids, an array of numbers");
-		return;
-	}
-	change = xcalloc(1, sizeof(*change));
-	change->request = request_new(client, id);
-	change->results = json_array();
-	change->left = json_array_size(ids);
-	json_array_foreach(ids, index, job) {
-		struct step *step =
-		    turn_add(client->supervisor, STEP_CHANGE, changed, change);
-
-		step->change.job = json_integer_value(job);
-		step->change.event = event;
-	}
-	turn_tells(client->supervisor);
-}
+/* ---- cancel, retry, hold, release: change.c ---- */
 
 static void
 handle_cancel(struct client *client, json_t *id, json_t *params)
 {
-	change_jobs(client, id, params, JOB_CANCEL);
+	change_request(client, id, params, JOB_CANCEL);
 }
 
 static void
 handle_retry(struct client *client, json_t *id, json_t *params)
 {
-	change_jobs(client, id, params, JOB_RETRY);
+	change_request(client, id, params, JOB_RETRY);
 }
 
 static void
 handle_hold(struct client *client, json_t *id, json_t *params)
 {
-	change_jobs(client, id, params, JOB_HOLD);
+	change_request(client, id, params, JOB_HOLD);
 }
 
 static void
 handle_release(struct client *client, json_t *id, json_t *params)
 {
-	change_jobs(client, id, params, JOB_RELEASE);
+	change_request(client, id, params, JOB_RELEASE);
 }
 
 /* ---- prune ---- */

@@ -146,6 +146,8 @@ void reports_take(struct supervisor *supervisor, const struct report *report, in
 /* claims.c: what starts */
 void claims_add(struct supervisor *supervisor); /* at a turn's end */
 void claims_recall(struct supervisor *supervisor, const struct attempt_key *key);
+/* At the end of all: nobody waits to hear of a recall any more. */
+void claims_tell_all(struct supervisor *supervisor);
 void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 
 /* live.c: attempts from claim to recorded end */

@@ -280,6 +280,7 @@ memory_step_ended(struct memory_store *store, struct step *step)
 		attempt->started_at = store->now.ms - step->ended.started.age_ms;
 		attempt->pid = step->ended.started.pid;
 		job->status = JOB_RUNNING;
+		job->hold = HOLD_NONE;
 		memory_add_event(store, job->id, attempt->key.attempt, "started", NULL);
 	}
 	if (reason.kind == REASON_NORMAL)

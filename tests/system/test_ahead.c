@@ -36,6 +36,14 @@ submit_true(struct instance *i)
 	return submit_job(i, "-s", "serial", "--", "true", NULL);
 }
 
+/* Until somebody's hold is recorded, whatever he is told. */
+static void
+wait_held(struct instance *i)
+{
+	while (sql_number(i, "SELECT count(*) FROM jobs WHERE hold = 'user'") == 0)
+		let_pass(i, 1);
+}
+
 static void
 assert_ran_after(struct instance *i, int64_t later, int64_t earlier)
 {
@@ -52,8 +60,8 @@ static void
 claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken(void **state)
 {
 	struct instance i;
-	struct result result;
-	char held[32];
+	struct helper hold;
+	char held[32], question[200], *text;
 	int64_t first, last;
 
 	(void)state;
@@ -63,16 +71,86 @@ claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken(void 
 	first = submit_job(&i, "-s", "serial", "--", "sleep", "0.3", NULL);
 	submit_true(&i);
 	snprintf(held, sizeof(held), "%lld", (long long)submit_true(&i));
-	result = jobberd(&i, "hold", held, NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
+	helper_jobberd(&hold, &i, NULL, "hold", held, NULL);
+	wait_held(&i);
 	last = submit_true(&i);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE ended_at IS NULL"),
 	    4);
 	kill(i.keeper, SIGCONT);
+	assert_int_equal(helper_wait(&hold), 0);
+	helper_end(&hold);
 	assert_int_equal(wait_job(&i, last), 0);
 	assert_int_equal(wait_job(&i, first), 0);
 	assert_ran_after(&i, last, first);
+	snprintf(question, sizeof(question),
+	    "SELECT status || hold || (SELECT count(*) FROM attempts WHERE job_id = id) "
+	    "FROM jobs WHERE id = %s", held);
+	text = sql(&i, question);
+	assert_string_equal(text, "newuser0");
+	free(text);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* Nobody is told that a job is held that runs: the answer waits until that is known. */
+static void
+hold_of_a_claimed_job_that_starts_all_the_same_is_refused(void **state)
+{
+	struct instance i;
+	struct helper hold;
+	struct bell pids, go;
+	char command[900];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	kill(i.keeper, SIGSTOP);
+	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s; exit 3", pids.path,
+	    go.path);
+	submit_job(&i, "-r", "1", "--backoff", "constant:10ms", "--", "sh", "-c", command,
+	    NULL);
+	helper_jobberd(&hold, &i, NULL, "hold", "1", NULL);
+	wait_held(&i);
+	assert_true(helper_runs_for(&hold, 200));
+	kill(i.keeper, SIGCONT);
+	assert_int_equal(helper_wait(&hold), 5);
+	assert_has(hold.err.text, "job 1 has been started: hold is not possible");
+	helper_end(&hold);
+	/* Nor is what comes after this run. */
+	free(bell_wait(&pids));
+	fifo_write(go.path, "go\n");
+	free(bell_wait(&pids));
+	fifo_write(go.path, "go\n");
+	assert_int_equal(wait_job(&i, 1), 1);
+	bell_done(&pids);
+	bell_done(&go);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* Its client does not wait for the answer: what was asked for is asked for. */
+static void
+hold_of_a_claimed_job_outlives_the_client_that_asked_for_it(void **state)
+{
+	struct instance i;
+	struct helper hold;
+
+	(void)state;
+	start_serial(&i);
+	kill(i.keeper, SIGSTOP);
+	submit_job(&i, "-s", "serial", "--", "sleep", "0.3", NULL);
+	submit_true(&i);
+	helper_jobberd(&hold, &i, NULL, "hold", "7", NULL);
+	wait_held(&i);
+	helper_end(&hold);
+	kill(i.keeper, SIGCONT);
+	assert_int_equal(wait_job(&i, 6), 0);
+	assert_int_equal(wait_job(&i, submit_true(&i)), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 7"), 0);
 	instance_stop(&i);
 	check_accounts(&i);
 	instance_done(&i);
@@ -145,6 +223,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken),
+		cmocka_unit_test(hold_of_a_claimed_job_that_starts_all_the_same_is_refused),
+		cmocka_unit_test(hold_of_a_claimed_job_outlives_the_client_that_asked_for_it),
 		cmocka_unit_test(
 		    claim_that_took_over_its_place_while_all_were_stopped_is_stopped_too),
 	};

@@ -1440,6 +1440,26 @@ hold_of_a_claimed_job_is_over_when_it_starts_all_the_same(void **state)
 	assert_int_equal(claim(subject, "default").job, 1);
 }
 
+/* The same, told in one step. */
+static void
+hold_of_a_claimed_job_is_over_when_it_has_run_all_the_same(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+	struct batch batch;
+	struct step *step;
+
+	submit(subject, "");
+	key = claim(subject, "default");
+	assert_int_equal(change(subject, 1, JOB_HOLD), STEP_OK);
+	batch_init(&batch);
+	step = add_ended(&batch, key, "interrupted");
+	step->ended.started.pid = 4711;
+	run_ok(subject, &batch);
+	batch_done(&batch);
+	assert_int_equal(claim(subject, "default").job, 1);
+}
+
 static void
 hold_of_a_claimed_job_ends_with_it(void **state)
 {
@@ -2243,6 +2263,7 @@ static const struct {
 	CASE(cancel_of_a_process_is_a_wish),
 	CASE(hold_of_a_claimed_job_recalls_it),
 	CASE(hold_of_a_claimed_job_is_over_when_it_starts_all_the_same),
+	CASE(hold_of_a_claimed_job_is_over_when_it_has_run_all_the_same),
 	CASE(hold_of_a_claimed_job_ends_with_it),
 	CASE(hold_of_a_claimed_job_is_taken_back_by_a_release),
 	CASE(retry_of_a_claimed_job_is_refused),
