@@ -35,6 +35,7 @@ void request_fail(struct request *request, const struct error *error, json_t *da
 struct method {
 	const char *name;
 	void (*handle)(struct client *client, json_t *id, json_t *params);
+	bool is_early; /* needs no database: not put off until all is settled */
 };
 extern const struct method methods[]; /* ends with a NULL name */
 

@@ -365,16 +365,16 @@ handle_shutdown(struct client *client, json_t *id, json_t *params)
 }
 
 const struct method methods[] = {
-	{ "stay", handle_stay },
-	{ "submit", handle_submit },
-	{ "cancel", handle_cancel },
-	{ "retry", handle_retry },
-	{ "hold", handle_hold },
-	{ "release", handle_release },
-	{ "wait", wait_request },
-	{ "follow", handle_follow },
-	{ "prune", handle_prune },
-	{ "status", handle_status },
-	{ "shutdown", handle_shutdown },
-	{ NULL, NULL },
+	{ "stay", handle_stay, false },
+	{ "submit", handle_submit, false },
+	{ "cancel", handle_cancel, false },
+	{ "retry", handle_retry, false },
+	{ "hold", handle_hold, false },
+	{ "release", handle_release, false },
+	{ "wait", wait_request, false },
+	{ "follow", handle_follow, false },
+	{ "prune", handle_prune, false },
+	{ "status", handle_status, true },
+	{ "shutdown", handle_shutdown, false },
+	{ NULL, NULL, false },
 };

@@ -20,6 +20,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OPEN_AGAIN_MS 50
+
 static void
 send_order(struct supervisor *supervisor, enum order_kind kind, const char *text)
 {
@@ -174,8 +176,21 @@ supervisor_ready(struct supervisor *supervisor)
 	send_order(supervisor, ORDER_READY, text);
 	free(text);
 	loop_again(supervisor->loop);
+	control_ready(supervisor);
 	if (supervisor->wish != -1)
 		supervisor_heed(supervisor, supervisor->wish);
+}
+
+void
+supervisor_waits(struct supervisor *supervisor)
+{
+	int64_t lasted_ms = clock_mono().ms - supervisor->troubled_since.ms;
+
+	if (supervisor->listen_watch != NULL || lasted_ms < TOLD_AFTER_MS)
+		return;
+	if (supervisor->answer == STORE_BUSY) /* others were told of at once */
+		log_warn("%s: the start waits for it", store_answer_words(STORE_BUSY));
+	control_init(supervisor); /* else when all is settled */
 }
 
 void
@@ -190,21 +205,48 @@ supervisor_heed(struct supervisor *supervisor, int wish)
 		supervisor_stop(supervisor, wish == WISH_STOP_NOW);
 }
 
+/* In the words of db.c, which knows what kept it. */
+static bool
+is_locked(const struct error *error)
+{
+	return error->code == STATUS_TRY_LATER &&
+	    strstr(error->text, store_answer_words(STORE_BUSY)) != NULL;
+}
+
+/* As with a turn that finds it locked later: it is tried until it is free. */
+static void
+open_database(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	supervisor->store = sqlite_store_open(supervisor->setup->state_directory, 0,
+	    supervisor->restarts == 0, &supervisor->error);
+	if (supervisor->store != NULL) {
+		supervisor->error = (struct error){ 0 };
+		settle_begin(supervisor);
+		loop_again(supervisor->loop);
+		return;
+	}
+	if (!is_locked(&supervisor->error)) {
+		supervisor->status = supervisor->error.code;
+		loop_stop(supervisor->loop);
+		return;
+	}
+	if (supervisor->troubled_since.ms == 0)
+		supervisor->troubled_since = clock_mono();
+	supervisor->answer = STORE_BUSY;
+	supervisor_waits(supervisor);
+	loop_timer_set(supervisor->loop, &supervisor->open_timer, OPEN_AGAIN_MS);
+}
+
 /* The keeper's table is complete: now the database. */
 static void
 attached(struct supervisor *supervisor, const struct report_table_end *table)
 {
 	supervisor->restarts = table->restarts;
 	supervisor->cgroups = table->cgroups < CGROUP_USE_COUNT ? table->cgroups : CGROUPS_NONE;
-	supervisor->store = sqlite_store_open(supervisor->setup->state_directory, 0,
-	    table->restarts == 0, &supervisor->error);
-	if (supervisor->store == NULL) {
-		supervisor->status = supervisor->error.code;
-		loop_stop(supervisor->loop);
-		return;
-	}
-	settle_begin(supervisor);
-	loop_again(supervisor->loop);
+	supervisor->open_timer = (struct timer){ .fire = open_database, .arg = supervisor };
+	open_database(supervisor);
 }
 
 static void
@@ -301,10 +343,9 @@ supervisor_run(const struct supervisor_setup *setup, struct error *error)
 		error_set_errno(&supervisor.error, STATUS_INTERNAL, "event loop");
 		supervisor.status = STATUS_INTERNAL;
 	}
-	if (supervisor.phase >= PHASE_RUNNING) {
+	if (supervisor.listen_watch != NULL)
 		control_done(&supervisor);
-		watch_done(&supervisor);
-	}
+	watch_done(&supervisor);
 	live_done(&supervisor);
 	turn_done(&supervisor);
 	store_close(supervisor.store);

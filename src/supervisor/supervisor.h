@@ -16,6 +16,8 @@
  * what follows from it (start, kill, reply, arm) happens after the commit.
  */
 
+#define TOLD_AFTER_MS 1000 /* shorter troubles with the database are not worth a line */
+
 struct supervisor_setup {
 	const char *state_directory;
 	const char *program;	/* for what a person is told to type */
@@ -77,6 +79,7 @@ struct supervisor {
 	bool cannot_sync; /* nobody may be told of anything */
 	bool tells;		     /* the batch being filled answers somebody */
 	bool under_way_tells;
+	struct timer open_timer; /* the database is locked before it is open */
 	struct timer retry_timer;
 	int64_t retry_ms;
 	struct timer sync_timer;
@@ -104,6 +107,7 @@ struct supervisor {
 	TAILQ_HEAD(client_list, client) clients;
 	struct client_list gone_clients; /* freed at the end of a turn */
 	size_t client_count;
+	TAILQ_HEAD(, deferred) deferred; /* requests, until all is settled */
 	TAILQ_HEAD(, waiter) waiters;
 	int64_t drain_clients; /* clients that keep a draining supervisor */
 	bool must_count;       /* something happened since it was last counted what is left */
@@ -167,7 +171,8 @@ void settle_add_journal(struct supervisor *supervisor, const struct report *repo
 void settle_begin(struct supervisor *supervisor); /* the keeper's table is complete */
 
 /* control.c */
-int control_init(struct supervisor *supervisor);
+int control_init(struct supervisor *supervisor); /* once; then it does nothing */
+void control_ready(struct supervisor *supervisor); /* all is settled: what was put off */
 void control_done(struct supervisor *supervisor);
 /* Will somebody be told of these ends? */
 bool control_tells_of(struct supervisor *supervisor, const struct ended_job *ended,
@@ -186,6 +191,8 @@ void watch_turn_end(struct supervisor *supervisor);
 void supervisor_stop(struct supervisor *supervisor, bool now);
 void supervisor_leave(struct supervisor *supervisor);
 void supervisor_heed(struct supervisor *supervisor, int wish);
+/* It cannot be settled yet, and that takes a while: say so, to clients too. */
+void supervisor_waits(struct supervisor *supervisor);
 void supervisor_ready(struct supervisor *supervisor); /* all is settled */
 void supervisor_turned(struct supervisor *supervisor); /* may it leave now? */
 

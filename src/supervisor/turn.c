@@ -16,7 +16,6 @@
 #define FIRST_RETRY_MS 1
 #define LONGEST_RETRY_MS 50
 #define TROUBLE_RETRY_MS 500
-#define TOLD_AFTER_MS 1000
 
 static void
 new_batch(struct supervisor *supervisor)
@@ -153,6 +152,8 @@ in_trouble(struct supervisor *supervisor, enum store_answer answer)
 	int64_t delay_ms = supervisor->retry_ms;
 
 	note_trouble(supervisor, answer);
+	if (supervisor->phase < PHASE_RUNNING)
+		supervisor_waits(supervisor);
 	if (answer == STORE_BUSY) {
 		supervisor->retry_ms = 2 * delay_ms;
 		if (supervisor->retry_ms > LONGEST_RETRY_MS)

@@ -218,9 +218,74 @@ supervise_on_a_locked_database_is_ready_after_the_release(void **state)
 	other_run(other, "PRAGMA locking_mode = NORMAL; SELECT 1 FROM jobs");
 	other_close(other);
 	instance_expect(&i, "ready: ");
+	assert_null(strstr(i.log, "error"));
+	assert_null(strstr(i.log, "started again"));
 	instance_stop(&i);
 	check_accounts(&i);
 	instance_done(&i);
+}
+
+/* Times in the log of this keeper so far. */
+static int
+count_in_log(const struct instance *i, const char *text)
+{
+	int count = 0;
+
+	for (const char *at = i->log; (at = strstr(at, text)) != NULL; at++)
+		count++;
+	return count;
+}
+
+#define WAITS "database locked by another process: the start waits for it"
+
+static void
+assert_supervise_waits(const char *lock, const char *unlock)
+{
+	struct instance i;
+	struct result status;
+	struct helper submit, again;
+	sqlite3 *other;
+
+	instance_init(&i);
+	submit_job(&i, "--", "true", NULL);
+	other = other_open(&i);
+	other_run(other, lock);
+	instance_launch(&i, NULL);
+	instance_expect(&i, WAITS);
+	status = jobberd(&i, "status", NULL);
+	assert_has(status.out, "starting for ");
+	assert_has(status.out, "trouble: database locked by another process for ");
+	result_done(&status);
+	/* What is asked for meanwhile is done when that can be recorded, in this order. */
+	helper_jobberd(&submit, &i, NULL, "submit", "--hold", "--", "true", NULL);
+	assert_true(helper_runs_for(&submit, 300));
+	helper_jobberd(&again, &i, NULL, "submit", "--", "true", NULL);
+	assert_true(helper_runs_for(&again, 300));
+	helper_end(&submit); /* its client goes, which it need not */
+	other_run(other, unlock);
+	other_close(other);
+	instance_expect(&i, "ready: ");
+	assert_int_equal(helper_wait(&again), 0);
+	assert_int_equal(wait_job(&i, strtoll(again.out.text, NULL, 10)), 0);
+	helper_end(&again);
+	assert_int_equal(wait_job(&i, 1), 0);
+	instance_expect(&i, "database is writable again after ");
+	assert_int_equal(count_in_log(&i, WAITS), 1);
+	assert_int_equal(count_in_log(&i, "error"), 0);
+	assert_int_equal(count_in_log(&i, "started again"), 0);
+	instance_stop(&i);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+static void
+supervise_on_a_locked_database_says_once_that_it_waits(void **state)
+{
+	(void)state;
+	assert_supervise_waits("BEGIN IMMEDIATE", "COMMIT");
+	/* Not even readers may look. */
+	assert_supervise_waits("PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT",
+	    "PRAGMA locking_mode = NORMAL; SELECT 1 FROM jobs");
 }
 
 static void
@@ -318,6 +383,7 @@ main(void)
 		cmocka_unit_test(lock_of_30_s_delays_records_and_nothing_else),
 		cmocka_unit_test(lock_taken_again_and_again_starves_nobody),
 		cmocka_unit_test(supervise_on_a_locked_database_is_ready_after_the_release),
+		cmocka_unit_test(supervise_on_a_locked_database_says_once_that_it_waits),
 		cmocka_unit_test(submit_with_nothing_running_waits_for_the_lock),
 		cmocka_unit_test(
 		    stop_during_the_lock_ends_processes_at_once_and_is_recorded_after),
