@@ -513,6 +513,14 @@ check_accounts(struct instance *instance)
 	}
 }
 
+void
+instance_finish(struct instance *instance)
+{
+	instance_stop(instance);
+	check_accounts(instance);
+	instance_done(instance);
+}
+
 /* ---- files ---- */
 
 char *

@@ -48,6 +48,9 @@ void instance_kill_keeper(struct instance *instance);
 pid_t instance_kill_supervisor(struct instance *instance);
 pid_t instance_supervisor_pid(struct instance *instance);
 
+/* Stop it, check what it leaves behind (check_accounts()), and remove the directory. */
+void instance_finish(struct instance *instance);
+
 /* Run `jobberd -C STATE …` (NULL-terminated) to its end. result_done() frees. */
 struct result jobberd(struct instance *instance, ...);
 /* The same with text on its standard input. */

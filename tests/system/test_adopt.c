@@ -147,9 +147,7 @@ process_that_was_slow_to_start_is_adopted_and_not_started_again(void **state)
 	free(text);
 	bell_done(&pids);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Only the journal knows of it. */
@@ -187,9 +185,7 @@ process_that_was_slow_to_start_is_found_in_the_journal(void **state)
 	free(text);
 	bell_done(&pids);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* The journal is all that is left of it: its row tells which process it was. */
@@ -230,9 +226,7 @@ process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid(void **
 	free(text);
 	assert_int_equal(sql_number(&i, "SELECT pid FROM attempts"), pid);
 	bell_done(&pids);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /*
@@ -352,9 +346,7 @@ job_that_kills_its_keeper_ends_after_three_losses(void **state)
 		       "failures) FROM jobs) FROM attempts");
 	assert_string_equal(text, "lost:keeper,lost:keeper,lost:keeper failed0,new0");
 	free(text);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

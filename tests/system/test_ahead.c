@@ -88,9 +88,7 @@ claim_behind_one_that_was_recalled_does_not_start_in_a_place_that_is_taken(void 
 	text = sql(&i, question);
 	assert_string_equal(text, "newuser0");
 	free(text);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Nobody is told that a job is held that runs: the answer waits until that is known. */
@@ -127,9 +125,7 @@ hold_of_a_claimed_job_that_starts_all_the_same_is_refused(void **state)
 	assert_int_equal(wait_job(&i, 1), 1);
 	bell_done(&pids);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Its client does not wait for the answer: what was asked for is asked for. */
@@ -151,9 +147,7 @@ hold_of_a_claimed_job_outlives_the_client_that_asked_for_it(void **state)
 	assert_int_equal(wait_job(&i, 6), 0);
 	assert_int_equal(wait_job(&i, submit_true(&i)), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 7"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static int

@@ -52,9 +52,7 @@ json_and_shell_lines_with_the_options_as_defaults(void **state)
 		       "coalesce(name, '-')) FROM jobs", "2/9///-,7/9///second,2/1///-");
 	assert_sql(&i, "SELECT group_concat(last_lines, '') FROM attempts",
 	    "a b\ntwo words $A\na b\n");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -144,9 +142,7 @@ batch_of_3500_is_recorded_in_its_order(void **state)
 	assert_int_equal(result.status, 0);
 	check_numbered(&i, result.out, 3500);
 	result_done(&result);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 	/* The same with nothing running. */
 	instance_init(&i);
 	result = jobberd_with_input(&i, input, "submit", "--batch", "--hold", NULL);
@@ -202,9 +198,7 @@ taken_name_is_refused_with_the_holders_id_or_with_once_is_its(void **state)
 	id = submit_job(&i, "--name", "report", "--", "true", NULL);
 	assert_true(id > 1);
 	assert_int_equal(wait_job(&i, id), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- chains ---- */
@@ -248,9 +242,7 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	submit_job(&i, "--after", "1", "--", "true", NULL); /* 7 */
 	assert_int_equal(wait_job(&i, 7), 1);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Lines refer to each other by names, since nobody knows their ids yet. */
@@ -286,9 +278,7 @@ lines_wait_for_earlier_lines_by_name(void **state)
 	assert_int_equal(result.status, 4);
 	assert_string_equal(result.err, "jobberd: after: there is no job nobody\n");
 	result_done(&result);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -335,9 +325,7 @@ cancel_goes_down_a_chain_of_a_thousand(void **state)
 	assert_int_equal(wait_job(&i, 1000), 1);
 	assert_sql(&i, "SELECT count(*) FROM jobs WHERE status = 'cancelled'", "1000");
 	assert_sql(&i, "SELECT count(*) FROM jobs WHERE reason = 'dependency'", "999");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- a crash in the middle ---- */

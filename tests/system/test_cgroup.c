@@ -270,9 +270,7 @@ each_attempt_has_a_cgroup_of_its_own_that_goes_with_it(void **state)
 	assert_false(has_leaf(group, "job-2-1"));
 	free(ready);
 	free(go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -295,9 +293,7 @@ escaped_grandchild_is_killed_and_counted_before_the_end_is_reported(void **state
 	assert_false(has_leaf(group, "job-1-1"));
 	assert_killed(&i, id, 1);
 	escape_done(&escape);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* A member of the session is counted by one way of finding it, not by two. */
@@ -319,9 +315,7 @@ what_is_in_session_and_cgroup_is_counted_once(void **state)
 	assert_int_equal(wait_job(&i, id), 0);
 	assert_killed(&i, id, 2);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -346,9 +340,7 @@ time_out_kills_what_has_escaped(void **state)
 	assert_string_equal(reason, "timeout");
 	free(reason);
 	escape_done(&escape);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -378,9 +370,7 @@ adopted_attempt_uses_its_cgroup_again(void **state)
 	assert_string_equal(reason, "exit:7");
 	free(reason);
 	escape_done(&escape);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Its main process is dead before the next keeper comes: what it left is killed all the same. */
@@ -409,9 +399,7 @@ remains_of_an_attempt_that_ended_without_a_keeper_are_killed(void **state)
 	assert_false(has_leaf(group, "job-1-1"));
 	free(line);
 	escape_done(&escape);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -434,9 +422,7 @@ children_that_are_left_keep_their_cgroup_until_they_end(void **state)
 	assert_int_equal(
 	    sql_number(&i, "SELECT count(*) FROM events WHERE event = 'children killed'"), 0);
 	escape_done(&escape);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* One that is empty at once, another that becomes so. */
@@ -470,9 +456,7 @@ next_start_removes_cgroups_that_were_left(void **state)
 	kill(second.pid, SIGKILL);
 	wait_until_leaf_is_gone(group, "job-2-1");
 	escape_done(&first);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Leaves are named by ids, which two instances have in common. */

@@ -58,9 +58,7 @@ case_250_work_that_succeeds_completes_and_exits(void **state)
 	assert_non_null(completed);
 	assert_true(completed < exiting);
 	check_history(&i, 1, "started,completed");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 253: one retry is two runs, with the pause between them. */
@@ -77,9 +75,7 @@ case_253_one_retry_is_two_runs_a_pause_apart(void **state)
 	check_history(&i, 1, "started,errored,started,retry failed,failed");
 	assert_between(sql_number(&i, "SELECT max(started_at) - min(ended_at) FROM attempts"), 399,
 	    1500 * SLOWNESS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 257, 265: an id is given once and stays, through retries and restarts; never a word. */
@@ -100,9 +96,7 @@ case_257_id_stays_through_retries_and_restarts(void **state)
 	instance_start(&i, NULL);
 	assert_int_equal(wait_job(&i, 1), 1);
 	assert_int_equal(witness_count(&i, "ids", "1"), 3);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 259, differing: killed by a signal is counted and retried, and says how it died. */
@@ -122,9 +116,7 @@ case_259_crash_of_a_command_is_a_counted_failure(void **state)
 		       "FROM attempts");
 	assert_string_equal(text, "signal:KILL,signal:KILL21");
 	free(text);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 261, differing: whatever comes while it waits for a retry is recorded or refused, no crash. */
@@ -154,9 +146,7 @@ case_261_job_that_waits_for_its_retry_takes_no_harm(void **state)
 	assert_int_equal(result.status, 0);
 	result_done(&result);
 	assert_int_equal(wait_job(&i, 1), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 263: new, errored after the first failure, failed after the last. */
@@ -180,9 +170,7 @@ case_263_statuses_are_new_errored_failed(void **state)
 	text = sql(&i, "SELECT status FROM jobs");
 	assert_string_equal(text, "failed");
 	free(text);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* 100 says that there is no use in trying again; 75 is a failure like any other. */
@@ -200,9 +188,7 @@ exit_100_is_final_and_exit_75_is_not(void **state)
 	assert_int_equal(wait_job(&i, 2), 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2"), 4);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

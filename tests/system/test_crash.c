@@ -42,9 +42,7 @@ command_outlives_the_supervisor_process_and_its_end_is_recorded(void **state)
 	free(line);
 	free(ready);
 	free(go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* It ends while nobody is there to hear of it. */
@@ -74,9 +72,7 @@ end_during_the_supervisor_process_absence_is_recorded(void **state)
 	free(text);
 	free(line);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Whoever waits asks the next one; without a keeper there is none. */
@@ -143,9 +139,7 @@ command_that_writes_to_its_socket_notices_nothing(void **state)
 					"'message not understood'"), 0);
 	free(line);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -175,9 +169,7 @@ keeper_killed_next_supervise_adopts_with_true_exit_status(void **state)
 	free(line);
 	free(ready);
 	free(go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Gone without a trace: said so, not counted, run again. */
@@ -209,9 +201,7 @@ job_that_ended_while_no_keeper_was_there_is_lost_and_runs_again(void **state)
 	free(text);
 	free(line);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Dead but not reaped yet: the kernel still tells how it ended. */
@@ -242,9 +232,7 @@ job_that_is_a_zombie_when_the_next_keeper_comes_tells_its_status(void **state)
 	free(text);
 	free(line);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -278,9 +266,7 @@ leave_lets_commands_run_on_and_the_next_supervise_adopts_them(void **state)
 	free(line);
 	free(ready);
 	free(go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -313,9 +299,7 @@ stop_interrupts_uncounted_and_the_next_supervise_runs_it_again(void **state)
 	free(text);
 	free(line);
 	free(ready);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /*

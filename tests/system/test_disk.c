@@ -197,9 +197,7 @@ process_is_not_started_when_its_journal_record_cannot_be_written(void **state)
 	helper_end(&strace);
 	assert_int_equal(wait_job(&i, 2), 0);
 	assert_int_equal(sql_number(&i, "SELECT failures FROM jobs WHERE id = 2"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- errors of the device ---- */
@@ -315,9 +313,7 @@ nothing_is_acknowledged_while_no_sync_succeeds(void **state)
 	assert_string_equal(submit.out.text, "1\n");
 	helper_end(&submit);
 	assert_int_equal(wait_job(&i, 1), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- somebody plays with the file ---- */
@@ -355,9 +351,7 @@ nothing_is_acknowledged_while_the_database_is_moved_away(void **state)
 	assert_int_equal(wait_job(&i, 2), 0);
 	bell_done(&pids);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static char *
@@ -494,9 +488,7 @@ damaged_database_is_refused_untouched_naming_the_file(void **state)
 	free(good);
 	instance_start(&i, NULL); /* and it was only that */
 	assert_int_equal(wait_job(&i, 4), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

@@ -67,9 +67,7 @@ hundred_processes_that_hide_in_sessions_of_their_own_are_killed(void **state)
 	    "rm pids; " HUNDRED "; echo > full; sleep 1000", NULL);
 	assert_int_equal(wait_job(&i, 2), 1);
 	assert_int_equal(count_alive(&i, "pids"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -92,9 +90,7 @@ children_that_may_be_left_live_on(void **state)
 	assert_int_equal(wait_job(&i, submit_job(&i, "--", "true", NULL)), 0);
 	assert_int_equal(count_alive(&i, "left"), 2);
 	kill_listed(&i, "left");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Not the keeper's children, so it has to look for them. */
@@ -129,9 +125,7 @@ what_an_adopted_job_leaves_running_is_killed_before_it_runs_again(void **state)
 	bell_done(&pids);
 	bell_done(&go);
 	kill_listed(&i, "left");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -175,9 +169,7 @@ stray_is_shown_by_status_whatever_else_is_going_on(void **state)
 	assert_int_equal(wait_job(&i, 2), 0);
 	kill((pid_t)stray, SIGKILL);
 	bell_done(&pids);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* What has just been started is none: its process is younger than its order. */
@@ -208,9 +200,7 @@ process_that_nobody_was_told_of_yet_is_no_stray(void **state)
 	assert_int_equal(wait_job(&i, 1), 0);
 	bell_done(&pids);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

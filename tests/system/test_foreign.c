@@ -66,9 +66,7 @@ insert_is_noticed_within_100_ms(void **state)
 		assert_int_equal(wait_job(&i, n), 0);
 	}
 	assert_noticed(&i, 1);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -121,9 +119,7 @@ insert_is_noticed_although_its_sync_takes_200_ms(void **state)
 	assert_between(sql_number(&i, "SELECT max(claimed_at - created_at) FROM attempts "
 				      "JOIN jobs ON id = job_id"),
 	    200, 400 + 5 * NOTICED_MS * SLOWNESS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -146,9 +142,7 @@ insert_is_noticed_after_the_log_was_checkpointed_restarted_and_truncated(void **
 	}
 	assert_noticed(&i, 1);
 	other_close(other);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -175,9 +169,7 @@ insert_is_noticed_after_the_log_was_deleted_while_nothing_ran(void **state)
 		assert_int_equal(wait_job(&i, n), 0);
 	}
 	assert_noticed(&i, 2);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* A job that rings with its pid and runs until it is let go. */
@@ -320,9 +312,7 @@ insert_of_a_supervisor_is_heeded(void **state)
 	write_foreign(&i, "INSERT INTO jobs (supervisor, command) "
 			  "VALUES ('imports', '[\"true\"]')");
 	assert_int_equal(wait_job(&i, 1), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -406,9 +396,7 @@ row_that_only_we_can_see_makes_no_sense_ends_failed_in_words(void **state)
 	/* … and the next good one runs. */
 	write_foreign(&i, INSERT_TRUE);
 	assert_int_equal(wait_job(&i, sizeof(cases) / sizeof(cases[0]) + 1), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -511,9 +499,7 @@ idle_processes_are_not_woken_after_a_foreign_insert(void **state)
 	assert_int_equal(wait_job(&i, 2), 0);
 	assert_true(wakeups(instance_supervisor_pid(&i)) > before);
 	other_close(other);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

@@ -59,9 +59,7 @@ job_fails_for_good_after_four_runs(void **state)
 	instance_expect(&i, "job=1 errored reason=\"exit 1\" retries=0/3");
 	instance_expect(&i, "job=1 retry failed reason=\"exit 1\" retries=3/3");
 	instance_expect(&i, "job=1 exiting status=failed");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Case 255: fails twice, then succeeds. */
@@ -87,9 +85,7 @@ job_that_fails_twice_is_done_at_the_third_run(void **state)
 	assert_int_equal(sql_number(&i, "SELECT retries FROM jobs"), 1);
 	instance_expect(&i, "job=1 completed");
 	instance_expect(&i, "job=1 exiting status=done");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Case 252: the pause begins when the run ends. */
@@ -142,9 +138,7 @@ every_end_has_a_cause(void **state)
 		assert_string_equal(reason, cases[n].reason);
 		free(reason);
 	}
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -166,9 +160,7 @@ program_that_does_not_exist_is_a_counted_failure_with_errno(void **state)
 	free(reason);
 	id = submit_job(&i, "-r", "0", "--cwd", "/no/such/place", "--", "true", NULL);
 	assert_int_equal(wait_job(&i, id), 1);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* What a job's process looks like from inside. */
@@ -227,9 +219,7 @@ what_a_job_leaves_running_is_killed(void **state)
 	free(line);
 	free(fifo);
 	free(go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -261,9 +251,7 @@ cancel_ends_the_process_and_a_waiting_job_alike(void **state)
 	free(text);
 	free(line);
 	free(fifo);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void

@@ -57,9 +57,7 @@ fork_that_fails_is_not_counted_and_starting_pauses(void **state)
 		       "(SELECT count(*) FROM attempts) FROM attempts a JOIN jobs ON id = job_id");
 	assert_string_equal(text, "1 exit:3 1 1");
 	free(text);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -79,9 +77,7 @@ keeper_without_descriptors_starts_nothing_and_counts_nothing(void **state)
 	assert_int_equal(prlimit(i.keeper, RLIMIT_NOFILE, &before, NULL), 0);
 	assert_int_equal(wait_job(&i, 1), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) + sum(attempt) FROM attempts"), 2);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- clients ---- */
@@ -157,9 +153,7 @@ more_clients_than_descriptors_neither_spin_the_loop_nor_stop_jobs(void **state)
 	assert_status_says(&i, "running");
 	assert_int_equal(wait_job(&i, 1), 0);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- more than one supervisor ---- */
@@ -263,9 +257,7 @@ supervise_waits_for_the_remains_of_a_killed_keeper(void **state)
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM generations"), 1);
 	close(lock);
 	instance_expect(&i, "ready: ");
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- stopping ---- */
@@ -368,9 +360,7 @@ job_that_is_lost_three_times_in_a_row_has_failed(void **state)
 	assert_string_equal(text, "lost:keeper,lost:keeper,lost:keeper failed0");
 	free(text);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void

@@ -136,9 +136,7 @@ lock_of_30_s_delays_records_and_nothing_else(void **state)
 	bell_done(&go);
 	bell_done(&term);
 	bell_done(&again);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Holds the lock for a few milliseconds again and again until it is killed. */
@@ -186,9 +184,7 @@ lock_taken_again_and_again_starves_nobody(void **state)
 	assert_int_equal(wait_job(&i, 99), 0);
 	kill(nagging, SIGKILL);
 	assert_int_equal(waitpid(nagging, NULL, 0), nagging);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* It comes up when it can, and says nothing that is not true before. */
@@ -220,9 +216,7 @@ supervise_on_a_locked_database_is_ready_after_the_release(void **state)
 	instance_expect(&i, "ready: ");
 	assert_null(strstr(i.log, "error"));
 	assert_null(strstr(i.log, "started again"));
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Times in the log of this keeper so far. */
@@ -273,9 +267,7 @@ assert_supervise_waits(const char *lock, const char *unlock)
 	assert_int_equal(count_in_log(&i, WAITS), 1);
 	assert_int_equal(count_in_log(&i, "error"), 0);
 	assert_int_equal(count_in_log(&i, "started again"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void

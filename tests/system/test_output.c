@@ -108,9 +108,7 @@ output_at_100_mb_a_second_never_takes_much_more_than_its_cap(void **state)
 	assert_int_equal(wait_job(&i, 1), 0);
 	check_cut(&i, 1, 300 * MIB + 6 + 4, MIB);
 	bell_done(&tick);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -125,9 +123,7 @@ output_at_full_speed_is_cut_to_its_cap_at_the_end(void **state)
 	    "echo begin; head -c 300M /dev/zero; echo end", NULL);
 	assert_int_equal(wait_job(&i, 1), 0);
 	check_cut(&i, 1, 300 * MIB + 6 + 4, MIB);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* The one that has just come knows nothing of what the last one cut. */
@@ -154,9 +150,7 @@ cap_holds_although_the_supervisor_process_is_killed(void **state)
 	check_cut(&i, 1, 40 * MIB + 6 + 4, MIB);
 	bell_done(&tick);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -176,9 +170,7 @@ output_shorter_than_its_cap_is_whole(void **state)
 	assert_int_equal(info.st_size, MIB);
 	assert_true(info.st_blocks * 512 >= MIB);
 	assert_int_equal(sql_number(&i, "SELECT coalesce(output_left_out, 0) FROM attempts"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -218,9 +210,7 @@ last_lines_of_binary_garbage_are_clean_text(void **state)
 		json_decref(json);
 		free(text);
 	}
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -298,9 +288,7 @@ stdin_that_is_a_fifo_is_refused_and_holds_nobody_up(void **state)
 	assert_int_equal(wait_job(&i, 1), 1);
 	free(statement);
 	free(path);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -341,9 +329,7 @@ standard_input_is_a_file_or_what_submit_was_given_or_nothing(void **state)
 	assert_output(&i, 5, "again\n");
 	snprintf(path, sizeof(path), "%s/output/5.2", i.state);
 	assert_int_equal(access(path, F_OK), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -411,9 +397,7 @@ prune_removes_the_files_of_the_jobs_it_forgets_and_no_others(void **state)
 	assert_int_equal(count_files(&i, "input"), 0);
 	assert_int_equal(sql_number(&i, "SELECT group_concat(id) FROM jobs"), 4);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 0);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

@@ -129,9 +129,7 @@ clients_of_a_stopped_supervisor_process_get_a_sentence(void **state)
 	/* What was asked for is done, and what was not is not. */
 	assert_int_equal(wait_job(&i, 1), 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 1);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

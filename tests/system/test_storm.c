@@ -73,9 +73,7 @@ backlog_of_jobs_that_run_once_is_worked_off_on_a_slow_disk(void **state)
 	free(batch);
 	assert_int_equal(wait_job(&i, JOBS), 0);
 	helper_end(&strace);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* By priority, then as they were submitted, whenever their timers were to fire. */

@@ -235,9 +235,7 @@ hostile_clients_hurt_nobody(void **state)
 	}
 	assert_int_equal(wait_job(&i, submit_job(&i, "--", "true", NULL)), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM generations"), 1);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int

@@ -72,9 +72,7 @@ every_line_arrives_although_the_supervisor_process_is_killed(void **state)
 	check_counted(&i, 4 * 50);
 	bell_done(&bell);
 	bell_done(&go);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Killed in the middle of writing them down. */
@@ -106,9 +104,7 @@ lines_that_were_read_and_not_recorded_are_read_again(void **state)
 		check_counted(&i, 0);
 		bell_done(&bell);
 		bell_done(&go);
-		instance_stop(&i);
-		check_accounts(&i);
-		instance_done(&i);
+		instance_finish(&i);
 	}
 }
 
@@ -161,9 +157,7 @@ check_harmless(const char *script)
 	assert_between(sql_number(&i, "SELECT count(*) FROM events WHERE event = "
 				      "'message not understood'"), 0, 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM generations"), 1);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void

@@ -65,9 +65,7 @@ delayed_job_starts_when_its_delay_is_over(void **state)
 	assert_claimed_after(&i, 3, 100, 100 + LATE_MS);
 	assert_claimed_after(&i, 4, 0, LATE_MS);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 3);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -89,9 +87,7 @@ job_at_a_time_starts_then_and_at_once_if_that_is_past(void **state)
 	snprintf(question, sizeof(question),
 	    "SELECT claimed_at - %lld FROM attempts WHERE job_id = 1", (long long)at);
 	assert_between(sql_number(&i, question), 0, LATE_MS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -110,9 +106,7 @@ delay_survives_restart_and_kill_of_either_process(void **state)
 	instance_start(&i, NULL);
 	assert_int_equal(wait_job(&i, 1), 0);
 	assert_claimed_after(&i, 1, 2000, 2000 + 3 * LATE_MS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* Its time came while nothing ran. */
@@ -186,9 +180,7 @@ step_of_the_wall_clock_is_noticed_and_timers_stay_right(void **state)
 	assert_true(set_clock());
 	let_pass(&i, 500);
 	assert_true(wakeups(supervisor) > woken);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* ---- time-outs ---- */
@@ -217,9 +209,7 @@ job_that_ignores_sigterm_is_killed_after_its_grace(void **state)
 	free(text);
 	assert_between(sql_number(&i, "SELECT run_ms FROM attempts"), 700, 700 + LATE_MS);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 static void
@@ -238,9 +228,7 @@ job_that_heeds_sigterm_is_not_killed_and_timed_out_all_the_same(void **state)
 	assert_string_equal(text, "timeout 0 bye\n");
 	free(text);
 	assert_between(sql_number(&i, "SELECT run_ms FROM attempts"), 300, 300 + LATE_MS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* It counts as a failure, and each run has its own. */
@@ -260,9 +248,7 @@ each_run_has_its_own_time_out(void **state)
 	assert_string_equal(text, "timeout,timeout2");
 	free(text);
 	assert_between(sql_number(&i, "SELECT min(run_ms) FROM attempts"), 200, 200 + LATE_MS);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* With nobody there who could think, the keeper still ends it in time. */
@@ -292,9 +278,7 @@ time_out_needs_no_supervisor_process(void **state)
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE reason = 'timeout' "
 					"AND signal = 15"), 1);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 /* What is left of it goes on with the next keeper; what was over already ends at once. */
@@ -332,9 +316,7 @@ time_out_survives_the_keeper(void **state)
 	assert_between(sql_number(&i, "SELECT run_ms FROM attempts WHERE job_id = 1"), 2950,
 	    3000 + LATE_MS);
 	bell_done(&bell);
-	instance_stop(&i);
-	check_accounts(&i);
-	instance_done(&i);
+	instance_finish(&i);
 }
 
 int
