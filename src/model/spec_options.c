@@ -381,7 +381,8 @@ const struct spec_option spec_options[] = {
 	    SPEC_SERVER },
 	{ "init-timeout", 0, "DURATION", "end it if its init takes longer", set_init_timeout,
 	    SPEC_SERVER },
-	{ "max-redeliveries", 0, "N|inf", "set a message aside that was given once and so often again; 3",
+	{ "max-redeliveries", 0, "N|inf",
+	    "after so many, set a message aside over which it crashes; 3",
 	    set_max_redeliveries, SPEC_SERVER },
 	{ NULL, 0, NULL, NULL, NULL, SPEC_ANY },
 };

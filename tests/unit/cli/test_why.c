@@ -174,7 +174,7 @@ no_waiting_job_and_no_failure_is_without_words(void **state)
 	for (int status = 0; status < JOB_STATUS_COUNT; status++) {
 		for (int kind = REASON_EXIT; kind < REASON_COUNT; kind++) {
 			const struct why_job job = { .status = status,
-				.reason = { kind, 1, false }, .progress = -1 };
+				.reason = { kind, 1, false, "own words" }, .progress = -1 };
 
 			why_words(text, sizeof(text), &job, &now, WHY_ALONE);
 			assert_string_not_equal(text, "");
