@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "wire/line.h"
 
+#include <bsd/stdlib.h>
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -217,6 +218,12 @@ receive_answer(struct client_connection *connection, struct rpc_message *ret_mes
 		    "just starting; what was asked for may yet be done", 2 * SILENCE_MS / 1000);
 	}
 	return got == 1 ? 0 : -1;
+}
+
+json_t *
+client_new_ref(void)
+{
+	return json_sprintf("c%08x%08x%08x", arc4random(), arc4random(), arc4random());
 }
 
 json_t *

@@ -52,6 +52,9 @@ int client_receive(struct client_connection *connection, int64_t timeout_ms,
  */
 json_t *client_call(struct client_connection *connection, const char *method,
     json_t *params, json_t **ret_data, struct error *error);
+/* A name for a call that may be asked again: nobody else makes the same one. */
+json_t *client_new_ref(void);
+
 /* The second half of it, after client_send() of the only request that is not answered. */
 json_t *client_answer(struct client_connection *connection, json_t **ret_data,
     struct error *error);

@@ -16,6 +16,23 @@ static const struct option_row submit_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row call_options[] = {
+	{ "timeout", 0, "DURATION", "how long to wait for the answer; 5s unless given" },
+	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
+	{ "raw", 'r', NULL, "print an answer that is a string as it is" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row message_options[] = {
+	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row stop_options[] = {
+	{ "timeout", 't', "DURATION", "give up waiting after this (exit 124)" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row list_options[] = {
 	{ "live", 'l', NULL, "only jobs that wait or run" },
 	{ "all", 'a', NULL, "all jobs, not only the ten that ended last" },
@@ -89,6 +106,15 @@ const struct command commands[] = {
 	    COMMAND_TAKES_SPEC, 0, -1, submit_options, verb_submit },
 	{ "run", "[--] COMMAND [ARGUMENT …]", "submit, show the output, exit with its status",
 	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
+	{ "start", "NAME [--] [PROGRAM [ARGUMENT …]]", "start a server and wait for its init",
+	    COMMAND_TAKES_SPEC | COMMAND_STARTS_SERVER, 1, -1, NULL, verb_start },
+	{ "call", "NAME MESSAGE …", "ask a server and print its answer", 0, 2, -1, call_options,
+	    verb_call },
+	{ "cast", "NAME MESSAGE …", "send a server a message that wants no answer", 0, 2, -1,
+	    message_options, verb_cast },
+	{ "send", "NAME MESSAGE …", "the same, as an info", 0, 2, -1, message_options, verb_send },
+	{ "stop", "NAME [REASON]", "let a server clean up and end", 0, 1, 2, stop_options,
+	    verb_stop },
 	{ "list", "", "the jobs there are", COMMAND_PRINTS_DATA, 0, 0, list_options, verb_list },
 	{ "show", "ID", "one job whole", COMMAND_PRINTS_DATA, 1, 1, NULL, verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,

@@ -241,25 +241,37 @@ encode_jobs(struct submission_request *request, struct error *error)
 	return jobs;
 }
 
+json_t *
+submission_params(const struct submission *submission, struct error *error)
+{
+	json_t *params = json_pack("{s:o*, s:I}", "environment",
+	    environment_to_json(&submission->environment), "umask",
+	    (json_int_t)submission->umask);
+
+	if (json_object_set_new(params, "cwd", json_string(submission->cwd)) == 0)
+		return params;
+	json_decref(params);
+	error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
+	return NULL;
+}
+
 static int
 encode(struct submission *submission, struct submission_request *request,
     struct error *error)
 {
-	json_t *jobs, *environment;
+	json_t *jobs;
 
 	if (request->params != NULL)
 		return 0;
-	if ((jobs = encode_jobs(request, error)) == NULL)
+	request->params = submission_params(submission, error);
+	if (request->params == NULL || (jobs = encode_jobs(request, error)) == NULL) {
+		submission_request_done(request);
 		return -1;
-	environment = environment_to_json(&submission->environment);
-	request->params = json_pack("{s:o, s:o*, s:I}", "jobs", jobs, "environment",
-	    environment, "umask", (json_int_t)submission->umask);
+	}
+	json_object_set_new(request->params, "jobs", jobs);
 	if (request->token[0] != '\0')
 		json_object_set_new(request->params, "token", json_string(request->token));
-	if (json_object_set_new(request->params, "cwd", json_string(submission->cwd)) == 0)
-		return 0;
-	submission_request_done(request);
-	return error_set(error, STATUS_USAGE, "the current directory's path is not UTF-8");
+	return 0;
 }
 
 static int

@@ -54,6 +54,9 @@ void submission_request_done(struct submission_request *request);
 int submission_send(struct submission *submission, struct submission_request *request,
     struct submission_request *next, struct error *error);
 
+/* What a request says once for all its jobs, as an object; NULL with *error. */
+json_t *submission_params(const struct submission *submission, struct error *error);
+
 /* Warn when its program is not found on the job's PATH. */
 void submission_warn_if_missing(const struct submission *submission,
     const struct spec *spec);

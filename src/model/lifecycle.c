@@ -102,16 +102,10 @@ static const char *const event_names[] = {
 _Static_assert(sizeof(event_names) / sizeof(event_names[0]) == JOB_EVENT_COUNT,
     "a name for every event");
 
-/* A poison job must end. */
-static bool
-is_lost_too_often(const struct lifecycle_job *job, struct reason reason)
-{
-	return reason_is_loss(reason) && job->losses_in_a_row + 1 >= LIFECYCLE_MAX_LOSSES;
-}
-
 /*
- * The end of a server's process. An init that refuses at the first start is not tried again;
- * at a restart it uses up the intensity, as any other end that a restart follows.
+ * The end of a server's process. A machine that goes down again and again is no fault of its
+ * servers: they have no limit of losses. An init that refuses at the first start is not tried
+ * again; at a restart it uses up the intensity, as any other end that a restart follows.
  */
 static enum job_event
 classify_server(const struct lifecycle_job *job, struct reason reason)
@@ -122,9 +116,8 @@ classify_server(const struct lifecycle_job *job, struct reason reason)
 	if (reason.kind == REASON_CANCELLED)
 		return JOB_STOPPED;
 	if (reason_is_stop(reason) || reason_is_loss(reason))
-		return job->restart == RESTART_TEMPORARY || is_lost_too_often(job, reason)
-		    ? JOB_ABANDONED
-		    : JOB_PUT_BACK_NEW;
+		return job->restart == RESTART_TEMPORARY ? JOB_ABANDONED
+							 : JOB_PUT_BACK_NEW;
 	if (job->is_first_start || job->was_told_to_stop || reason.kind == REASON_IGNORE ||
 	    !restart_is_wanted(job->restart, reason))
 		return for_good;

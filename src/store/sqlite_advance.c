@@ -251,7 +251,8 @@ end_word(const struct lifecycle_job *job, enum job_event event, struct reason re
 	if (reason_is_stop(reason))
 		return "interrupted";
 	if (job->is_server)
-		return reason_is_failure(reason) ? "crashed" : "stopped";
+		return reason_is_failure(reason) && !job->was_told_to_stop ? "crashed"
+									   : "stopped";
 	return event == JOB_SUCCEEDED ? "completed"
 	    : job->failures > 0	      ? "retry failed"
 				      : "errored";
@@ -294,11 +295,10 @@ final_reason(const struct lifecycle_job *job, struct reason seen, struct reason 
 	if (stop.kind == REASON_CANCELLED)
 		return stop;
 	/* A server that was asked to end with a reason has, unless it crashed over it. */
-	if (job->is_server && stop.kind != REASON_NONE && !reason_is_loss(seen))
-		return reason_is_failure(seen) && !reason_is_stop(stop) &&
-			stop.kind != REASON_TIMEOUT
-		    ? seen
-		    : stop;
+	if (job->is_server && (reason_is_stop(stop) || stop.kind == REASON_TIMEOUT))
+		return stop;
+	if (job->is_server && stop.kind != REASON_NONE)
+		return reason_is_failure(seen) || reason_is_loss(seen) ? seen : stop;
 	if (stop.kind == REASON_NONE || reason_is_loss(seen) || seen.kind == REASON_NORMAL)
 		return seen;
 	return stop;

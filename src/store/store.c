@@ -181,7 +181,7 @@ batch_act_on_processes(struct batch *batch)
 		enum step_kind kind = batch->steps[i]->kind;
 
 		if (kind == STEP_CLAIM || kind == STEP_WITHDRAW || kind == STEP_STARTED ||
-		    (kind == STEP_ENDED && !batch->steps[i]->ended.ret_is_server))
+		    kind == STEP_ENDED)
 			act_once(batch->steps[i]);
 	}
 }

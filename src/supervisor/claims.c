@@ -5,7 +5,7 @@
  */
 
 #include "base/xalloc.h"
-#include "supervisor/live.h"
+#include "supervisor/server.h"
 #include "supervisor/start.h"
 
 #include <assert.h>
@@ -40,6 +40,8 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 	}
 	if (claimed->spec.max_output != SPEC_UNSET)
 		live->max_output = claimed->spec.max_output;
+	if (claimed->spec.is_server)
+		server_add(live, claimed);
 	live->is_ordered = true;
 	live->ordered = before == NULL ? clock_mono() : (struct mono){ 0 };
 	live->ordered_ticks = clock_boot().ms / 10;

@@ -14,6 +14,7 @@ struct client {
 	bool has_submitted; /* it keeps a draining supervisor */
 	bool follows;	    /* wants to hear of commits */
 	bool was_told;	    /* of the commits since the last pause */
+	pid_t pid;	    /* who it is; 0: not asked yet */
 	int open_requests;  /* answers that are still to come */
 };
 
@@ -42,6 +43,24 @@ extern const struct method methods[]; /* ends with a NULL name */
 /* change.c: cancel, retry, hold, release */
 void change_request(
     struct client *client, json_t *id, json_t *params, enum job_event event);
+
+/* submit.c: new jobs */
+void submit_request(struct client *client, json_t *id, json_t *params);
+/*
+ * A step that records these jobs, with what `params` says for all of them; the caller gives
+ * it its act. NULL with *error and which one was bad, or how many there are.
+ */
+struct step *submit_add(struct client *client, const json_t *jobs, const json_t *params,
+    size_t *ret_bad, struct error *error);
+/* From here on a draining supervisor does not leave before this client does. */
+void submit_keep_for(struct client *client);
+
+/* server_requests.c: what clients ask of servers */
+void server_handle_start(struct client *client, json_t *id, json_t *params);
+void server_handle_call(struct client *client, json_t *id, json_t *params);
+void server_handle_cast(struct client *client, json_t *id, json_t *params);
+void server_handle_send(struct client *client, json_t *id, json_t *params);
+void server_handle_stop(struct client *client, json_t *id, json_t *params);
 
 /* wait.c: who waits for the end of which jobs */
 void wait_request(struct client *client, json_t *id, json_t *params);

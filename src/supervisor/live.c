@@ -5,6 +5,7 @@
  */
 
 #include "supervisor/live.h"
+#include "supervisor/server.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -115,6 +116,7 @@ live_remove(struct live *live)
 	}
 	claims_tell(live, true);
 	live_unlink(live);
+	server_free(live->server);
 	talk_done(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
 	supervisor->live->count--;
@@ -140,8 +142,8 @@ live_anything_ready(struct supervisor *supervisor)
 
 /* ---- ending ---- */
 
-void
-live_stop(struct supervisor *supervisor, const struct attempt_key *key,
+static void
+order_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms)
 {
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_STOP,
@@ -150,6 +152,29 @@ live_stop(struct supervisor *supervisor, const struct attempt_key *key,
 
 	if (supervisor->link != NULL)
 		link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+void
+live_order_stop(struct live *live, enum stop_cause cause, int64_t grace_ms)
+{
+	order_stop(live->supervisor, &live->key, cause, grace_ms);
+}
+
+void
+live_stop(struct supervisor *supervisor, const struct attempt_key *key,
+    enum stop_cause cause, int64_t grace_ms)
+{
+	struct live *live = live_find(supervisor, key->job);
+	struct server *server = live != NULL && live->key.attempt == key->attempt
+	    ? live->server
+	    : NULL;
+
+	/* One that traps exits is asked first. */
+	if (server != NULL && server->traps_exit && grace_ms != 0 && live->channel != NULL)
+		server_terminate(server, (struct reason){ .kind = REASON_SHUTDOWN },
+		    grace_ms == STOP_OWN_GRACE ? server->grace_ms : grace_ms);
+	else
+		order_stop(supervisor, key, cause, grace_ms);
 }
 
 void
@@ -254,6 +279,7 @@ live_init(struct supervisor *supervisor)
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
+	server_init(supervisor);
 	claims_init(supervisor);
 	reports_init(supervisor);
 }
@@ -266,6 +292,7 @@ live_done(struct supervisor *supervisor)
 
 	while ((live = live_first(supervisor)) != NULL)
 		live_remove(live);
+	server_done(supervisor);
 	while ((place = TAILQ_FIRST(&supervisor->places)) != NULL) {
 		TAILQ_REMOVE(&supervisor->places, place, entry);
 		free(place);

@@ -9,6 +9,8 @@
 
 #include <bsd/sys/tree.h>
 
+struct server;
+
 struct asked;
 
 /*
@@ -32,7 +34,8 @@ struct live {
 	bool is_orphan;	  /* its row is gone: it is being stopped */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
-	struct channel *channel;  /* made when it says something */
+	struct channel *channel;  /* made when it says something, or is a server */
+	struct server *server;	  /* NULL: a command */
 	int64_t pid, pid_start;
 	struct mono ordered, started; /* ordered: 0 if we did not order it */
 	int64_t ordered_ticks; /* when the keeper was told, as /proc/PID/stat has times */
@@ -78,6 +81,9 @@ void reports_acknowledge(struct supervisor *supervisor, const struct attempt_key
 /* Its job's row was deleted: end the process, and say so. */
 void live_disown(struct live *live);
 
+/* The keeper's part of live_stop(): nothing is asked first. */
+void live_order_stop(struct live *live, enum stop_cause cause, int64_t grace_ms);
+
 /* claims.c */
 /* End it, since we stop: by the grace of live_stop_all(). */
 void live_interrupt(struct live *live);
@@ -106,6 +112,7 @@ void output_watch(struct live *live);
  * job said is read at its end, and that is cheaper.
  */
 void talk_listen(struct live *live);
+int talk_open(struct live *live);    /* a channel to speak to it, now: 0 or -1 */
 void talk_drain(struct live *live);  /* its process is dead: the last words */
 void talk_done(struct live *live);
 

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/live.h"
+#include "supervisor/server.h"
 
 #include <bsd/stdlib.h>
 #include <inttypes.h>
@@ -130,6 +130,8 @@ end_recorded(void *arg, struct step *step)
 		return;
 	if (step->ended.started.pid != 0)
 		claims_tell(live, false);
+	if (live->server != NULL && step->answer == STEP_OK)
+		server_ended(live->server, step);
 	live_remove(live);
 }
 
@@ -154,6 +156,8 @@ reports_record_end(struct live *live)
 		step->ended.started.pid_start = live->pid_start;
 		step->ended.started.age_ms = clock_mono().ms - live->started.ms;
 	}
+	if (live->server != NULL)
+		turn_tells(live->supervisor);
 	end = &step->ended.end;
 	*end = (struct attempt_end){
 		.reason = reports_reason(ended),
@@ -169,6 +173,8 @@ reports_record_end(struct live *live)
 		.last_lines = live->last_lines,
 		.children_killed = ended->children_killed,
 	};
+	if (live->server != NULL)
+		end->reason = server_reason(live->server, end->reason);
 }
 
 void
@@ -210,6 +216,8 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 		return;
 	}
 	take_start(live, &report->started, descriptor);
+	if (live->server != NULL)
+		server_started(live);
 	output_watch(live);
 	/* An adopted one has its start in the database already. */
 	if (supervisor->phase != PHASE_ATTACHING &&

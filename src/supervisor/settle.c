@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/live.h"
+#include "supervisor/server.h"
 
 #include <bsd/stdlib.h>
 #include <inttypes.h>
@@ -86,6 +86,8 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	if (open->has_vanished)
 		live_disown(live);
+	else if (open->is_server && open->stop.kind == REASON_NONE)
+		live_interrupt(live); /* its stream went with the keeper */
 }
 
 /* The keeper has it, or its end. */
@@ -98,13 +100,15 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	live->place = live_place(supervisor, open->supervisor);
 	if (live->place != NULL)
 		live->place->taken++;
+	if (open->is_server && !open->has_vanished)
+		server_attach(live, open);
 	if (!open->is_started && live->is_started)
 		reports_record_start(live);
 	if (live->has_ended)
 		reports_record_end(live);
 	else if (open->has_vanished)
 		live_disown(live);
-	else if (open->stop.kind != REASON_NONE)
+	else if (open->stop.kind != REASON_NONE && live->server == NULL)
 		live_stop(supervisor, &live->key, cause_of(open->stop), STOP_OWN_GRACE);
 }
 

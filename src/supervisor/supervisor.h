@@ -36,6 +36,7 @@ struct live_table;
 struct client;
 struct waiter;
 struct watch;
+struct server_table;
 
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
@@ -99,6 +100,8 @@ struct supervisor {
 	/* settle.c: records of a killed keeper, until compared */
 	struct report *journal;
 	size_t journal_count;
+
+	struct server_table *servers; /* server.c */
 
 	struct watch *watch; /* foreign commits */
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "supervisor/live.h"
+#include "supervisor/server.h"
 #include "wire/rpc.h"
 
 #include <sys/epoll.h>
@@ -131,28 +132,46 @@ answer_error(struct live *live, json_t *id, int code, const char *why)
 	channel_flush(live->channel);
 }
 
+/* What is wrong with it, or NULL. */
+static const char *
+handle_method(struct live *live, const struct rpc_message *message, int *ret_code)
+{
+	const char *wrong;
+
+	*ret_code = RPC_INVALID_PARAMS;
+	if (live->server != NULL && server_handle(live->server, message, &wrong))
+		return wrong;
+	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
+		if (strcmp(notes[i].method, message->method) != 0)
+			continue;
+		wrong = notes[i].note(live, message->params);
+		if (wrong == NULL && message->kind == RPC_REQUEST) {
+			rpc_add_result(&live->channel->out, message->id, json_true());
+			channel_flush(live->channel);
+		}
+		return wrong;
+	}
+	*ret_code = RPC_METHOD_NOT_FOUND;
+	return "there is no such method";
+}
+
 static void
 handle(struct live *live, const struct rpc_message *message)
 {
-	const char *wrong = "there is no such method";
-	int code = RPC_METHOD_NOT_FOUND;
+	const char *wrong;
+	int code;
 
-	if (message->method == NULL)
-		return; /* an answer to nothing we asked */
-	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
-		if (strcmp(notes[i].method, message->method) == 0) {
-			wrong = notes[i].note(live, message->params);
-			code = RPC_INVALID_PARAMS;
-		}
+	if (message->method == NULL) { /* to a command nothing is asked */
+		if (live->server != NULL && !server_take_answer(live->server, message))
+			router_take_answer(live->server, message);
+		return;
 	}
-	if (wrong == NULL && message->kind == RPC_REQUEST) {
-		rpc_add_result(&live->channel->out, message->id, json_true());
-		channel_flush(live->channel);
-	} else if (wrong != NULL) {
-		babble(live, message->method, wrong);
-		if (message->kind == RPC_REQUEST)
-			answer_error(live, message->id, code, wrong);
-	}
+	wrong = handle_method(live, message, &code);
+	if (wrong == NULL)
+		return;
+	babble(live, message->method, wrong);
+	if (message->kind == RPC_REQUEST)
+		answer_error(live, message->id, code, wrong);
 }
 
 static void
@@ -195,11 +214,37 @@ talk_closed(void *arg, const char *why)
 {
 	struct live *live = arg;
 
+	if (live->server != NULL)
+		server_closed(live->server, why);
 	if (why == NULL)
 		return;
 	babble(live, "its socket was closed", why);
 	/* The keeper has it open, too: a writer would wait for somebody to read. */
 	shutdown(live->channel->fd, SHUT_RDWR);
+}
+
+int
+talk_open(struct live *live)
+{
+	int fd = live->socket_fd;
+
+	if (fd == -1)
+		return -1;
+	loop_remove(live->supervisor->loop, live->watch);
+	live->watch = NULL;
+	live->socket_fd = -1;
+	live->channel = xcalloc(1, sizeof(*live->channel));
+	if (channel_init(live->channel, live->supervisor->loop, fd, talk_line, talk_closed,
+		live) == -1) {
+		log_warn("job=%" PRId64 " its socket cannot be watched: %s", live->key.job,
+		    strerror(errno));
+		close(fd);
+		free(live->channel);
+		live->channel = NULL;
+		return -1;
+	}
+	live->channel->must_hold = talk_must_hold;
+	return 0;
 }
 
 /* The first time that something is readable: words, or just the end. */
@@ -214,24 +259,14 @@ socket_ready(void *arg, uint32_t events)
 	(void)events;
 	if (got == -1 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
+	if (got > 0) {
+		talk_open(live);
+		return;
+	}
 	loop_remove(live->supervisor->loop, live->watch);
 	live->watch = NULL;
 	live->socket_fd = -1;
-	if (got <= 0) {
-		close(fd);
-		return;
-	}
-	live->channel = xcalloc(1, sizeof(*live->channel));
-	if (channel_init(live->channel, live->supervisor->loop, fd, talk_line, talk_closed,
-		live) == -1) {
-		log_warn("job=%" PRId64 " its socket cannot be watched: %s", live->key.job,
-		    strerror(errno));
-		close(fd);
-		free(live->channel);
-		live->channel = NULL;
-		return;
-	}
-	live->channel->must_hold = talk_must_hold;
+	close(fd);
 }
 
 void

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/server.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -129,6 +129,7 @@ act(struct supervisor *supervisor)
 	if (batch->released > 0)
 		live_anything_ready(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
+	server_tell_ended(supervisor);
 	if (has_changed)
 		control_changed(supervisor);
 	log_release();
@@ -374,6 +375,7 @@ turn_end(void *arg)
 	struct supervisor *supervisor = arg;
 
 	record(supervisor);
+	router_flush(supervisor);
 	link_flush(supervisor->link);
 }
 

@@ -33,10 +33,18 @@ end(struct channel *channel, const char *why)
 	channel->closed(channel->arg, why);
 }
 
+/* A peer that asks and does not listen waits for itself. */
+static bool
+may_read(const struct channel *channel)
+{
+	return !channel->is_closing &&
+	    (channel->most_unread == 0 || channel->out.length <= channel->most_unread);
+}
+
 static void
 watch_events(struct channel *channel)
 {
-	uint32_t events = channel->is_closing ? 0 : EPOLLIN;
+	uint32_t events = may_read(channel) ? EPOLLIN : 0;
 
 	if (channel->out.length > 0)
 		events |= EPOLLOUT;
@@ -146,7 +154,7 @@ read_some(struct channel *channel, int reads)
 {
 	bool was_short = false;
 
-	while (reads-- > 0 && !was_short) {
+	while (reads-- > 0 && !was_short && may_read(channel)) {
 		int more = read_once(channel, &was_short);
 
 		if (more == -1)

@@ -19,6 +19,7 @@ struct channel {
 	struct buf in, out;
 	size_t largest_line; /* a longer one ends the channel */
 	size_t largest_out;  /* a peer that does not read is cut off beyond this */
+	size_t most_unread;  /* 0, or: while more waits to be written nothing is read */
 	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
 	size_t held;	     /* bytes of lines that were delivered and are still in the socket */

@@ -76,14 +76,26 @@ add_message(struct buf *out, json_t *message)
 	json_decref(message);
 }
 
-void
-rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params)
+static void
+add_request(struct buf *out, json_t *id, const char *method, json_t *params)
 {
-	json_t *message = json_pack("{s:I, s:s}", "id", id, "method", method);
+	json_t *message = json_pack("{s:o, s:s}", "id", id, "method", method);
 
 	if (params != NULL)
 		json_object_set_new(message, "params", params);
 	add_message(out, message);
+}
+
+void
+rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params)
+{
+	add_request(out, json_integer(id), method, params);
+}
+
+void
+rpc_add_named_request(struct buf *out, const char *id, const char *method, json_t *params)
+{
+	add_request(out, json_string(id), method, params);
 }
 
 void

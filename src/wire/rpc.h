@@ -35,6 +35,8 @@ void rpc_message_done(struct rpc_message *message);
 
 /* Append a message with its newline. `params`, `result` and `data` are taken over. */
 void rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params);
+void rpc_add_named_request(struct buf *out, const char *id, const char *method,
+    json_t *params);
 void rpc_add_notification(struct buf *out, const char *method, json_t *params);
 void rpc_add_result(struct buf *out, json_t *id, json_t *result);
 void rpc_add_error(struct buf *out, json_t *id, int code, const char *message, json_t *data);

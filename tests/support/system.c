@@ -491,7 +491,8 @@ check_accounts(struct instance *instance)
 		  "('done','failed','cancelled') AND (ended_at IS NULL OR (reason IS NULL AND "
 		  "NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = j.id)))", "" },
 		/* a running one has exactly one open attempt that was started */
-		{ "SELECT group_concat(id) FROM jobs j WHERE (status = 'running') <> EXISTS "
+		{ "SELECT group_concat(id) FROM jobs j WHERE kind IS NOT 'server' AND "
+		  "(status = 'running') <> EXISTS "
 		  "(SELECT 1 FROM attempts WHERE job_id = j.id AND ended_at IS NULL "
 		  "AND started_at IS NOT NULL)", "" },
 		/* attempts do not overlap */
@@ -499,7 +500,8 @@ check_accounts(struct instance *instance)
 		  "ON b.job_id = a.job_id AND b.attempt = a.attempt + 1 "
 		  "WHERE a.ended_at IS NULL OR a.ended_at > b.claimed_at + 2", "" },
 		/* a job that is done was done by its last attempt, and by no other */
-		{ "SELECT group_concat(id) FROM jobs j WHERE status = 'done' AND (SELECT count(*) "
+		{ "SELECT group_concat(id) FROM jobs j WHERE status = 'done' AND "
+		  "kind IS NOT 'server' AND (SELECT count(*) "
 		  "FROM attempts WHERE job_id = j.id AND reason = 'normal') <> 1", "" },
 		{ "SELECT is_writing FROM writer", "0" },
 	};

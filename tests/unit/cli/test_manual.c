@@ -100,6 +100,21 @@ read_references(const struct page *page, struct page_section section, struct opt
 	}
 }
 
+/* JOB OPTIONS has some that no server takes. */
+static void
+drop_those_of_commands(struct options *options)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < options->count; i++) {
+		const struct spec_option *option = spec_option_find(options->rows[i].name);
+
+		if (option == NULL || option->kind != SPEC_COMMAND)
+			options->rows[kept++] = options->rows[i];
+	}
+	options->count = kept;
+}
+
 static void
 read_page_options(const struct page *page, const struct command *command,
     struct options *options)
@@ -113,6 +128,8 @@ read_page_options(const struct page *page, const struct command *command,
 	options->count = 0;
 	read_items(page, section, options);
 	read_references(page, section, options);
+	if (command->flags & COMMAND_STARTS_SERVER)
+		drop_those_of_commands(options);
 	read_items(page, page_find(page, ".Sh COMMON OPTIONS"), &common);
 	for (size_t i = 0; i < common.count; i++) {
 		if (strcmp(common.rows[i].name, "json") != 0 ||

@@ -1,0 +1,343 @@
+/* server: the verbs that start servers, talk to them and end them. */
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/submit.h"
+#include "model/spec_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_CALL_MS 5000
+
+/* ---- messages ---- */
+
+/* A word is the JSON value that it is, or else a string. */
+static json_t *
+word_to_json(const char *word, bool is_text)
+{
+	json_t *value =
+	    is_text ? NULL : json_loads(word, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+
+	return value != NULL ? value : json_string(word);
+}
+
+static json_t *
+read_message(struct error *error)
+{
+	json_error_t where;
+	json_t *value = json_loadf(stdin, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
+
+	if (value == NULL)
+		error_set(error, STATUS_USAGE, "standard input is not one JSON value: %s",
+		    where.text);
+	return value;
+}
+
+/* The message that these words make: one alone is itself, several are an array. */
+static json_t *
+message_from_words(const struct invocation *invocation, struct error *error)
+{
+	bool is_text = option_is_given(invocation, "text");
+	char *const *words = invocation->arguments + 1;
+	int count = invocation->argument_count - 1;
+	json_t *message = NULL, *word = NULL;
+
+	if (count == 1 && strcmp(words[0], "-") == 0 && !is_text)
+		return read_message(error);
+	if (count > 1)
+		message = json_array();
+	for (int i = 0; i < count; i++) {
+		word = word_to_json(words[i], is_text);
+		if (word == NULL) {
+			json_decref(message);
+			error_set(error, STATUS_USAGE, "a word of the message is not UTF-8");
+			return NULL;
+		}
+		if (count > 1)
+			json_array_append_new(message, word);
+	}
+	return count > 1 ? message : word;
+}
+
+/* ---- requests ---- */
+
+static int
+connect_to_supervisor(const struct invocation *invocation,
+    struct client_connection *connection)
+{
+	struct error error;
+
+	if (client_open(connection, invocation->state, &error) == 0)
+		return STATUS_OK;
+	return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
+						: cli_fail(&error);
+}
+
+/* What a code and its word mean to a person. */
+static int
+explain(const struct invocation *invocation, const struct error *error, json_t *data)
+{
+	const char *name = invocation->arguments[0];
+	char *text;
+
+	if (error->code == STATUS_NO && data != NULL) {
+		json_t *more = json_object_get(data, "data");
+
+		text = more != NULL ? json_dumps(more, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+		cli_complain(STATUS_NO, "%s: %s%s%s", name, error->text,
+		    text != NULL ? " " : "", text != NULL ? text : "");
+		free(text);
+		return STATUS_NO;
+	}
+	if (strcmp(error->text, "noproc") == 0)
+		return cli_complain(error->code, "noproc: no server %s runs", name);
+	if (strcmp(error->text, "restarting") == 0)
+		return cli_complain(
+		    error->code, "restarting: %s is being started again", name);
+	if (strcmp(error->text, "overloaded") == 0)
+		return cli_complain(
+		    error->code, "overloaded: %s has too many messages to handle", name);
+	if (strcmp(error->text, "timeout") == 0)
+		return cli_complain(error->code,
+		    "timeout: %s has not answered; it may yet do what it was asked", name);
+	return cli_complain(error->code, "%s: %s", name, error->text);
+}
+
+static json_t *
+ask(const struct invocation *invocation, struct client_connection *connection,
+    const char *method, json_t *params, int *ret_status)
+{
+	struct error error;
+	json_t *data = NULL;
+	json_t *result = client_call(connection, method, params, &data, &error);
+
+	*ret_status = result != NULL ? STATUS_OK : explain(invocation, &error, data);
+	json_decref(data);
+	return result;
+}
+
+static json_t *
+address(const struct invocation *invocation)
+{
+	return json_string(invocation->arguments[0]);
+}
+
+/* ---- call, cast, send ---- */
+
+static void
+print_value(const json_t *value, bool is_raw)
+{
+	char *text;
+
+	if (is_raw && json_is_string(value)) {
+		printf("%s\n", json_string_value(value));
+		return;
+	}
+	text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+	printf("%s\n", text);
+	free(text);
+}
+
+/*
+ * A supervisor process that dies meanwhile is waited for: the next one is asked again, with
+ * the same name of the call, by which it and the server know what has been heard.
+ */
+static json_t *
+call_through_crashes(const struct invocation *invocation,
+    struct client_connection *connection, json_t *params, json_t **ret_data,
+    struct error *error)
+{
+	json_t *result;
+
+	for (int crashes = 0;; crashes++) {
+		result = client_call(
+		    connection, "call", json_incref(params), ret_data, error);
+		if (result != NULL || !connection->is_lost || connection->is_silent ||
+		    crashes == 10)
+			return result;
+		client_close(connection);
+		if (client_open(connection, invocation->state, error) == -1)
+			return NULL;
+		json_object_set_new(params, "repeated", json_true());
+	}
+}
+
+int
+verb_call(struct invocation *invocation)
+{
+	int64_t timeout_ms = option_duration(invocation, "timeout", DEFAULT_CALL_MS);
+	struct client_connection connection;
+	json_t *message, *params, *result, *data = NULL;
+	struct error error;
+	int status;
+
+	if ((message = message_from_words(invocation, &error)) == NULL)
+		return cli_fail(&error);
+	status = connect_to_supervisor(invocation, &connection);
+	if (status != STATUS_OK) {
+		json_decref(message);
+		return status;
+	}
+	params = json_pack("{s:o, s:o, s:I, s:o}", "to", address(invocation), "message",
+	    message, "timeout_ms", (json_int_t)timeout_ms, "ref", client_new_ref());
+	result = call_through_crashes(invocation, &connection, params, &data, &error);
+	if (result != NULL)
+		print_value(result, option_is_given(invocation, "raw"));
+	else
+		status = explain(invocation, &error, data);
+	json_decref(params);
+	json_decref(result);
+	json_decref(data);
+	client_close(&connection);
+	return status;
+}
+
+static int
+send_message(struct invocation *invocation, const char *method)
+{
+	struct client_connection connection;
+	struct error error;
+	json_t *message = message_from_words(invocation, &error);
+	int status;
+
+	if (message == NULL)
+		return cli_fail(&error);
+	status = connect_to_supervisor(invocation, &connection);
+	if (status != STATUS_OK) {
+		json_decref(message);
+		return status;
+	}
+	json_decref(ask(invocation, &connection, method,
+	    json_pack("{s:o, s:o}", "to", address(invocation), "message", message), &status));
+	client_close(&connection);
+	return status;
+}
+
+int
+verb_cast(struct invocation *invocation)
+{
+	return send_message(invocation, "cast");
+}
+
+int
+verb_send(struct invocation *invocation)
+{
+	return send_message(invocation, "send");
+}
+
+/* ---- start and stop ---- */
+
+static int
+print_started(struct invocation *invocation, const json_t *result)
+{
+	bool existed = json_is_true(json_object_get(result, "existed"));
+
+	printf("%" JSON_INTEGER_FORMAT "\n",
+	    json_integer_value(json_object_get(result, "id")));
+	if (json_is_true(json_object_get(result, "ignore")))
+		return cli_complain(STATUS_NO,
+		    "ignore: %s says that it is not wanted, and has ended",
+		    invocation->arguments[0]);
+	if (existed && cli_is_interactive())
+		fprintf(stderr, "jobberd: it runs already\n");
+	return STATUS_OK;
+}
+
+static int
+explain_start(const struct error *error, json_t *data)
+{
+	json_t *holder = json_object_get(data, "holder");
+
+	if (holder != NULL)
+		printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(holder));
+	return cli_fail(error);
+}
+
+static json_t *
+start_params(struct submission *submission, struct invocation *invocation,
+    struct error *error)
+{
+	struct spec *spec = &invocation->spec;
+	char **words = invocation->arguments + 1;
+	json_t *params, *job;
+
+	if (words[0] == NULL)
+		return json_pack("{s:s}", "name", invocation->arguments[0]);
+	if (strcmp(words[0], "--") == 0)
+		words++;
+	for (; *words != NULL; words++)
+		strings_add(&spec->command, *words);
+	if (submission_prepare(submission, spec, error) == -1)
+		return NULL;
+	submission_warn_if_missing(submission, spec);
+	params = submission_params(submission, error);
+	job = params != NULL ? spec_to_json(spec, error) : NULL;
+	if (job == NULL) {
+		json_decref(params);
+		return NULL;
+	}
+	json_object_set_new(params, "job", job);
+	return params;
+}
+
+int
+verb_start(struct invocation *invocation)
+{
+	const char *name = invocation->arguments[0];
+	struct client_connection connection;
+	struct submission submission;
+	json_t *params, *result, *data = NULL;
+	struct error error;
+	int status;
+
+	if (!text_is_name(name))
+		return cli_complain(STATUS_USAGE, "name: \"%s\" is not a name: a letter or _, "
+		    "then letters, digits and _.:-, 128 at most", name);
+	if (invocation->spec.name != NULL)
+		return cli_complain(STATUS_USAGE, "start: the name is given as an argument");
+	invocation->spec.is_server = true;
+	invocation->spec.name = xstrdup(name);
+	submission_init(&submission, invocation);
+	params = start_params(&submission, invocation, &error);
+	submission_done(&submission);
+	if (params == NULL)
+		return cli_fail(&error);
+	status = connect_to_supervisor(invocation, &connection);
+	if (status != STATUS_OK) {
+		json_decref(params);
+		return status;
+	}
+	result = client_call(&connection, "start", params, &data, &error);
+	status = result != NULL ? print_started(invocation, result)
+				: explain_start(&error, data);
+	json_decref(result);
+	json_decref(data);
+	client_close(&connection);
+	return status;
+}
+
+int
+verb_stop(struct invocation *invocation)
+{
+	int64_t timeout_ms = option_duration(invocation, "timeout", -1);
+	struct client_connection connection;
+	json_t *params;
+	int status = connect_to_supervisor(invocation, &connection);
+
+	if (status != STATUS_OK)
+		return status;
+	params = json_pack("{s:o}", "to", address(invocation));
+	if (invocation->argument_count > 1)
+		json_object_set_new(
+		    params, "reason", word_to_json(invocation->arguments[1], false));
+	if (timeout_ms >= 0)
+		json_object_set_new(params, "timeout_ms", json_integer(timeout_ms));
+	json_decref(ask(invocation, &connection, "stop", params, &status));
+	client_close(&connection);
+	return status;
+}

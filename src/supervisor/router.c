@@ -1,0 +1,284 @@
+/*
+ * router: messages to servers. A message is a line in the server's channel; a call stands
+ * here until it is answered, by the server, its end, or the caller's time-out. Nothing here
+ * waits: past the limits of memory the sender is told `overloaded`.
+ */
+
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "supervisor/server.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LARGEST_REF 96
+
+struct call {
+	RB_ENTRY(call) entry;	    /* by ref */
+	TAILQ_ENTRY(call) outgoing; /* of the calling server */
+	struct server *server;	    /* that is to answer */
+	char ref[LARGEST_REF];
+	struct caller caller;
+	struct timer timer;
+};
+
+static int
+compare(const struct call *a, const struct call *b)
+{
+	return strcmp(a->ref, b->ref);
+}
+
+RB_GENERATE_INTERNAL(call_tree, call, entry, compare, __attribute__((unused)) static)
+
+/* ---- callers ---- */
+
+static void
+drop_id(struct caller caller)
+{
+	if (caller.server != NULL)
+		json_decref(caller.id);
+}
+
+void
+router_answer(struct caller caller, json_t *result)
+{
+	if (caller.request != NULL)
+		request_reply(caller.request, result);
+	else if (caller.server != NULL) {
+		rpc_add_result(&caller.server->live->channel->out, caller.id, result);
+		router_queue(caller.server);
+	} else
+		json_decref(result);
+}
+
+void
+router_answer_error(struct caller caller, int code, const char *word, json_t *data)
+{
+	struct error error;
+
+	if (caller.request != NULL) {
+		error_set(&error, code, "%s", word);
+		request_fail(caller.request, &error, data);
+	} else if (caller.server != NULL) {
+		rpc_add_error(&caller.server->live->channel->out, caller.id, code, word, data);
+		router_queue(caller.server);
+	} else
+		json_decref(data);
+}
+
+/* The server's error as it is, its code and words included. */
+static void
+pass_error(struct caller caller, const struct rpc_message *message)
+{
+	json_t *data = json_pack("{s:i, s:O*}", "code", message->code, "data", message->data);
+
+	router_answer_error(caller, STATUS_NO, message->message, data);
+}
+
+static void
+finish(struct call *call)
+{
+	struct server *server = call->server;
+
+	RB_REMOVE(call_tree, &server->calls, call);
+	server->call_count--;
+	if (call->caller.server != NULL)
+		TAILQ_REMOVE(&call->caller.server->outgoing, call, outgoing);
+	loop_timer_remove(server->supervisor->loop, &call->timer);
+	drop_id(call->caller);
+	free(call);
+}
+
+static void
+timed_out(void *arg)
+{
+	struct call *call = arg;
+
+	router_answer_error(call->caller, STATUS_TIMED_OUT, "timeout", NULL);
+	finish(call);
+}
+
+/* ---- what waits to be written ---- */
+
+void
+router_queue(struct server *server)
+{
+	struct supervisor *supervisor = server->supervisor;
+
+	if (server->is_queued)
+		return;
+	server->is_queued = true;
+	TAILQ_INSERT_TAIL(&supervisor->servers->queued, server, queued);
+}
+
+static void
+count_bytes(struct server *server)
+{
+	struct supervisor *supervisor = server->supervisor;
+	size_t now = server->live->channel != NULL ? server->live->channel->out.length : 0;
+
+	supervisor->servers->bytes += now - server->counted_bytes;
+	server->counted_bytes = now;
+}
+
+void
+router_flush(struct supervisor *supervisor)
+{
+	struct server *server;
+
+	while ((server = TAILQ_FIRST(&supervisor->servers->queued)) != NULL) {
+		TAILQ_REMOVE(&supervisor->servers->queued, server, queued);
+		server->is_queued = false;
+		if (server->live->channel != NULL)
+			channel_flush(server->live->channel);
+		count_bytes(server);
+	}
+}
+
+static bool
+is_overloaded(const struct server *server)
+{
+	return server->live->channel->out.length > SERVER_MOST_BYTES ||
+	    server->supervisor->servers->bytes > SERVER_MOST_BYTES_ALL;
+}
+
+int64_t
+router_mailbox(const struct server *server)
+{
+	return server->counts ? server->sent - server->handled
+	    : server->live->channel != NULL && server->live->channel->out.length > 0
+	    ? (int64_t)server->call_count + 1
+	    : (int64_t)server->call_count;
+}
+
+/* ---- messages ---- */
+
+int
+router_send(struct server *to, const char *method, json_t *message)
+{
+	if (is_overloaded(to))
+		return -1;
+	rpc_add_notification(
+	    &to->live->channel->out, method, json_pack("{s:O}", "message", message));
+	to->sent++;
+	router_queue(to);
+	return 0;
+}
+
+static struct call *
+find_call(struct server *server, const char *ref)
+{
+	struct call wanted;
+
+	if (strlen(ref) >= sizeof(wanted.ref))
+		return NULL;
+	memcpy(wanted.ref, ref, strlen(ref) + 1);
+	return RB_FIND(call_tree, &server->calls, &wanted);
+}
+
+static struct call *
+add_call(struct server *to, struct caller caller, const char *ref, int64_t timeout_ms)
+{
+	struct call *call = xcalloc(1, sizeof(*call));
+
+	call->server = to;
+	call->caller = caller;
+	memcpy(call->ref, ref, strlen(ref) + 1);
+	call->timer = (struct timer){ .fire = timed_out, .arg = call };
+	if (caller.server != NULL) {
+		json_incref(caller.id);
+		TAILQ_INSERT_TAIL(&caller.server->outgoing, call, outgoing);
+	}
+	RB_INSERT(call_tree, &to->calls, call);
+	to->call_count++;
+	if (timeout_ms >= 0)
+		loop_timer_set(to->supervisor->loop, &call->timer, timeout_ms);
+	return call;
+}
+
+/*
+ * Its caller asks again after a supervisor process has died, and its first line may or may
+ * not have been heard: only a server that remembers is sent it again.
+ */
+static bool
+must_send(const struct server *to, bool is_repeated)
+{
+	return !is_repeated || to->resumes;
+}
+
+void
+router_call(struct server *to, struct caller caller, const char *ref, const char *from,
+    json_t *message, int64_t timeout_ms, bool is_repeated)
+{
+	struct call *twin;
+
+	if (strlen(ref) >= LARGEST_REF) {
+		router_answer_error(caller, RPC_INVALID_PARAMS, "ref is too long", NULL);
+		return;
+	}
+	if (caller.server == to) {
+		router_answer_error(caller, STATUS_STATE, "calling_self", NULL);
+		return;
+	}
+	if (is_overloaded(to) || to->call_count >= SERVER_MOST_CALLS) {
+		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
+		return;
+	}
+	twin = find_call(to, ref);
+	if (twin != NULL) { /* its connection broke, and this is the same caller */
+		router_answer_error(twin->caller, STATUS_STATE, "asked again", NULL);
+		finish(twin);
+		is_repeated = true;
+	}
+	add_call(to, caller, ref, timeout_ms);
+	if (!must_send(to, is_repeated))
+		return;
+	rpc_add_named_request(&to->live->channel->out, ref, "call",
+	    json_pack("{s:O, s:s}", "message", message, "from", from));
+	to->sent++;
+	router_queue(to);
+}
+
+void
+router_take_answer(struct server *server, const struct rpc_message *message)
+{
+	const char *ref = json_string_value(message->id);
+	struct call *call = ref != NULL ? find_call(server, ref) : NULL;
+
+	if (call == NULL)
+		return; /* too late: its caller has given up */
+	if (message->kind == RPC_RESULT)
+		router_answer(call->caller, json_incref(message->result));
+	else
+		pass_error(call->caller, message);
+	finish(call);
+}
+
+void
+router_fail_calls(struct server *server, int code, const char *word)
+{
+	struct call *call;
+
+	while ((call = RB_MIN(call_tree, &server->calls)) != NULL) {
+		router_answer_error(call->caller, code, word, NULL);
+		finish(call);
+	}
+}
+
+void
+router_forget_caller(struct server *server)
+{
+	struct call *call;
+
+	while ((call = TAILQ_FIRST(&server->outgoing)) != NULL) {
+		TAILQ_REMOVE(&server->outgoing, call, outgoing);
+		json_decref(call->caller.id);
+		call->caller.server = NULL;
+	}
+	if (server->is_queued)
+		TAILQ_REMOVE(&server->supervisor->servers->queued, server, queued);
+	server->is_queued = false;
+	server->supervisor->servers->bytes -= server->counted_bytes;
+	server->counted_bytes = 0;
+}

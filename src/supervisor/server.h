@@ -1,0 +1,155 @@
+#ifndef SUPERVISOR_SERVER_H
+#define SUPERVISOR_SERVER_H
+
+#include "supervisor/client.h"
+#include "supervisor/live.h"
+
+/*
+ * The server in a live attempt: a process that is spoken to on its fd 3. What it was told
+ * and has not answered is here; its mailbox is its channel's unsent bytes, what the kernel
+ * holds, and what it has read and not said to be handled.
+ *
+ *   server.c        its life: init, terminate, its end
+ *   server_wait.c   who waits for its start or end
+ *   router.c        messages to it, and calls until they are answered
+ *   server_talk.c   what it says
+ *   server_requests.c  what clients ask for
+ */
+
+enum server_phase {
+	SERVER_INIT,	/* init is not answered */
+	SERVER_READY,
+	SERVER_LEAVING, /* it has been told to end, or has said that it does */
+};
+
+RB_HEAD(call_tree, call);
+TAILQ_HEAD(call_list, call);
+
+struct server {
+	struct supervisor *supervisor;
+	struct live *live; /* NULL: it has ended, and those who wait are to be told */
+	RB_ENTRY(server) by_name;
+	char name[NAME_SIZE];
+	enum server_phase phase;
+	bool traps_exit, resumes, is_durable;
+	bool was_attached; /* by another supervisor process before us */
+	bool counts; /* it says what it has handled */
+	int64_t sent, handled; /* messages */
+	struct call_tree calls; /* not answered by it */
+	size_t call_count;
+	struct call_list outgoing; /* its own, not answered by others */
+	bool has_closed; /* its end of the stream */
+	bool has_said; /* why it ends, before it does */
+	struct reason said;
+	bool is_queued; /* among those with something to write */
+	TAILQ_ENTRY(server) queued;
+	size_t counted_bytes; /* of its channel, in the sum over all */
+	struct timer timer;   /* init, or leaving, takes too long */
+	int64_t grace_ms;     /* to terminate in */
+	struct claimed_job *claimed; /* until init is sent */
+
+	/* live is NULL: */
+	TAILQ_ENTRY(server) ended;
+	int64_t job;
+	bool is_over; /* it is not started again */
+	struct reason reason;
+};
+
+/* What the rules of memory are: jobberd-protocol(7) tells them. */
+#define SERVER_MOST_BYTES (16 << 20)	 /* unread, of one server */
+#define SERVER_MOST_BYTES_ALL (256 << 20) /* of all of them */
+#define SERVER_MOST_CALLS 100000	 /* not answered, of one server */
+
+RB_HEAD(server_tree, server);
+
+struct server_table {
+	struct server_tree by_name; /* live ones */
+	TAILQ_HEAD(, server) queued; /* with something to write at this turn's end */
+	size_t bytes;		     /* unread, of all */
+	TAILQ_HEAD(, server) ended;  /* recorded, not told */
+	TAILQ_HEAD(, start) starts;
+	TAILQ_HEAD(, stop) stops;
+	int64_t next_ref;
+};
+
+/* ---- server.c ---- */
+
+void server_init(struct supervisor *supervisor);
+void server_done(struct supervisor *supervisor);
+
+/* A claimed one has been ordered: it has its name from now on. */
+void server_add(struct live *live, const struct claimed_job *claimed);
+/* A supervisor process has come to one that runs. */
+void server_attach(struct live *live, const struct open_attempt *open);
+void server_free(struct server *server);
+
+/* Its process is there. */
+void server_started(struct live *live);
+/* Tell it to terminate for this reason; it is killed if it does not within the time. */
+void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
+/* It has answered init or terminate: true; else false. */
+bool server_take_answer(struct server *server, const struct rpc_message *message);
+/* It says that it has cleaned up and exits. */
+void server_says_it_stops(struct server *server, struct reason reason);
+/* Its channel is closed; why NULL: it closed it. */
+void server_closed(struct server *server, const char *why);
+/* What came of its process, in the light of what it has said. */
+struct reason server_reason(const struct server *server, struct reason seen);
+/* Its end is recorded: it has no live attempt and no name from now on. */
+void server_ended(struct server *server, const struct step *step);
+struct server *server_by_name(struct supervisor *supervisor, const char *name);
+/* A name or an id, in a string or an integer; NULL if no live server is meant. */
+struct server *server_find(struct supervisor *supervisor, const json_t *to);
+
+/* ---- server_wait.c: who waits for the start or the end of a server ---- */
+
+void server_await_start(struct supervisor *supervisor, int64_t job, struct request *request);
+void server_await_stop(struct supervisor *supervisor, int64_t job, struct reason reason,
+    struct request *request, int64_t timeout_ms);
+void server_tell_ready(struct supervisor *supervisor, int64_t job); /* its init has answered */
+/* Ends that are recorded are safe now. */
+void server_tell_ended(struct supervisor *supervisor);
+void server_wait_done(struct supervisor *supervisor); /* all are told that we leave */
+
+/* ---- router.c ---- */
+
+/* Who asked: one of the two. `request` is taken over, `id` is borrowed. */
+struct caller {
+	struct request *request; /* a client */
+	struct server *server;	 /* another server; both NULL: it has gone */
+	json_t *id;		 /* … and the id of its request */
+};
+
+/*
+ * Call it: the caller is answered some time, in any case. `ref` names the call, also to the
+ * server; is_repeated: the caller has asked a supervisor process before this one.
+ */
+void router_call(struct server *to, struct caller caller, const char *ref, const char *from,
+    json_t *message, int64_t timeout_ms, bool is_repeated);
+/* `method` is cast or info. 0, or -1: it is overloaded. */
+int router_send(struct server *to, const char *method, json_t *message);
+void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
+void router_answer(struct caller caller, json_t *result); /* takes over result */
+/* It has answered a call, or something that we do not know. */
+void router_take_answer(struct server *server, const struct rpc_message *message);
+/* All who wait for its answer get this. */
+void router_fail_calls(struct server *server, int code, const char *word);
+/* Something was added to its channel: written at this turn's end. */
+void router_queue(struct server *server);
+void router_flush(struct supervisor *supervisor);
+int64_t router_mailbox(const struct server *server);
+/* It has gone: nothing is answered to it any more. */
+void router_forget_caller(struct server *server);
+
+/* ---- server_talk.c ---- */
+
+/* Is this method one of servers? Then it is handled, and *ret_wrong NULL or a sentence. */
+bool server_handle(struct server *server, const struct rpc_message *message,
+    const char **ret_wrong);
+/* No live server is meant: answer noproc, or restarting. */
+void router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
+
+/* A reason as JSON from outside, and for outside. */
+struct reason server_reason_from_json(const json_t *value);
+
+#endif

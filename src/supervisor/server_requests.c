@@ -1,0 +1,292 @@
+/* server_requests: what clients ask of servers, on the control socket. */
+
+#include "base/log.h"
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "model/spec_json.h"
+#include "supervisor/server.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+static void
+fail(struct client *client, json_t *id, int code, const char *text)
+{
+	struct error error;
+
+	error_set(&error, code, "%s", text);
+	request_fail(request_new(client, id), &error, NULL);
+}
+
+static bool
+is_address(const json_t *to)
+{
+	return json_is_string(to) || json_is_integer(to);
+}
+
+/* A duration that may be missing or null: -1. -2 if it is something else. */
+static int64_t
+timeout_of(const json_t *params)
+{
+	const json_t *timeout = json_object_get(params, "timeout_ms");
+
+	if (timeout == NULL || json_is_null(timeout))
+		return -1;
+	return json_is_integer(timeout) && json_integer_value(timeout) >= 0
+	    ? json_integer_value(timeout)
+	    : -2;
+}
+
+/* ---- call, cast, send ---- */
+
+static void
+make_ref(struct supervisor *supervisor, const json_t *params, char ref[64])
+{
+	const char *given = json_string_value(json_object_get(params, "ref"));
+
+	if (given != NULL && strlen(given) < 60)
+		snprintf(ref, 64, "%s", given);
+	else
+		snprintf(ref, 64, "g%" PRId64 "-%" PRId64, supervisor->generation,
+		    ++supervisor->servers->next_ref);
+}
+
+static void
+name_client(struct client *client, char from[32])
+{
+	struct ucred peer = { 0 };
+	socklen_t length = sizeof(peer);
+
+	if (client->pid == 0 &&
+	    getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
+		client->pid = peer.pid;
+	snprintf(from, 32, "client:%" PRId64, (int64_t)client->pid);
+}
+
+void
+server_handle_call(struct client *client, json_t *id, json_t *params)
+{
+	struct supervisor *supervisor = client->supervisor;
+	const json_t *to = json_object_get(params, "to");
+	json_t *message = json_object_get(params, "message");
+	int64_t timeout_ms = timeout_of(params);
+	struct server *server = server_find(supervisor, to);
+	struct caller caller = { 0 };
+	char ref[64], from[32];
+
+	if (!is_address(to) || message == NULL || timeout_ms == -2) {
+		fail(client, id, RPC_INVALID_PARAMS,
+		    "call: wants to, message and perhaps timeout_ms, a number");
+		return;
+	}
+	caller.request = request_new(client, id);
+	if (server == NULL) {
+		router_call_nobody(supervisor, to, caller);
+		return;
+	}
+	make_ref(supervisor, params, ref);
+	name_client(client, from);
+	router_call(server, caller, ref, from, message, timeout_ms,
+	    json_is_true(json_object_get(params, "repeated")));
+}
+
+static void
+send_message(struct client *client, json_t *id, json_t *params, const char *method)
+{
+	struct supervisor *supervisor = client->supervisor;
+	const json_t *to = json_object_get(params, "to");
+	json_t *message = json_object_get(params, "message");
+	struct server *server = server_find(supervisor, to);
+
+	if (!is_address(to) || message == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
+	else if (server == NULL)
+		router_call_nobody(
+		    supervisor, to, (struct caller){ .request = request_new(client, id) });
+	else if (router_send(server, method, message) == -1)
+		fail(client, id, STATUS_TRY_LATER, "overloaded");
+	else
+		request_reply(request_new(client, id), json_true());
+}
+
+void
+server_handle_cast(struct client *client, json_t *id, json_t *params)
+{
+	send_message(client, id, params, "cast");
+}
+
+void
+server_handle_send(struct client *client, json_t *id, json_t *params)
+{
+	send_message(client, id, params, "info");
+}
+
+/* ---- start ---- */
+
+static void
+submitted(void *arg, struct step *step)
+{
+	struct request *request = arg;
+	struct supervisor *supervisor = request->client->supervisor;
+	json_t *data = NULL;
+
+	if (step->answer != STEP_OK) {
+		if (step->submit.ret_holder != 0)
+			data = json_pack(
+			    "{s:I}", "holder", (json_int_t)step->submit.ret_holder);
+		request_fail(request, &step->error, data);
+		return;
+	}
+	live_anything_ready(supervisor);
+	if (step->submit.ret_existed[0])
+		request_reply(request, json_pack("{s:I, s:b}", "id",
+		    (json_int_t)step->submit.ret_ids[0], "existed", true));
+	else
+		server_await_start(supervisor, step->submit.ret_ids[0], request);
+}
+
+/* A new one, as it is described. */
+static void
+start_new(struct client *client, json_t *id, json_t *params)
+{
+	struct supervisor *supervisor = client->supervisor;
+	json_t *jobs = json_pack("[O]", json_object_get(params, "job"));
+	struct error error;
+	struct step *step;
+	size_t bad;
+
+	json_object_set_new(json_array_get(jobs, 0), "kind", json_string("server"));
+	step = submit_add(client, jobs, params, &bad, &error);
+	json_decref(jobs);
+	if (step == NULL) {
+		request_fail(request_new(client, id), &error, NULL);
+		return;
+	}
+	step->act = submitted;
+	step->arg = request_new(client, id);
+	live_anything_ready(supervisor);
+}
+
+static void
+started_again(void *arg, struct step *step)
+{
+	struct request *request = arg;
+
+	if (step->answer != STEP_OK) {
+		request_fail(request, &step->error, NULL);
+		return;
+	}
+	live_anything_ready(request->client->supervisor);
+	server_await_start(request->client->supervisor, step->change.job, request);
+}
+
+/* One that has ended, with its description. */
+static void
+found_to_start(void *arg, struct step *step)
+{
+	struct request *request = arg;
+	struct supervisor *supervisor = request->client->supervisor;
+	struct error error;
+	struct step *change;
+
+	if (step->answer != STEP_OK)
+		error_set(&error, STATUS_NOT_FOUND,
+		    "there is no server of this name; to start a new one give its program");
+	else if (!step->lookup.ret_is_server)
+		error_set(&error, STATUS_STATE, "job %" PRId64 " is a command, not a server",
+		    step->lookup.ret_job);
+	else if (job_status_is_live(step->lookup.ret_status))
+		error_set(&error, STATUS_STATE, "already_started: job %" PRId64 " (%s)",
+		    step->lookup.ret_job, job_status_name(step->lookup.ret_status));
+	else {
+		change = turn_add(supervisor, STEP_CHANGE, started_again, request);
+		change->change.job = step->lookup.ret_job;
+		change->change.event = JOB_RETRY;
+		turn_tells(supervisor);
+		return;
+	}
+	request_fail(request, &error,
+	    step->answer == STEP_OK
+		? json_pack("{s:I}", "holder", (json_int_t)step->lookup.ret_job)
+		: NULL);
+}
+
+void
+server_handle_start(struct client *client, json_t *id, json_t *params)
+{
+	const char *name = json_string_value(json_object_get(params, "name"));
+	struct step *step;
+
+	if (json_is_object(json_object_get(params, "job"))) {
+		start_new(client, id, params);
+		return;
+	}
+	if (name == NULL) {
+		fail(client, id, RPC_INVALID_PARAMS, "start: wants job, an object, or name");
+		return;
+	}
+	step = turn_add(
+	    client->supervisor, STEP_LOOKUP, found_to_start, request_new(client, id));
+	if (text_number(name, 1, SPEC_LARGEST_ID, &step->lookup.job) == -1)
+		step->lookup.name = xstrdup(name);
+}
+
+/* ---- stop ---- */
+
+struct stopping {
+	struct request *request;
+	int64_t timeout_ms;
+};
+
+static void
+stop_recorded(void *arg, struct step *step)
+{
+	struct stopping *stopping = arg;
+	struct supervisor *supervisor = stopping->request->client->supervisor;
+	struct live *live = live_find(supervisor, step->stopping.key.job);
+	struct caller caller = { .request = stopping->request };
+
+	if (live == NULL || live->server == NULL ||
+	    live->key.attempt != step->stopping.key.attempt)
+		router_answer_error(caller, STATUS_NOT_FOUND, "noproc", NULL);
+	else {
+		server_await_stop(supervisor, live->key.job, step->stopping.reason,
+		    stopping->request, stopping->timeout_ms);
+		server_terminate(live->server, step->stopping.reason, -1);
+	}
+	free(stopping);
+}
+
+void
+server_handle_stop(struct client *client, json_t *id, json_t *params)
+{
+	struct supervisor *supervisor = client->supervisor;
+	const json_t *to = json_object_get(params, "to");
+	const json_t *reason = json_object_get(params, "reason");
+	int64_t timeout_ms = timeout_of(params);
+	struct server *server = server_find(supervisor, to);
+	struct stopping *stopping;
+	struct step *step;
+
+	if (!is_address(to) || timeout_ms == -2) {
+		fail(client, id, RPC_INVALID_PARAMS,
+		    "stop: wants to and perhaps reason and timeout_ms");
+		return;
+	}
+	if (server == NULL) {
+		router_call_nobody(
+		    supervisor, to, (struct caller){ .request = request_new(client, id) });
+		return;
+	}
+	stopping = xcalloc(1, sizeof(*stopping));
+	stopping->request = request_new(client, id);
+	stopping->timeout_ms = timeout_ms;
+	step = turn_add(supervisor, STEP_STOPPING, stop_recorded, stopping);
+	step->stopping.key = server->live->key;
+	step->stopping.reason = reason != NULL
+	    ? server_reason_from_json(reason)
+	    : (struct reason){ .kind = REASON_NORMAL };
+}

@@ -1,0 +1,261 @@
+/* server: the GenServer's story on the command line, with a server of some lines of Python. */
+
+#include "base/xalloc.h"
+#include "support/helper.h"
+#include "support/system.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const char program[] =
+    "import json, os, socket, time\n"
+    "s = socket.socket(fileno=int(os.environ['JOBBERD_FD']))\n"
+    "lines, state = s.makefile('r'), 0\n"
+    "def send(**m):\n"
+    "    s.sendall(json.dumps({'jsonrpc': '2.0', **m}).encode() + b'\\n')\n"
+    "for line in lines:\n"
+    "    if line == '\\n': continue\n"
+    "    m = json.loads(line); p = m.get('params', {})\n"
+    "    if m['method'] == 'init':\n"
+    "        a = p['args'][1:]\n"
+    "        send(id=m['id'], result={a[0]: True} if a else {'ok': True})\n"
+    "        if a: break\n"
+    "    elif m['method'] == 'call':\n"
+    "        msg = p['message']\n"
+    "        if msg == 'get': send(id=m['id'], result=state)\n"
+    "        elif msg == 'crash': os.abort()\n"
+    "        elif msg == 'bad': send(id=m['id'], error={'code': 9, 'message': 'no such thing'})\n"
+    "        elif isinstance(msg, list) and msg[0] == 'after':\n"
+    "            if len(msg) > 2: open(msg[2], 'w').write('here\\n')\n"
+    "            open(msg[1]).read(); send(id=m['id'], result='at last')\n"
+    "        else: send(id=m['id'], result=msg)\n"
+    "    elif m['method'] in ('cast', 'info'): state = state * 10 + p['message']\n"
+    "    elif m['method'] == 'terminate':\n"
+    "        send(id=m['id'], result=True); break\n";
+
+struct scene {
+	struct instance instance;
+	char path[300];
+};
+
+static void
+begin(struct scene *scene)
+{
+	FILE *file;
+
+	instance_init(&scene->instance);
+	snprintf(scene->path, sizeof(scene->path), "%s/server.py", scene->instance.directory);
+	file = fopen(scene->path, "w");
+	assert_non_null(file);
+	assert_int_equal(fputs(program, file) >= 0 && fclose(file) == 0, 1);
+	instance_start(&scene->instance, NULL);
+}
+
+#define START(scene, name, ...)                                                              \
+	jobberd(&(scene)->instance, "start", name, "--", "python3", (scene)->path,            \
+	    __VA_ARGS__, NULL)
+
+static void
+expect(struct result result, int status, const char *out, const char *err)
+{
+	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
+	    (err != NULL && strstr(result.err, err) == NULL))
+		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
+		    result.out, result.err, status, out != NULL ? out : "…",
+		    err != NULL ? err : "…");
+	result_done(&result);
+}
+
+static void
+start(struct scene *scene)
+{
+	expect(jobberd(&scene->instance, "start", "c", "--", "python3", scene->path, NULL), 0,
+	    "1\n", NULL);
+}
+
+#define CALL(scene, ...) jobberd(&(scene)->instance, "call", __VA_ARGS__, NULL)
+
+/* cases 1, 18, 53, 79, 81, 102, 111 */
+static void
+server_is_started_talked_to_and_stopped(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
+	for (int i = 1; i <= 4; i++) {
+		char digit[2] = { (char)('0' + i), '\0' };
+
+		expect(jobberd(&scene.instance, i == 3 ? "send" : "cast", "c", digit, NULL), 0,
+		    "", NULL);
+	}
+	expect(CALL(&scene, "c", "get"), 0, "1234\n", NULL);
+	expect(CALL(&scene, "c", "a", "{\"b\":[1]}", "2"), 0, "[\"a\",{\"b\":[1]},2]\n", NULL);
+	expect(CALL(&scene, "-t", "c", "x", "2"), 0, "[\"x\",\"2\"]\n", NULL);
+	expect(CALL(&scene, "-r", "c", "word"), 0, "word\n", NULL);
+	expect(jobberd_with_input(&scene.instance, "{\"c\":1}", "call", "c", "-", NULL), 0,
+	    "{\"c\":1}\n", NULL);
+	expect(CALL(&scene, "1", "by id"), 0, "\"by id\"\n", NULL);
+	expect(CALL(&scene, "c", "bad"), 1, "", "no such thing");
+	expect(jobberd(&scene.instance, "stop", "c", NULL), 0, "", NULL);
+	expect(jobberd(&scene.instance, "stop", "c", NULL), 4, "", "noproc");
+	expect(CALL(&scene, "c", "get"), 4, "", "noproc");
+	expect(jobberd(&scene.instance, "cast", "c", "1", NULL), 4, "", "noproc");
+	assert_int_equal(sql_number(&scene.instance, "SELECT count(*) FROM job_list WHERE "
+						     "status = 'done' AND reason = 'normal'"), 1);
+	instance_finish(&scene.instance);
+}
+
+/* cases 4, 5, 6, 12 */
+static void
+start_answers_when_init_has(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	expect(START(&scene, "c", "ok", "1"), 5, "1\n", "already_started");
+	expect(START(&scene, "d", "ignore", "1"), 1, NULL, "ignore");
+	expect(jobberd(&scene.instance, "start", "e", "--", "false", NULL), 70, "", "exit 1");
+	expect(jobberd(&scene.instance, "start", "e", "--", "/nowhere/x", NULL), 70, "",
+	    "No such file");
+	expect(jobberd(&scene.instance, "start", "--init-timeout", "50ms", "f", "--", "sleep",
+		   "60", NULL), 124, "", "timeout");
+	expect(jobberd(&scene.instance, "start", "g", NULL), 4, "", "no server of this name");
+	expect(jobberd(&scene.instance, "start", "--max-retries", "3", "h", "--", "x", NULL), 2,
+	    "", "for commands");
+	assert_int_equal(sql_number(&scene.instance,
+	    "SELECT count(*) FROM attempts WHERE job_id > 1 AND attempt > 1"), 0);
+	instance_finish(&scene.instance);
+}
+
+/* cases 21, 127: the caller is told at once, and the server is there again */
+static void
+crash_is_told_to_the_caller_and_the_server_is_started_again(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	expect(jobberd(&scene.instance, "cast", "c", "7", NULL), 0, "", NULL);
+	expect(CALL(&scene, "c", "crash"), 70, "", "signal:ABRT");
+	instance_expect(&scene.instance, "ready attempt=2");
+	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
+	instance_finish(&scene.instance);
+}
+
+/* case 131, with its budget: three restarts, and the fourth crash is the last */
+static void
+server_that_crashes_too_often_is_given_up(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	for (int i = 2; i <= 5; i++) {
+		char line[32];
+
+		expect(CALL(&scene, "c", "crash"), 70, "", "signal:ABRT");
+		snprintf(line, sizeof(line), i <= 4 ? "ready attempt=%d" : "exiting status=failed",
+		    i);
+		instance_expect(&scene.instance, line);
+	}
+	expect(CALL(&scene, "c", "get"), 4, "", "noproc");
+	assert_int_equal(sql_number(&scene.instance,
+	    "SELECT restarts FROM server_list WHERE reason = 'max_restarts'"), 3);
+	expect(jobberd(&scene.instance, "start", "c", NULL), 0, "1\n", NULL);
+	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
+	instance_finish(&scene.instance);
+}
+
+/* cases 35, 36 */
+static void
+call_that_takes_too_long_is_given_up_and_carried_out(void **state)
+{
+	struct scene scene;
+	char *fifo;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	fifo = fifo_make(&scene.instance, "go");
+	expect(CALL(&scene, "--timeout", "50ms", "c", "after", fifo), 124, "", "timeout");
+	expect(jobberd(&scene.instance, "cast", "c", "5", NULL), 0, "", NULL);
+	fifo_write(fifo, "go\n");
+	expect(CALL(&scene, "c", "get"), 0, "5\n", NULL);
+	free(fifo);
+	instance_finish(&scene.instance);
+}
+
+/* The supervisor process is killed: state, callers and the next ones are none the worse. */
+static void
+server_and_its_caller_outlive_the_supervisor_process(void **state)
+{
+	struct scene scene;
+	struct helper caller;
+	char *go, *here;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	go = fifo_make(&scene.instance, "go");
+	here = fifo_make(&scene.instance, "here");
+	expect(jobberd(&scene.instance, "cast", "c", "7", NULL), 0, "", NULL);
+	helper_jobberd(&caller, &scene.instance, NULL, "call", "c", "after", go, here, NULL);
+	free(fifo_read(here));
+	instance_kill_supervisor(&scene.instance);
+	fifo_write(go, "go\n");
+	assert_int_equal(helper_wait(&caller), 0);
+	assert_string_equal(caller.out.text, "\"at last\"\n");
+	helper_end(&caller);
+	free(here);
+	expect(CALL(&scene, "c", "get"), 0, "7\n", NULL);
+	assert_int_equal(sql_number(&scene.instance, "SELECT count(*) FROM attempts"), 1);
+	free(go);
+	instance_finish(&scene.instance);
+}
+
+/* The keeper is killed: the server ends with its stream, and the next supervise starts it. */
+static void
+server_is_started_again_by_the_next_supervise(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	instance_kill_keeper(&scene.instance);
+	instance_start(&scene.instance, NULL);
+	instance_expect(&scene.instance, "ready attempt=2");
+	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
+	instance_stop(&scene.instance);
+	instance_start(&scene.instance, NULL);
+	instance_expect(&scene.instance, "ready attempt=3");
+	instance_finish(&scene.instance);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(server_is_started_talked_to_and_stopped),
+		cmocka_unit_test(start_answers_when_init_has),
+		cmocka_unit_test(crash_is_told_to_the_caller_and_the_server_is_started_again),
+		cmocka_unit_test(server_that_crashes_too_often_is_given_up),
+		cmocka_unit_test(call_that_takes_too_long_is_given_up_and_carried_out),
+		cmocka_unit_test(server_and_its_caller_outlive_the_supervisor_process),
+		cmocka_unit_test(server_is_started_again_by_the_next_supervise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
