@@ -25,9 +25,15 @@ ifeq ($(V),)
 QUIET = @printf '%-3s %s\n' $(if $(filter %.o,$@),CC,$(if $(filter %.a,$@),AR,LD)) '$@';
 endif
 
-SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+SOURCES := $(sort $(filter-out src/servers/%,$(wildcard src/*.c src/*/*.c)))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/migrations.o
 LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
+# libjobber is the child's side, and what that is built of.
+JOBBER_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
+	$(sort $(wildcard src/runtime/*.c)) src/wire/line.c src/wire/rpc.c \
+	$(addprefix src/base/,buf.c clock.c log.c text.c xalloc.c))
+JOBBER := $(BUILD)/libjobber.a $(BUILD)/libjobber.so.0 $(BUILD)/libjobber.so
+SERVERS := $(patsubst src/%.c,$(BUILD)/%,$(sort $(wildcard src/servers/*.c)))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 UNIT_TESTS := $(sort $(wildcard tests/unit/*/test_*.c))
 SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.c))
@@ -48,7 +54,7 @@ BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/jobberd ## build the program
+all: $(BUILD)/jobberd $(JOBBER) $(SERVERS) ## build the program, the library and servers
 
 packages:
 	@tests/packages
@@ -61,7 +67,7 @@ check: packages ## build and pass all tests; T=name runs one test file
 	@$(MAKE) --no-print-directory check-built
 
 .PHONY: check-built
-check-built: $(BUILD)/jobberd $(TEST_PROGRAMS)
+check-built: $(BUILD)/jobberd $(JOBBER) $(SERVERS) $(TEST_PROGRAMS)
 	@JOBBERD="$(abspath $(BUILD)/jobberd)" tests/run $(TEST_PROGRAMS)
 
 asan: packages ## the same with address and undefined behaviour sanitizers
@@ -137,6 +143,32 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -MMD -MP -c -o $@ $<
+
+# One object, of which no name is left but those of the interface: a program may have a
+# buf_add() of its own.
+$(BUILD)/libjobber.o: $(JOBBER_OBJECTS)
+	$(QUIET)$(LD) -r -o $@ $^
+	@objcopy -w --keep-global-symbol='gen_*' --keep-global-symbol='jobber_*' $@
+
+$(BUILD)/libjobber.a: $(BUILD)/libjobber.o
+	@rm -f $@
+	$(QUIET)ar rcs $@ $^
+
+$(BUILD)/libjobber.so.0: $(JOBBER_OBJECTS) src/runtime/libjobber.map
+	$(QUIET)$(CC) -shared -Wl,-soname,libjobber.so.0 $(filter-out -pie,$(ALL_LDFLAGS)) \
+		$(if $(SANITIZE),,-Wl,-z,defs) -Wl,--version-script=src/runtime/libjobber.map \
+		-o $@ $(JOBBER_OBJECTS) -ljansson -lm
+
+$(BUILD)/libjobber.so: $(BUILD)/libjobber.so.0
+	@ln -sf libjobber.so.0 $@
+
+$(BUILD)/servers/%: $(BUILD)/src/servers/%.o $(BUILD)/libjobber.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
+
 # Where `make install PREFIX=` will put things is compiled in: build anew when it changes.
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
@@ -201,6 +233,12 @@ install: all ## install below DESTDIR and PREFIX
 		sed 's|/usr/local|$(PREFIX)|' $$page | install -m 644 /dev/stdin \
 			$(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
 	done
+	install -d $(DESTDIR)$(PREFIX)/include/jobber $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 include/jobber/*.h $(DESTDIR)$(PREFIX)/include/jobber
+	install -m 644 $(BUILD)/libjobber.a $(BUILD)/libjobber.so.0 $(DESTDIR)$(PREFIX)/lib
+	ln -sf libjobber.so.0 $(DESTDIR)$(PREFIX)/lib/libjobber.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' src/runtime/jobber.pc.in | \
+		install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobber.pc
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd.service | install -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/jobberd.service
@@ -208,4 +246,4 @@ install: all ## install below DESTDIR and PREFIX
 		$(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
 
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) $(FUZZERS:=.d) \
-	$(BENCH_KIT:.o=.d)
+	$(BENCH_KIT:.o=.d) $(JOBBER_OBJECTS:.o=.d) $(SERVERS:$(BUILD)/%=$(BUILD)/src/%.d)

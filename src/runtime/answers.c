@@ -1,0 +1,192 @@
+/*
+ * answers: who waits for a reply, and the replies that were given. A client whose supervisor
+ * process was killed sends its call again with the same id: it must not be carried out twice.
+ */
+
+#include "runtime/runtime.h"
+#include "base/xalloc.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gen_from *
+answers_begin(struct gen_server *server, struct message *call)
+{
+	struct gen_from *from = xcalloc(1, sizeof(*from));
+	const char *name = json_string_value(call->from);
+
+	from->id = json_incref(call->id);
+	from->name = xstrdup(name != NULL ? name : "client");
+	TAILQ_INSERT_TAIL(&server->at_work, from, entry);
+	return from;
+}
+
+bool
+answers_is_at_work(const struct gen_server *server, const struct gen_from *from)
+{
+	const struct gen_from *other;
+
+	TAILQ_FOREACH(other, &server->at_work, entry) {
+		if (other == from)
+			return true;
+	}
+	return false;
+}
+
+void
+from_free(struct gen_server *server, struct gen_from *from)
+{
+	TAILQ_REMOVE(&server->at_work, from, entry);
+	json_decref(from->id);
+	free(from->name);
+	free(from);
+}
+
+static void
+forget_oldest(struct answers *answers)
+{
+	struct answer *answer = &answers->ring[answers->first];
+
+	answers->bytes -= answer->length;
+	json_decref(answer->id);
+	free(answer->line);
+	answers->first = (answers->first + 1) % ANSWERS_MOST;
+	answers->count--;
+}
+
+static void
+remember(struct answers *answers, json_t *id, const char *line, size_t length)
+{
+	struct answer *answer;
+
+	while (answers->count > 0 && (answers->count == ANSWERS_MOST ||
+	    answers->bytes + length > ANSWERS_MOST_BYTES))
+		forget_oldest(answers);
+	answer = &answers->ring[(answers->first + answers->count) % ANSWERS_MOST];
+	*answer = (struct answer){ json_incref(id), xmalloc(length), length };
+	memcpy(answer->line, line, length);
+	answers->bytes += length;
+	answers->count++;
+}
+
+/* The line is in `line`: it goes out, and is remembered; or into the commit. */
+static void
+give(struct gen_server *server, struct gen_from *from, struct buf *line)
+{
+	json_t *response;
+
+	if (server->is_durable) {
+		response = json_loadb(buf_start(line), line->length, 0, NULL);
+		json_object_del(response, "jsonrpc");
+		durable_add(server, OUTGOING_REPLY, response);
+	} else {
+		remember(&server->answers, from->id, buf_start(line), line->length);
+		buf_add(&server->out, buf_start(line), line->length);
+	}
+	buf_done(line);
+	from_free(server, from);
+}
+
+void
+answers_committed(struct gen_server *server, const json_t *replies)
+{
+	struct buf line = { 0 };
+	json_t *reply, *id, *error;
+	size_t i;
+
+	json_array_foreach(replies, i, reply) {
+		id = json_object_get(reply, "id");
+		error = json_object_get(reply, "error");
+		if (error != NULL)
+			rpc_add_error(&line, id,
+			    (int)json_integer_value(json_object_get(error, "code")),
+			    json_string_value(json_object_get(error, "message")),
+			    json_incref(json_object_get(error, "data")));
+		else
+			rpc_add_result(&line, id,
+			    json_incref(json_object_get(reply, "result")));
+		remember(&server->answers, id, buf_start(&line), line.length);
+		buf_clear(&line);
+	}
+	buf_done(&line);
+}
+
+static bool
+is_being_committed(const struct gen_server *server, const json_t *id)
+{
+	const json_t *reply;
+	size_t i;
+
+	json_array_foreach(server->outgoing[OUTGOING_REPLY], i, reply) {
+		if (json_equal(json_object_get(reply, "id"), id))
+			return true;
+	}
+	return false;
+}
+
+void
+answers_result(struct gen_server *server, struct gen_from *from, json_t *result)
+{
+	struct buf line = { 0 };
+	char words[128];
+
+	rpc_add_result(&line, from->id, result);
+	if (line.length > STREAM_LARGEST) {
+		snprintf(words, sizeof(words),
+		    "reply_too_large: %zu bytes, and a line has at most %u", line.length,
+		    STREAM_LARGEST);
+		buf_done(&line);
+		rpc_add_error(&line, from->id, 1, words, NULL);
+	}
+	give(server, from, &line);
+}
+
+void
+answers_error(struct gen_server *server, struct gen_from *from, int code,
+    const char *message, json_t *data)
+{
+	struct buf line = { 0 };
+
+	rpc_add_error(&line, from->id, code, message, data);
+	if (line.length > STREAM_LARGEST) {
+		buf_done(&line);
+		rpc_add_error(&line, from->id, 1,
+		    "reply_too_large: the data of an error do not fit a line", NULL);
+	}
+	give(server, from, &line);
+}
+
+bool
+answers_repeat(struct gen_server *server, const json_t *id)
+{
+	const struct answers *answers = &server->answers;
+	const struct gen_from *from;
+
+	TAILQ_FOREACH(from, &server->at_work, entry) {
+		if (json_equal(from->id, id))
+			return true;
+	}
+	if (is_being_committed(server, id))
+		return true;
+	for (size_t i = 0; i < answers->count; i++) {
+		const struct answer *answer =
+		    &answers->ring[(answers->first + i) % ANSWERS_MOST];
+
+		if (json_equal(answer->id, id)) {
+			buf_add(&server->out, answer->line, answer->length);
+			stream_flush(server);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+answers_done(struct gen_server *server)
+{
+	while (server->answers.count > 0)
+		forget_oldest(&server->answers);
+	while (!TAILQ_EMPTY(&server->at_work))
+		from_free(server, TAILQ_FIRST(&server->at_work));
+}
