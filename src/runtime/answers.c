@@ -112,19 +112,6 @@ answers_committed(struct gen_server *server, const json_t *replies)
 	buf_done(&line);
 }
 
-static bool
-is_being_committed(const struct gen_server *server, const json_t *id)
-{
-	const json_t *reply;
-	size_t i;
-
-	json_array_foreach(server->outgoing[OUTGOING_REPLY], i, reply) {
-		if (json_equal(json_object_get(reply, "id"), id))
-			return true;
-	}
-	return false;
-}
-
 void
 answers_result(struct gen_server *server, struct gen_from *from, json_t *result)
 {
@@ -167,8 +154,6 @@ answers_repeat(struct gen_server *server, const json_t *id)
 		if (json_equal(from->id, id))
 			return true;
 	}
-	if (is_being_committed(server, id))
-		return true;
 	for (size_t i = 0; i < answers->count; i++) {
 		const struct answer *answer =
 		    &answers->ring[(answers->first + i) % ANSWERS_MOST];

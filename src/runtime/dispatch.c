@@ -192,9 +192,7 @@ static void (*const dispatch[MESSAGE_KIND_COUNT])(struct gen_server *, struct me
 void
 dispatch_message(struct gen_server *server, struct message *message)
 {
-	server->seq_at_work = message->seq;
 	dispatch[message->kind](server, message);
-	server->seq_at_work = NULL;
 }
 
 void

@@ -75,8 +75,6 @@ durable_knows_seq(const struct gen_server *server, const json_t *seq)
 	const json_t *consumed;
 	size_t i, count = server->committed_count;
 
-	if (server->seq_at_work != NULL && json_equal(server->seq_at_work, seq))
-		return true;
 	json_array_foreach(server->consumed, i, consumed) {
 		if (json_equal(consumed, seq))
 			return true;
@@ -104,7 +102,7 @@ send_commit(struct gen_server *server, json_t *params, json_t **ret_reason)
 	if (request_send(server, "commit", params, NULL, &error) == 0)
 		return 0;
 	if (strcmp(error.word, "too_large") == 0) {
-		gen_log(server, "state_too_large: %s", error.reason);
+		gen_log(server, "state_%s", error.reason);
 		*ret_reason = json_string("state_too_large");
 	} else
 		*ret_reason = json_text(error.reason);

@@ -34,31 +34,6 @@ param(const struct rpc_message *message, const char *name)
 	return value != NULL ? json_incref(value) : NULL;
 }
 
-static bool
-is_waiting(const struct gen_server *server, const struct message *wanted)
-{
-	struct message *message;
-
-	TAILQ_FOREACH(message, &server->queue, entry) {
-		if (wanted->id != NULL ? json_equal(message->id, wanted->id)
-				       : json_equal(message->seq, wanted->seq))
-			return true;
-	}
-	return false;
-}
-
-/* After a resume the supervisor does not know what had arrived. */
-static bool
-is_repeated(struct gen_server *server, const struct message *message)
-{
-	if (!server->was_resumed || (message->id == NULL && message->seq == NULL))
-		return false;
-	if (is_waiting(server, message))
-		return true;
-	return message->id != NULL ? answers_repeat(server, message->id)
-				   : durable_knows_seq(server, message->seq);
-}
-
 static void
 enqueue(struct gen_server *server, enum message_kind kind, struct rpc_message *rpc,
     const char *value)
@@ -74,11 +49,7 @@ enqueue(struct gen_server *server, enum message_kind kind, struct rpc_message *r
 		message->id = json_incref(rpc->id);
 	else
 		message->seq = param(rpc, "seq");
-	if (is_repeated(server, message)) {
-		server->unreported++;
-		message_free(message);
-	} else
-		TAILQ_INSERT_TAIL(&server->queue, message, entry);
+	TAILQ_INSERT_TAIL(&server->queue, message, entry);
 }
 
 static void
@@ -221,14 +192,42 @@ is_unwanted(struct gen_server *server, const struct message *message)
 	return json_object_del(server->ended_tasks, key) == 0;
 }
 
+/*
+ * After a resume the supervisor does not know what had arrived. Asked when its turn has come:
+ * what is like it and came before has been handled by then.
+ */
+static bool
+is_repeated(struct gen_server *server, const struct message *message)
+{
+	if (!server->was_resumed)
+		return false;
+	if (message->kind == MESSAGE_CALL)
+		return answers_repeat(server, message->id);
+	return message->seq != NULL && durable_knows_seq(server, message->seq);
+}
+
+/* Out of the mailbox, and it was handled. */
+static void
+drop(struct gen_server *server, struct message *message)
+{
+	TAILQ_REMOVE(&server->queue, message, entry);
+	server->unreported++;
+	message_free(message);
+}
+
 struct message *
 mailbox_pop(struct gen_server *server)
 {
 	struct message *message;
 
-	while ((message = TAILQ_FIRST(&server->queue)) != NULL &&
-	    is_unwanted(server, message))
-		mailbox_consume(server, message);
+	while ((message = TAILQ_FIRST(&server->queue)) != NULL) {
+		if (is_repeated(server, message))
+			drop(server, message);
+		else if (is_unwanted(server, message))
+			mailbox_consume(server, message);
+		else
+			break;
+	}
 	if (message == NULL)
 		return NULL;
 	TAILQ_REMOVE(&server->queue, message, entry);
@@ -253,14 +252,12 @@ mailbox_find_info(struct gen_server *server,
 void
 mailbox_consume(struct gen_server *server, struct message *message)
 {
-	TAILQ_REMOVE(&server->queue, message, entry);
-	server->unreported++;
 	if (message->seq != NULL) {
 		if (server->consumed == NULL)
 			server->consumed = json_array();
 		json_array_append(server->consumed, message->seq);
 	}
-	message_free(message);
+	drop(server, message);
 }
 
 /* Goes out with whatever is written next. */

@@ -122,7 +122,6 @@ struct gen_server {
 	json_t *consumed; /* seqs that gen_await() and others took: an array, or NULL */
 	json_int_t committed[COMMITTED_MOST];
 	size_t committed_count;
-	json_t *seq_at_work;
 
 	/* dispatch.c: what follows the last callback */
 	json_t *continue_with;
@@ -222,7 +221,7 @@ bool durable_has_outgoing(const struct gen_server *server);
  */
 int durable_commit(
     struct gen_server *server, json_t *seq, json_t *state, json_t **ret_reason);
-/* It is at work, or was committed just now. */
+/* It was committed just now, or is going to be. */
 bool durable_knows_seq(const struct gen_server *server, const json_t *seq);
 /* A timer or job of this callback's, still uncommitted: its place, or -1. */
 int durable_find(
