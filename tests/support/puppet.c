@@ -9,6 +9,9 @@ struct puppet {
 	struct gen_from *from;
 };
 
+/* Not lost when it ends without terminate. */
+static struct puppet *volatile the_puppet;
+
 static json_t *
 text(const json_t *step, size_t place)
 {
@@ -253,7 +256,7 @@ make(struct gen_server *server, const json_t *arguments, const json_t *dumped,
 	struct gen_return what;
 
 	puppet->state = dumped != NULL ? json_deep_copy(dumped) : json_integer(0);
-	*ret_state = puppet;
+	*ret_state = the_puppet = puppet;
 	what = perform(server, puppet, NULL, script, GEN_OK);
 	json_decref(script);
 	return what;
@@ -327,6 +330,7 @@ terminate(struct gen_server *server, const char *reason, void *state)
 	json_decref(script);
 	json_decref(puppet->state);
 	free(puppet);
+	the_puppet = NULL;
 }
 
 const struct gen_server_ops puppet_ops = {

@@ -411,7 +411,7 @@ messages_are_handled_in_their_order(void **state) /* case 53 */
 	(void)state;
 	start(&fake, "{}");
 	for (int i = 1; i <= 5; i++) {
-		char number[4];
+		char number[16];
 
 		snprintf(number, sizeof(number), "%d", i);
 		fake_cast(&fake, number);

@@ -204,6 +204,7 @@ static void
 answers_are_remembered_up_to_4_mib(void **state)
 {
 	struct fake fake;
+	json_t *again;
 
 	(void)state;
 	start(&fake);
@@ -213,7 +214,9 @@ answers_are_remembered_up_to_4_mib(void **state)
 	}
 	fake_say(&fake, RESUME);
 	fake_call(&fake, 3, "{'quiet':true,'reply':'again'}");
-	assert_int_equal(json_string_length(json_object_get(fake_next(&fake), "result")), 1000000);
+	again = fake_next(&fake);
+	assert_int_equal(json_string_length(json_object_get(again, "result")), 1000000);
+	json_decref(again);
 	fake_call(&fake, 2, "{'quiet':true,'reply':'again'}");
 	fake_hears_reply(&fake, 2, "'again'");
 	fake_end(&fake);
