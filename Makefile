@@ -233,6 +233,13 @@ install: all ## install below DESTDIR and PREFIX
 		sed 's|/usr/local|$(PREFIX)|' $$page | install -m 644 /dev/stdin \
 			$(DESTDIR)$(PREFIX)/share/man/man$$section/$${page##*/}; \
 	done
+	@# each other function of a page under its own name
+	for page in man/*.3; do \
+		for name in $$(sed -n '/^\.Sh NAME/,/^\.Nd/s/^\.Nm \([a-z_]*\).*/\1/p' $$page); do \
+			[ "$${page##*/}" = $$name.3 ] || echo ".so man3/$${page##*/}" > \
+				$(DESTDIR)$(PREFIX)/share/man/man3/$$name.3; \
+		done; \
+	done
 	install -d $(DESTDIR)$(PREFIX)/include/jobber $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 include/jobber/*.h $(DESTDIR)$(PREFIX)/include/jobber
 	install -m 644 $(BUILD)/libjobber.a $(BUILD)/libjobber.so.0 $(DESTDIR)$(PREFIX)/lib

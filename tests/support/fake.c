@@ -21,8 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000
-
 /* ---- starting and ending ---- */
 
 static void
