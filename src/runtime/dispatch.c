@@ -43,7 +43,10 @@ settle(struct gen_server *server, json_t *seq)
 	if (server->is_durable) {
 		state = server_dump(server, &reason);
 		if (state == NULL || durable_commit(server, seq, state, &reason) == -1) {
-			end_for(server, reason);
+			if (!server->is_at_end)
+				end_for(server, reason);
+			else
+				json_decref(reason); /* serve() knows what to do then */
 			return;
 		}
 	}

@@ -73,7 +73,7 @@ bool
 durable_knows_seq(const struct gen_server *server, const json_t *seq)
 {
 	const json_t *consumed;
-	size_t i, count = server->committed_count;
+	size_t i, count = json_is_integer(seq) ? server->committed_count : 0;
 
 	json_array_foreach(server->consumed, i, consumed) {
 		if (json_equal(consumed, seq))

@@ -21,8 +21,12 @@ wait_idle(struct gen_server *server)
 	int64_t idle_ms = server->idle_timeout_ms, until_ms = -1;
 	enum stream_event event = STREAM_BYTES;
 
-	if (server->hibernates)
+	if (server->hibernates) {
+		if (server->in.length == 0)
+			buf_done(&server->in);
+		buf_done(&server->out);
 		malloc_trim(0);
+	}
 	if (idle_ms != GEN_NO_TIMEOUT)
 		until_ms = clock_mono().ms + idle_ms + (idle_ms > 0); /* never early */
 	while (TAILQ_EMPTY(&server->queue) && event == STREAM_BYTES)
@@ -50,7 +54,8 @@ serve(struct gen_server *server)
 	struct message *message;
 
 	while (!server->is_ending) {
-		if (server->is_at_end && !server->traps_exit)
+		/* What a durable server would handle now it could not commit. */
+		if (server->is_at_end && (server->is_durable || !server->traps_exit))
 			end_orphaned(server);
 		else if (server->continue_with != NULL)
 			dispatch_continue(server);
@@ -192,6 +197,13 @@ gen_is_durable(const struct gen_server *server)
 }
 
 void
+server_tell_trap_exit(struct gen_server *server)
+{
+	server->trap_exit_was_told = true;
+	notify(server, "trap_exit", json_pack("{s:b}", "on", (int)server->traps_exit));
+}
+
+void
 gen_trap_exit(struct gen_server *server, bool traps)
 {
 	if (server->traps_exit == traps)
@@ -200,5 +212,5 @@ gen_trap_exit(struct gen_server *server, bool traps)
 	stream_trap_sigterm(traps);
 	/* Before that, the answer to `init` says it. */
 	if (server->init_answer != NULL)
-		notify(server, "trap_exit", json_pack("{s:b}", "on", (int)traps));
+		server_tell_trap_exit(server);
 }

@@ -96,6 +96,8 @@ take_resume(struct gen_server *server, struct rpc_message *message)
 {
 	(void)message;
 	server->was_resumed = true;
+	if (server->trap_exit_was_told)
+		server_tell_trap_exit(server); /* it may have been lost */
 	request_again(server);
 }
 

@@ -107,6 +107,7 @@ struct gen_server {
 	char *name;
 	int64_t id, attempt;
 	bool is_durable, traps_exit;
+	bool trap_exit_was_told; /* since the answer to `init` */
 
 	/* answers.c */
 	struct from_queue at_work;
@@ -133,6 +134,7 @@ struct gen_server {
 
 /* gen_server_main() on this descriptor, which is taken over. */
 int gen_server_run(const struct gen_server_ops *ops, int fd, int argc, char **argv);
+void server_tell_trap_exit(struct gen_server *server);
 
 /* ---- stream.c: bytes ---- */
 

@@ -12,6 +12,8 @@
 
 #include "support/puppet.h"
 
+#include <sys/socket.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -344,6 +346,33 @@ messages_that_await_took_are_committed_too(void **state)
 	fake_end(&fake);
 }
 
+static void
+end_of_the_stream_leaves_what_waits_for_the_next_life(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	for (int traps = 0; traps < 2; traps++) {
+		fake_start_durable(&fake, "{}", "0");
+		fake_hears(&fake, RUNNING);
+		if (traps) {
+			cast_seq(&fake, 1, "{'quiet':true,'do':[['trap_exit',true]]}");
+			fake_hears(&fake, "{'method':'trap_exit','params':{'on':true}}");
+			commits(&fake, "{'seq':1,'state':0}");
+		}
+		cast_seq(&fake, 2, "'two'");
+		cast_seq(&fake, 3, "'three'");
+		fake_hears_log(&fake, "cast \"two\"");
+		fake_hears_request(&fake, "commit", "{'seq':2,'state':0}");
+		shutdown(fake.fd, SHUT_WR);
+		if (traps) {
+			fake_hears_log(&fake, "terminate killed 0");
+			fake_hears(&fake, "{'method':'stop','params':{'reason':'killed'}}");
+		}
+		assert_int_equal(fake_ended(&fake), 70);
+	}
+}
+
 int
 main(void)
 {
@@ -365,6 +394,7 @@ main(void)
 		cmocka_unit_test(failed_callback_commits_nothing),
 		cmocka_unit_test(terminate_commits_only_what_it_issues),
 		cmocka_unit_test(messages_that_await_took_are_committed_too),
+		cmocka_unit_test(end_of_the_stream_leaves_what_waits_for_the_next_life),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

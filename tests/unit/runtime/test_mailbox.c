@@ -235,6 +235,23 @@ init_that_is_repeated_is_answered_again(void **state)
 	fake_end(&fake);
 }
 
+static void
+trap_exit_that_has_changed_is_told_again(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	fake_cast(&fake, "{'quiet':true,'do':[['trap_exit',true]]}");
+	fake_hears(&fake, "{'method':'trap_exit','params':{'on':true}}");
+	fake_say(&fake, RESUME);
+	fake_hears(&fake, "{'method':'trap_exit','params':{'on':true}}");
+	fake_say(&fake, "{'jsonrpc':'2.0','id':'t','method':'terminate'}");
+	fake_hears_log(&fake, "terminate shutdown 0");
+	fake_hears(&fake, "{'id':'t','result':true}");
+	assert_int_equal(fake_ended(&fake), 0);
+}
+
 /* ---- resume of a durable server ---- */
 
 static void
@@ -284,6 +301,7 @@ main(void)
 		cmocka_unit_test(last_256_answers_are_remembered),
 		cmocka_unit_test(answers_are_remembered_up_to_4_mib),
 		cmocka_unit_test(init_that_is_repeated_is_answered_again),
+		cmocka_unit_test(trap_exit_that_has_changed_is_told_again),
 		cmocka_unit_test(durable_commit_is_repeated_and_its_message_is_not_handled_again),
 	};
 
