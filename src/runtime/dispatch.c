@@ -23,7 +23,6 @@ end_for(struct gen_server *server, json_t *reason)
 {
 	struct ending ending = { .reason = reason };
 
-	durable_discard(server);
 	server_end(server, &ending);
 }
 

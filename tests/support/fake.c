@@ -12,6 +12,7 @@
 #include "runtime/runtime.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -27,6 +28,7 @@ static void
 fork_child(struct fake *fake, const struct gen_server_ops *ops, const char *const *arguments)
 {
 	char *none[] = { (char *)"server", NULL }, number[16];
+	struct timeval patience = { .tv_sec = PATIENCE_MS / 1000 };
 	int ends[2];
 
 	*fake = (struct fake){ 0 };
@@ -36,6 +38,7 @@ fork_child(struct fake *fake, const struct gen_server_ops *ops, const char *cons
 	fake->pid = fork();
 	assert_int_not_equal(fake->pid, -1);
 	if (fake->pid != 0) {
+		setsockopt(fake->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 		close(ends[1]);
 		return;
 	}

@@ -193,7 +193,11 @@ counter_counts(void **state)
 	    fake_hears_request(&fake, "commit",
 		"{'seq':null,'state':42,'reply':[{'id':1,'result':42}]}"),
 	    "true");
-	fake_end(&fake);
+	fake_say(&fake, "{'jsonrpc':'2.0','id':2,'method':'terminate',"
+			"'params':{'reason':'shutdown'}}");
+	fake_hears_log(&fake, "terminate: shutdown");
+	fake_hears_reply(&fake, 2, "true");
+	assert_int_equal(fake_ended(&fake), 0);
 }
 
 /* ---- the library ---- */
