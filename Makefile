@@ -180,6 +180,7 @@ $(patsubst %.c,$(BUILD)/%.o,$(shell grep -ls JOBBERD_LIBEXEC $(SOURCES))): $(BUI
 FORCE:
 
 $(BUILD)/tests/%.o: ALL_CPPFLAGS += -DTESTS_DIRECTORY='"$(abspath tests)"'
+$(BUILD)/tests/%.o: ALL_CPPFLAGS += -DSERVERS_DIRECTORY='"$(abspath $(BUILD))/servers"'
 
 $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
 	@mkdir -p $(@D)

@@ -13,7 +13,8 @@ CREATE TABLE servers (
                                                            -- are its restarts
   mailbox          INTEGER NOT NULL DEFAULT 0,             -- not durable: as last told
   last_message_at  INTEGER,                                -- likewise
-  state            TEXT                                    -- durable: as last committed
+  state            TEXT,                                   -- durable: as last committed
+  last_commit      TEXT                                    -- durable: attempt and request id
 ) STRICT;
 
 -- Messages that are kept: those of durable servers until they are committed, and all
@@ -37,11 +38,21 @@ CREATE TABLE messages (
   CHECK ((wake_at IS NULL) = (wake_boot_ms IS NULL)),
   CHECK ((job_id IS NULL) <= (to_name IS NOT NULL))
 ) STRICT;
-CREATE INDEX messages_waiting ON messages (job_id, seq)
-  WHERE wake_boot_ms IS NULL AND dead_at IS NULL;
+CREATE INDEX messages_of_job ON messages (job_id, seq);
 CREATE INDEX messages_timers ON messages (wake_boot_ms) WHERE wake_boot_ms IS NOT NULL;
 CREATE INDEX messages_of_owner ON messages (owner, ref) WHERE owner IS NOT NULL;
-CREATE INDEX messages_dead ON messages (job_id, seq) WHERE dead_at IS NOT NULL;
+
+-- Who is to be told of whose end, and then is not any more. A task is a job of a server's
+-- own, which also gets its result.
+CREATE TABLE monitors (
+  ref           INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id        INTEGER NOT NULL,   -- whose end
+  owner         INTEGER NOT NULL,   -- which server is told
+  owner_attempt INTEGER,            -- … while it is this one; NULL: a durable one
+  is_task       INTEGER NOT NULL DEFAULT 0 CHECK (is_task BETWEEN 0 AND 1)
+) STRICT;
+CREATE INDEX monitors_of_job ON monitors (job_id);
+CREATE INDEX monitors_of_owner ON monitors (owner);
 
 CREATE TRIGGER servers_insert_guard BEFORE INSERT ON servers
 WHEN (SELECT is_writing FROM writer) = 0
@@ -66,6 +77,16 @@ CREATE TRIGGER messages_delete_guard BEFORE DELETE ON messages
 WHEN (SELECT is_writing FROM writer) = 0
   AND EXISTS (SELECT 1 FROM jobs WHERE id = OLD.job_id)
 BEGIN SELECT RAISE(ABORT, 'messages are dropped with jobberd messages drop'); END;
+
+CREATE TRIGGER monitors_insert_guard BEFORE INSERT ON monitors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'monitors are written by jobberd'); END;
+CREATE TRIGGER monitors_update_guard BEFORE UPDATE ON monitors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'monitors are written by jobberd'); END;
+CREATE TRIGGER monitors_delete_guard BEFORE DELETE ON monitors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'monitors are written by jobberd'); END;
 
 -- For people: servers with what is known of their lives.
 CREATE VIEW server_list AS

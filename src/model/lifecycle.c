@@ -121,7 +121,8 @@ classify_server(const struct lifecycle_job *job, struct reason reason)
 	if (job->is_first_start || job->was_told_to_stop || reason.kind == REASON_IGNORE ||
 	    !restart_is_wanted(job->restart, reason))
 		return for_good;
-	return job->recent_restarts >= RESTART_MAX_RESTARTS ? JOB_GAVE_UP : JOB_RESTARTED;
+	return job->recent_restarts >= RESTART_MAX_RESTARTS && !job->is_blamed ? JOB_GAVE_UP
+									       : JOB_RESTARTED;
 }
 
 enum job_event

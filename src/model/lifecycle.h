@@ -78,6 +78,7 @@ struct lifecycle_job {
 	bool is_first_start; /* of this life, and init has not answered */
 	bool was_told_to_stop;
 	int64_t recent_restarts; /* within RESTART_MAX_SECONDS */
+	bool is_blamed; /* a message is, which will be set aside if that goes on */
 };
 
 struct lifecycle_verdict {

@@ -329,6 +329,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	struct lifecycle_verdict verdict;
 	struct reason reason = step->ended.end.reason, stop;
 	enum job_event event;
+	int64_t max_redeliveries = SPEC_FOR_EVER;
 	bool starts, is_server;
 	int code = sqlite3_step(row);
 
@@ -342,7 +343,8 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	is_server = sqlite3_column_int(row, 7) != 0;
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && is_server)
-		code = sqlite_read_server_rules(engine, key, &job);
+		code = sqlite_read_server_rules(engine, key, &job, &max_redeliveries);
+	job.is_blamed = step->ended.handling != 0 && max_redeliveries != SPEC_FOR_EVER;
 	job.was_told_to_stop = stop.kind != REASON_NONE;
 	reason = final_reason(&job, reason, stop);
 	if (code == SQLITE_OK && reason_is_loss(reason))
@@ -374,6 +376,9 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 		    is_exhausted(&job, event, reason) ? "max_restarts" : NULL, NULL);
 	if (code == SQLITE_OK)
 		code = write_end_events(engine, step, event, reason, &job, starts);
+	if (code == SQLITE_OK && is_server)
+		code = sqlite_end_server(engine, step, reason, max_redeliveries,
+		    (verdict.actions & ACTION_END) != 0);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
 		code = sqlite_settle_end(engine, key->job, verdict.next, reason);
 	return code;

@@ -75,6 +75,8 @@ cancel_for_dependency(struct sqlite_engine *engine, int64_t job, const char *why
 	code = sqlite_apply(engine, job, &verdict, 0, "dependency", why);
 	if (code == SQLITE_OK)
 		code = sqlite_write_event(engine, job, 0, "cancelled", why);
+	if (code == SQLITE_OK)
+		code = sqlite_tell_monitors(engine, job, reason);
 	batch_add_ended(engine->batch, job, verdict.next, reason);
 	return code;
 }
@@ -145,7 +147,9 @@ sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status sta
 	int code;
 
 	batch_add_ended(engine->batch, job, status, reason);
-	code = add_dependents(engine, job, &list);
+	code = sqlite_tell_monitors(engine, job, reason);
+	if (code == SQLITE_OK)
+		code = add_dependents(engine, job, &list);
 	if (code != SQLITE_OK) {
 		free(list.jobs);
 		return code;

@@ -42,9 +42,22 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_LIMITS] = sqlite_step_limits,
 	[STEP_PRUNE] = sqlite_step_prune,
 	[STEP_REMAINING] = sqlite_step_remaining,
+	[STEP_SEND] = sqlite_step_send,
+	[STEP_MAILBOX] = sqlite_step_mailbox,
+	[STEP_TIMER] = sqlite_step_timer,
+	[STEP_TIMER_END] = sqlite_step_timer_end,
+	[STEP_MONITOR] = sqlite_step_monitor,
+	[STEP_DEMONITOR] = sqlite_step_demonitor,
+	[STEP_COMMIT] = sqlite_step_commit,
 };
 _Static_assert(sizeof(step_handlers) / sizeof(step_handlers[0]) == STEP_KIND_COUNT,
     "a handler for every step");
+
+int
+sqlite_run_step(struct sqlite_engine *engine, struct step *step)
+{
+	return step_handlers[step->kind](engine, step);
+}
 
 static int
 run(struct sqlite_engine *engine, int statement)
@@ -97,7 +110,7 @@ run_steps(struct sqlite_engine *engine, struct batch *batch)
 	if (!batch_is_read_only(batch) && engine->settled_version != engine->data_version)
 		code = sqlite_settle_foreign_cancels(engine);
 	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++)
-		code = step_handlers[batch->steps[i]->kind](engine, batch->steps[i]);
+		code = sqlite_run_step(engine, batch->steps[i]);
 	engine->batch = NULL;
 	return code;
 }
@@ -231,6 +244,9 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->turn);
 	statements_done(&engine->environment);
 	statements_done(&engine->submit);
+	statements_done(&engine->message);
+	statements_done(&engine->monitor);
+	statements_done(&engine->commit);
 	statements_done(&engine->server);
 	statements_done(&engine->claim);
 	statements_done(&engine->advance);
@@ -248,6 +264,9 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	if (statements_prepare(&engine->turn, &engine->db, turn_sql, COUNT, error) == -1 ||
 	    sqlite_submit_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
+	    sqlite_message_prepare(engine, error) == -1 ||
+	    sqlite_monitor_prepare(engine, error) == -1 ||
+	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||
 	    sqlite_advance_prepare(engine, error) == -1 ||

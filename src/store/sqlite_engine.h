@@ -19,7 +19,8 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, environment, submit, server, claim, advance, depend, change, other;
+	struct statements turn, environment, submit, server, message, monitor,
+	    commit, claim, advance, depend, change, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -36,6 +37,7 @@ struct sqlite_engine {
 	} *environments;
 	size_t environment_count;
 	/* What the last request to submit came with, since most come from the same place. */
+	bool has_monitors; /* there may be some */
 	struct strings recent_variables;
 	int64_t recent_environment; /* 0: not to be used */
 };
@@ -58,10 +60,23 @@ int sqlite_step_lookup(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_limits(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_send(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_mailbox(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_timer(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_timer_end(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_commit(struct sqlite_engine *engine, struct step *step);
+
+/* Run one step inside the transaction, whatever it is (engine.c). */
+int sqlite_run_step(struct sqlite_engine *engine, struct step *step);
 
 /* Each file's statements. */
 int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
@@ -108,13 +123,51 @@ int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 /* Jobs that others cancelled with SQL: tell those above and those that wait (depend.c). */
 int sqlite_settle_foreign_cancels(struct sqlite_engine *engine);
 
+/* ---- messages that are kept (message.c) ---- */
+
+int sqlite_is_durable(struct sqlite_engine *engine, int64_t job, bool *ret_is_durable);
+int sqlite_add_message(struct sqlite_engine *engine, int64_t job, bool is_info,
+    const char *text, int64_t *ret_seq);
+int sqlite_remove_message(struct sqlite_engine *engine, int64_t seq);
+
+struct timer_row {
+	int64_t to;	     /* a job, or 0: … */
+	const char *to_name; /* … who has this name then */
+	const char *text;
+	int64_t owner, owner_attempt, ref; /* 0: none */
+	int64_t delay_ms;
+};
+int sqlite_add_timer(struct sqlite_engine *engine, const struct timer_row *timer,
+    int64_t *ret_seq);
+/* Part of STEP_DUE: what is due; and when the next one is, by the boot clock, -1: none. */
+int sqlite_fire_timers(struct sqlite_engine *engine, struct step *step);
+int sqlite_next_timer(struct sqlite_engine *engine, int64_t *ret_at);
+int sqlite_timers_to_this_boot(struct sqlite_engine *engine);
+/* The server has crashed over it: count that, and set it aside if that is enough. */
+int sqlite_blame_message(struct sqlite_engine *engine, int64_t job, int64_t seq,
+    int64_t max_redeliveries, struct reason reason);
+/* Those that go with this attempt. */
+int sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key);
+
+/* ---- monitors (monitor.c) ---- */
+
+int sqlite_add_monitor(struct sqlite_engine *engine, const struct attempt_key *owner,
+    int64_t job, bool is_task, int64_t *ret_ref); /* owner's attempt 0: it is durable */
+/* This job, or this process of a server, has ended. */
+int sqlite_tell_monitors(struct sqlite_engine *engine, int64_t job, struct reason reason);
+/* Whoever set them has ended, with this attempt, or (0) for good; its tasks are abandoned. */
+int sqlite_forget_monitors(struct sqlite_engine *engine, int64_t owner, int64_t attempt);
+
 /* What only a server has (server.c): its row, */
 int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
 /* … for a claim, */
 int sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed);
 /* … for the rules when this attempt of it has ended, */
 int sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key *key,
-    struct lifecycle_job *job);
+    struct lifecycle_job *job, int64_t *ret_max_redeliveries);
+/* … what goes with the attempt, and, if it is over, with the server, */
+int sqlite_end_server(struct sqlite_engine *engine, const struct step *step,
+    struct reason reason, int64_t max_redeliveries, bool is_over);
 /* … and when it starts afresh; nothing, if it is none. */
 int sqlite_begin_life(struct sqlite_engine *engine, int64_t job);
 

@@ -18,7 +18,7 @@ enum {
 	END_GENERATION, END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP,
 	OPEN, PROGRESS, RESULT, IS_RUNNING, WAKE_BOOT, WAKE_WALL, NEXT_BOOT, NEXT_WALL,
 	LOOKUP, BY_NAME, LIMITS, SET_LIMIT, PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS,
-	PRUNE_DEPENDENCIES, PRUNE_EVENTS, REMAINING, COUNT
+	PRUNE_DEPENDENCIES, PRUNE_EVENTS, PRUNE_SERVER, PRUNE_MESSAGES, REMAINING, COUNT
 };
 
 static const char *const sql[] = {
@@ -78,6 +78,8 @@ static const char *const sql[] = {
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
 	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1",
+	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
+	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
 	[REMAINING] = "SELECT count(*) FILTER (WHERE hold IS NULL AND (status <> 'new' "
 		      "OR wake_at IS NULL)), "
 		      "count(*) FILTER (WHERE hold IS NULL AND status = 'new' "
@@ -130,7 +132,8 @@ sqlite_step_generation(struct sqlite_engine *engine, struct step *step)
 	bind_number(to_this_boot, 1, engine->boot_now.ms);
 	bind_number(to_this_boot, 2, engine->now.ms);
 	bind_text(to_this_boot, 3, engine->boot_id);
-	return statement_run(to_this_boot);
+	code = statement_run(to_this_boot);
+	return code == SQLITE_OK ? sqlite_timers_to_this_boot(engine) : code;
 }
 
 static void
@@ -286,6 +289,21 @@ next_wake(struct sqlite_engine *engine, int statement, int64_t now_ms, int64_t *
 	return statement_end(row, code);
 }
 
+/* Those that were handed out stay for a moment, and are not the next ones. */
+static int
+next_timer(struct sqlite_engine *engine, struct step *step)
+{
+	int64_t at, left;
+	int code = sqlite_next_timer(engine, &at);
+
+	if (code != SQLITE_OK || at == -1 || at <= engine->boot_now.ms)
+		return code;
+	left = at - engine->boot_now.ms;
+	if (step->due.ret_next_ms == -1 || left < step->due.ret_next_ms)
+		step->due.ret_next_ms = left;
+	return code;
+}
+
 int
 sqlite_step_due(struct sqlite_engine *engine, struct step *step)
 {
@@ -309,6 +327,10 @@ sqlite_step_due(struct sqlite_engine *engine, struct step *step)
 	if (code == SQLITE_OK)
 		code =
 		    next_wake(engine, NEXT_WALL, engine->now.ms, &step->due.ret_next_ms);
+	if (code == SQLITE_OK)
+		code = sqlite_fire_timers(engine, step);
+	if (code == SQLITE_OK)
+		code = next_timer(engine, step);
 	return code;
 }
 
@@ -348,7 +370,11 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	step->lookup.ret_timeout_ms = column_number(row, 2, 0);
 	step->lookup.ret_is_claimed = sqlite3_column_int(row, 3) != 0;
 	step->lookup.ret_is_server = sqlite3_column_int(row, 4) != 0;
-	return statement_end(row, code);
+	code = statement_end(row, code);
+	if (code == SQLITE_OK && step->lookup.ret_is_server)
+		code = sqlite_is_durable(
+		    engine, step->lookup.ret_job, &step->lookup.ret_is_durable);
+	return code;
 }
 
 static int
@@ -394,7 +420,7 @@ static int
 prune_one(struct sqlite_engine *engine, int64_t job)
 {
 	static const int statements[] = { PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS,
-		PRUNE_JOB };
+		PRUNE_MESSAGES, PRUNE_SERVER, PRUNE_JOB };
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {

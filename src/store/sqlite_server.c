@@ -11,9 +11,10 @@ enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, COUNT };
 static const char *const sql[] = {
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
 		   "max_redeliveries) VALUES (?1, ?2, ?3, ?4, ?5)",
-	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, first_attempt, "
-		 "state FROM servers WHERE job_id = ?1",
-	[FIRST] = "SELECT restart, first_attempt FROM servers WHERE job_id = ?1",
+	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state "
+		 "FROM servers WHERE job_id = ?1",
+	[FIRST] = "SELECT restart, first_attempt, max_redeliveries FROM servers "
+		  "WHERE job_id = ?1",
 	[RECENT] = "SELECT count(*) FROM attempts WHERE job_id = ?1 AND attempt > ?2 "
 		   "AND claimed_at > ?3",
 	[AFRESH] = "UPDATE servers SET first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
@@ -60,16 +61,15 @@ sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
 		spec->is_durable = sqlite3_column_int(row, 1) != 0;
 		spec->init_timeout_ms = column_number(row, 2, SPEC_UNSET);
 		spec->max_redeliveries = column_number(row, 3, SPEC_FOR_EVER);
-		claimed->start = claimed->key.attempt - sqlite3_column_int64(row, 4) + 1;
-		if (column_text(row, 5) != NULL)
-			claimed->state = xstrdup(column_text(row, 5));
+		if (column_text(row, 4) != NULL)
+			claimed->state = xstrdup(column_text(row, 4));
 	}
 	return statement_end(row, code);
 }
 
 int
 sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key *key,
-    struct lifecycle_job *job)
+    struct lifecycle_job *job, int64_t *ret_max_redeliveries)
 {
 	sqlite3_stmt *row = engine->server.prepared[FIRST];
 	sqlite3_stmt *recent = engine->server.prepared[RECENT];
@@ -81,6 +81,7 @@ sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key 
 	if (code == SQLITE_ROW) {
 		restart_parse(column_text(row, 0), &job->restart);
 		first = sqlite3_column_int64(row, 1);
+		*ret_max_redeliveries = column_number(row, 2, SPEC_FOR_EVER);
 	}
 	code = statement_end(row, code);
 	if (code != SQLITE_OK)
@@ -94,6 +95,27 @@ sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key 
 	if (code == SQLITE_ROW)
 		job->recent_restarts = sqlite3_column_int64(recent, 0);
 	return statement_end(recent, code);
+}
+
+/*
+ * Its timers and monitors go with it, its tasks are abandoned, and the message that it
+ * crashed over is blamed. Whoever watches it is told of each end, also if it comes back.
+ */
+int
+sqlite_end_server(struct sqlite_engine *engine, const struct step *step, struct reason reason,
+    int64_t max_redeliveries, bool is_over)
+{
+	const struct attempt_key *key = &step->ended.key;
+	int code = sqlite_forget_timers(engine, key);
+
+	if (code == SQLITE_OK)
+		code = sqlite_forget_monitors(engine, key->job, is_over ? 0 : key->attempt);
+	if (code == SQLITE_OK && !is_over)
+		code = sqlite_tell_monitors(engine, key->job, reason);
+	if (code == SQLITE_OK && step->ended.handling != 0 && reason_is_failure(reason))
+		code = sqlite_blame_message(
+		    engine, key->job, step->ended.handling, max_redeliveries, reason);
+	return code;
 }
 
 int

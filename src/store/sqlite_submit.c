@@ -382,6 +382,36 @@ submit_all(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
+/* Its server is told: by a message, and of a task's end. */
+static int
+tell_server(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key owner = { step->submit.by_server.owner,
+		step->submit.by_server.owner_attempt, 0 };
+	json_t *message;
+	char *text;
+	int64_t seq;
+	int code = SQLITE_OK;
+
+	if (step->answer == STEP_OK && step->submit.by_server.is_task)
+		code = sqlite_add_monitor(
+		    engine, &owner, step->submit.ret_ids[0], true, &seq);
+	if (code != SQLITE_OK || step->submit.by_server.ref == 0)
+		return code;
+	message = json_pack("{s:I}", "ref", (json_int_t)step->submit.by_server.ref);
+	if (step->answer == STEP_OK)
+		json_object_set_new(
+		    message, "job", json_integer(step->submit.ret_ids[0]));
+	else
+		json_object_set_new(message, "error", json_string(step->error.text));
+	text = json_dumps(message, JSON_COMPACT);
+	code = sqlite_add_message(engine, owner.job, true, text, &seq);
+	engine->batch->told = true;
+	free(text);
+	json_decref(message);
+	return code;
+}
+
 int
 sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
 {
@@ -392,5 +422,9 @@ sqlite_step_submit(struct sqlite_engine *engine, struct step *step)
 	step->submit.ret_existed = xcalloc(step->submit.count, sizeof(bool));
 	if (step->submit.token != NULL && step->submit.is_repeated)
 		code = find_token(engine, step, &is_in);
-	return code != SQLITE_OK || is_in ? code : submit_all(engine, step);
+	if (code == SQLITE_OK && !is_in)
+		code = submit_all(engine, step);
+	if (code == SQLITE_OK && step->submit.by_server.owner != 0)
+		code = tell_server(engine, step);
+	return code;
 }

@@ -38,6 +38,16 @@ forget_pruned(struct step *step)
 }
 
 static void
+forget_messages(struct message **messages, size_t *count)
+{
+	for (size_t i = 0; i < *count; i++)
+		free((*messages)[i].text);
+	free(*messages);
+	*messages = NULL;
+	*count = 0;
+}
+
+static void
 forget_results(struct step *step)
 {
 	step->answer = STEP_OK;
@@ -67,6 +77,16 @@ forget_results(struct step *step)
 	case STEP_PRUNE:
 		forget_pruned(step);
 		break;
+	case STEP_DUE:
+		forget_messages(&step->due.ret_messages, &step->due.ret_count);
+		break;
+	case STEP_MAILBOX:
+		forget_messages(&step->mailbox.ret_messages, &step->mailbox.ret_count);
+		break;
+	case STEP_COMMIT:
+		for (size_t i = 0; i < step->commit.part_count; i++)
+			forget_results(step->commit.parts[i]);
+		break;
 	default:
 		break;
 	}
@@ -93,6 +113,19 @@ batch_free_step(struct step *step)
 	case STEP_LOOKUP:
 		free(step->lookup.name);
 		break;
+	case STEP_SEND:
+		free(step->send.text);
+		break;
+	case STEP_TIMER:
+		free(step->timer.text);
+		break;
+	case STEP_COMMIT:
+		for (size_t i = 0; i < step->commit.part_count; i++)
+			batch_free_step(step->commit.parts[i]);
+		free(step->commit.parts);
+		free(step->commit.state);
+		free(step->commit.id);
+		break;
 	default:
 		break;
 	}
@@ -105,6 +138,8 @@ batch_forget_results(struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++)
 		forget_results(batch->steps[i]);
 	batch->ended_count = 0;
+	batch->abandoned_count = 0;
+	batch->told = false;
 	batch->released = 0;
 }
 
@@ -115,12 +150,12 @@ batch_done(struct batch *batch)
 		batch_free_step(batch->steps[i]);
 	free(batch->steps);
 	free(batch->ended);
+	free(batch->abandoned);
 	batch_init(batch);
 }
 
 struct step *
-batch_add(struct batch *batch, enum step_kind kind,
-    void (*act)(void *arg, struct step *step), void *arg)
+batch_make_step(enum step_kind kind, void (*act)(void *arg, struct step *step), void *arg)
 {
 	struct step *step = xcalloc(1, sizeof(*step));
 
@@ -128,12 +163,27 @@ batch_add(struct batch *batch, enum step_kind kind,
 	step->noted = clock_mono();
 	step->act = act;
 	step->arg = arg;
+	return step;
+}
+
+void
+batch_add_made(struct batch *batch, struct step *step)
+{
 	if (batch->count == batch->room) {
 		batch->room = batch->room > 0 ? 2 * batch->room : 16;
 		batch->steps =
 		    xreallocarray(batch->steps, batch->room, sizeof(batch->steps[0]));
 	}
 	batch->steps[batch->count++] = step;
+}
+
+struct step *
+batch_add(struct batch *batch, enum step_kind kind,
+    void (*act)(void *arg, struct step *step), void *arg)
+{
+	struct step *step = batch_make_step(kind, act, arg);
+
+	batch_add_made(batch, step);
 	return step;
 }
 
@@ -147,6 +197,15 @@ batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
 	batch->ended[batch->ended_count++] = (struct ended_job){ job, status, reason };
 }
 
+void
+batch_add_abandoned(struct batch *batch, int64_t job)
+{
+	if ((batch->abandoned_count & (batch->abandoned_count + 1)) == 0)
+		batch->abandoned = xreallocarray(batch->abandoned,
+		    2 * batch->abandoned_count + 3, sizeof(batch->abandoned[0]));
+	batch->abandoned[batch->abandoned_count++] = job;
+}
+
 bool
 batch_is_read_only(const struct batch *batch)
 {
@@ -156,7 +215,8 @@ batch_is_read_only(const struct batch *batch)
 		const struct step *step = batch->steps[i];
 
 		if (step->kind != STEP_OPEN && step->kind != STEP_LOOKUP &&
-		    step->kind != STEP_REMAINING &&
+		    step->kind != STEP_REMAINING && step->kind != STEP_MAILBOX &&
+		    !(step->kind == STEP_TIMER_END && !step->timer_end.is_cancel) &&
 		    !(step->kind == STEP_LIMITS && step->limits.set[0] == '\0') &&
 		    !(step->kind == STEP_PRUNE && step->prune.is_dry_run))
 			return false;
@@ -172,6 +232,8 @@ act_once(struct step *step)
 	step->act = NULL;
 	if (act != NULL)
 		act(step->arg, step);
+	for (size_t i = 0; step->kind == STEP_COMMIT && i < step->commit.part_count; i++)
+		act_once(step->commit.parts[i]);
 }
 
 void

@@ -63,6 +63,13 @@ enum step_kind {
 	STEP_LIMITS, /* read the supervisors' max_children, or set one */
 	STEP_PRUNE,
 	STEP_REMAINING, /* what is left to do: for a draining supervisor */
+	STEP_SEND,	/* a message into the mailbox of a durable server */
+	STEP_MAILBOX,	/* read its next messages */
+	STEP_TIMER,	/* a message, later */
+	STEP_TIMER_END, /* how long until then; cancel it; or it was delivered */
+	STEP_MONITOR,	/* be told of a job's end */
+	STEP_DEMONITOR,
+	STEP_COMMIT, /* what a durable server's handling of a message has led to */
 	STEP_KIND_COUNT
 };
 
@@ -96,7 +103,6 @@ struct claimed_job {
 	struct spec spec; /* command, name, cwd, stdin_path, limits, umask; unset = default */
 	const struct strings *environment; /* the engine's, good until the next turn; or NULL */
 	char *state; /* of a durable server, as last committed: JSON; or NULL */
-	int64_t start; /* of a server: 1 at the first start of this life */
 };
 
 /* How an attempt ended, as the keeper saw it. */
@@ -110,6 +116,14 @@ struct attempt_end {
 	int64_t output_bytes, output_left_out;
 	const char *last_lines; /* borrowed; NULL: none */
 	int64_t children_killed;
+};
+
+/* A message on its way to a server. */
+struct message {
+	int64_t seq;   /* of a durable server's mailbox, or the timer that it comes from */
+	int64_t job;   /* whose it is */
+	bool is_info;
+	char *text;    /* JSON */
 };
 
 enum note_kind { NOTE_PROGRESS, NOTE_RESULT, NOTE_LOG };
@@ -146,6 +160,12 @@ struct step {
 			 */
 			char *token;
 			bool is_repeated;
+			/* One job that a server starts, if owner is not 0: */
+			struct {
+				int64_t owner, owner_attempt; /* 0: it is durable */
+				int64_t ref; /* a message tells it the id of that; 0: none */
+				bool is_task;
+			} by_server;
 			int64_t *ret_ids;	    /* owned by the batch */
 			bool *ret_existed; /* with `once`: that id had the name already */
 			size_t ret_bad;	   /* STEP_REFUSED: which one */
@@ -185,6 +205,7 @@ struct step {
 			} started; /* the whole run in one step */
 			int64_t age_ms;
 			uint32_t random;
+			int64_t handling; /* a durable server: this message was; 0: none */
 			bool ret_is_server;
 			bool ret_counts; /* it used up a retry */
 			enum job_status ret_status;
@@ -213,6 +234,12 @@ struct step {
 			bool clock_stepped; /* the wall clock was set: correct wake_at first */
 			int64_t ret_woken;
 			int64_t ret_next_ms; /* until the earliest timer; -1: none */
+			/*
+			 * Messages whose time has come, owned by the batch: text NULL, it is in
+			 * the mailbox now; else to be delivered, then STEP_TIMER_END.
+			 */
+			struct message *ret_messages;
+			size_t ret_count;
 		} due;
 		struct {
 			int64_t job;
@@ -222,7 +249,7 @@ struct step {
 			struct reason ret_reason; /* of its end; REASON_NONE while live */
 			int64_t ret_timeout_ms;
 			bool ret_is_claimed;
-			bool ret_is_server;
+			bool ret_is_server, ret_is_durable;
 		} lookup;
 		struct {
 			char set[NAME_SIZE]; /* "": only read */
@@ -248,6 +275,57 @@ struct step {
 			int64_t ret_keeping; /* running, claimed, ready or in retry pause */
 			int64_t ret_delayed, ret_held; /* the other live ones */
 		} remaining;
+		struct {
+			int64_t job; /* 0: the live one of this name */
+			char name[NAME_SIZE];
+			bool is_info;
+			char *text;   /* taken over */
+			int64_t most; /* refused, try later, if so many wait already */
+			int64_t ret_job; /* with STEP_NOT_FOUND: of a server that is not durable */
+		} send;
+		struct {
+			int64_t job;
+			int64_t after; /* those behind this one … */
+			int64_t limit; /* … at most so many */
+			struct message *ret_messages; /* owned by the batch */
+			size_t ret_count;
+		} mailbox;
+		struct {
+			struct attempt_key key; /* who sets it */
+			bool is_durable;	/* it outlives the attempt */
+			int64_t to;		/* a job, or 0: … */
+			char to_name[NAME_SIZE]; /* … who has this name when it fires */
+			char *text;		 /* taken over */
+			int64_t delay_ms;
+			int64_t ref; /* what a durable server calls it; 0: nothing */
+			int64_t ret_timer;
+		} timer;
+		struct {
+			int64_t owner; /* 0: any, it was delivered */
+			int64_t timer; /* … or what the owner calls it: */
+			bool is_ref, is_cancel;
+			int64_t ret_left_ms; /* -1: there is none */
+		} timer_end;
+		struct {
+			struct attempt_key key; /* who is to be told */
+			bool is_durable;
+			int64_t job; /* whose end; 0: of who has this name */
+			char name[NAME_SIZE];
+			int64_t ret_ref;
+			int64_t ret_job; /* 0: there is none, or it has ended */
+		} monitor;
+		struct {
+			int64_t owner, ref;
+		} demonitor;
+		struct {
+			struct attempt_key key;
+			int64_t seq;  /* of the message that is done with; 0: none */
+			char *state;  /* taken over */
+			char *id;     /* taken over: of the request, told apart by it */
+			struct step **parts; /* taken over: done only if it is new */
+			size_t part_count;
+			bool ret_was_there; /* it was done before: nothing was done now */
+		} commit;
 	};
 };
 
@@ -266,6 +344,9 @@ struct batch {
 	size_t count, room;
 	struct ended_job *ended; /* filled in by the engine */
 	size_t ended_count;
+	int64_t *abandoned; /* tasks whose server has ended: to be cancelled */
+	size_t abandoned_count;
+	bool told; /* a message was made that is due, or in a mailbox */
 	int64_t released; /* jobs whose dependencies are fulfilled now */
 };
 
@@ -276,6 +357,9 @@ void batch_done(struct batch *batch); /* frees the steps and what they own */
 struct step *batch_add(struct batch *batch, enum step_kind kind,
     void (*act)(void *arg, struct step *step), void *arg);
 
+/* Add a step that was made by batch_make_step(). */
+void batch_add_made(struct batch *batch, struct step *step);
+
 /* Free a step that was taken out of its batch. */
 void batch_free_step(struct step *step);
 
@@ -284,6 +368,13 @@ void batch_forget_results(struct batch *batch);
 /* Engines: note that this job has ended in this turn. */
 void batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
     struct reason reason);
+
+/* Engines: a task whose server has ended. */
+void batch_add_abandoned(struct batch *batch, int64_t job);
+
+/* A step that is part of another one: batch_add() without the batch. */
+struct step *batch_make_step(enum step_kind kind, void (*act)(void *arg, struct step *step),
+    void *arg);
 
 /* Does this batch change nothing? Then it needs no lock. */
 bool batch_is_read_only(const struct batch *batch);

@@ -229,7 +229,7 @@ claims_promote(struct live *live, const struct report_ended *ended)
 	next->place->taken++;
 	/* It was ahead when all were stopped, and may have started before it was recalled. */
 	if (next->supervisor->phase == PHASE_STOPPING)
-		live_interrupt(next);
+		live_interrupt(next, next->supervisor->stop_grace_ms);
 }
 
 /* A run takes longer than was expected: those behind it may start elsewhere. */

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/client.h"
+#include "supervisor/server.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -342,6 +342,7 @@ control_done(struct supervisor *supervisor)
 		gone(client);
 	wait_done(supervisor);
 	claims_tell_all(supervisor);
+	server_leave(supervisor);
 	while (!TAILQ_EMPTY(&supervisor->deferred))
 		drop_deferred(supervisor, TAILQ_FIRST(&supervisor->deferred));
 	control_sweep(supervisor);

@@ -178,14 +178,14 @@ live_stop(struct supervisor *supervisor, const struct attempt_key *key,
 }
 
 void
-live_interrupt(struct live *live)
+live_interrupt(struct live *live, int64_t grace_ms)
 {
 	struct supervisor *supervisor = live->supervisor;
 	struct step *step = turn_add(supervisor, STEP_STOPPING, NULL, NULL);
 
 	step->stopping.key = live->key;
 	step->stopping.reason = (struct reason){ .kind = REASON_INTERRUPTED };
-	live_stop(supervisor, &live->key, STOP_INTERRUPTED, supervisor->stop_grace_ms);
+	live_stop(supervisor, &live->key, STOP_INTERRUPTED, grace_ms);
 }
 
 void
@@ -196,7 +196,7 @@ live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
 	supervisor->stop_grace_ms = grace_ms;
 	for (live = live_first(supervisor); live != NULL; live = live_next(live)) {
 		if (!live->has_ended && !live->is_ahead)
-			live_interrupt(live);
+			live_interrupt(live, grace_ms);
 	}
 }
 

@@ -85,8 +85,8 @@ void live_disown(struct live *live);
 void live_order_stop(struct live *live, enum stop_cause cause, int64_t grace_ms);
 
 /* claims.c */
-/* End it, since we stop: by the grace of live_stop_all(). */
-void live_interrupt(struct live *live);
+/* End it, to be started again some time: that is no failure. grace_ms as for live_stop(). */
+void live_interrupt(struct live *live, int64_t grace_ms);
 void claims_init(struct supervisor *supervisor);
 void claims_withdraw(struct live *live); /* forget a claim that was not started */
 /*

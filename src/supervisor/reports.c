@@ -173,8 +173,10 @@ reports_record_end(struct live *live)
 		.last_lines = live->last_lines,
 		.children_killed = ended->children_killed,
 	};
-	if (live->server != NULL)
+	if (live->server != NULL) {
 		end->reason = server_reason(live->server, end->reason);
+		step->ended.handling = mailbox_handling(live->server);
+	}
 }
 
 void

@@ -33,6 +33,12 @@ RB_GENERATE_INTERNAL(call_tree, call, entry, compare, __attribute__((unused)) st
 
 /* ---- callers ---- */
 
+struct buf *
+router_out(struct server *server)
+{
+	return server->live->channel != NULL ? &server->live->channel->out : &server->early;
+}
+
 static void
 drop_id(struct caller caller)
 {
@@ -46,7 +52,7 @@ router_answer(struct caller caller, json_t *result)
 	if (caller.request != NULL)
 		request_reply(caller.request, result);
 	else if (caller.server != NULL) {
-		rpc_add_result(&caller.server->live->channel->out, caller.id, result);
+		rpc_add_result(router_out(caller.server), caller.id, result);
 		router_queue(caller.server);
 	} else
 		json_decref(result);
@@ -61,7 +67,7 @@ router_answer_error(struct caller caller, int code, const char *word, json_t *da
 		error_set(&error, code, "%s", word);
 		request_fail(caller.request, &error, data);
 	} else if (caller.server != NULL) {
-		rpc_add_error(&caller.server->live->channel->out, caller.id, code, word, data);
+		rpc_add_error(router_out(caller.server), caller.id, code, word, data);
 		router_queue(caller.server);
 	} else
 		json_decref(data);
@@ -116,7 +122,7 @@ static void
 count_bytes(struct server *server)
 {
 	struct supervisor *supervisor = server->supervisor;
-	size_t now = server->live->channel != NULL ? server->live->channel->out.length : 0;
+	size_t now = router_out(server)->length;
 
 	supervisor->servers->bytes += now - server->counted_bytes;
 	server->counted_bytes = now;
@@ -137,17 +143,17 @@ router_flush(struct supervisor *supervisor)
 }
 
 static bool
-is_overloaded(const struct server *server)
+is_overloaded(struct server *server)
 {
-	return server->live->channel->out.length > SERVER_MOST_BYTES ||
+	return router_out(server)->length > SERVER_MOST_BYTES ||
 	    server->supervisor->servers->bytes > SERVER_MOST_BYTES_ALL;
 }
 
 int64_t
-router_mailbox(const struct server *server)
+router_mailbox(struct server *server)
 {
 	return server->counts ? server->sent - server->handled
-	    : server->live->channel != NULL && server->live->channel->out.length > 0
+	    : router_out(server)->length > 0
 	    ? (int64_t)server->call_count + 1
 	    : (int64_t)server->call_count;
 }
@@ -155,12 +161,19 @@ router_mailbox(const struct server *server)
 /* ---- messages ---- */
 
 int
-router_send(struct server *to, const char *method, json_t *message)
+router_send(struct server *to, const char *method, json_t *message, int64_t seq,
+    int64_t timer)
 {
-	if (is_overloaded(to))
+	json_t *params;
+
+	if (to->live == NULL || is_overloaded(to))
 		return -1;
-	rpc_add_notification(
-	    &to->live->channel->out, method, json_pack("{s:O}", "message", message));
+	params = json_pack("{s:O}", "message", message);
+	if (seq != 0)
+		json_object_set_new(params, "seq", json_integer(seq));
+	if (timer != 0)
+		json_object_set_new(params, "timer", json_integer(timer));
+	rpc_add_notification(router_out(to), method, params);
 	to->sent++;
 	router_queue(to);
 	return 0;
@@ -234,7 +247,7 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	add_call(to, caller, ref, timeout_ms);
 	if (!must_send(to, is_repeated))
 		return;
-	rpc_add_named_request(&to->live->channel->out, ref, "call",
+	rpc_add_named_request(router_out(to), ref, "call",
 	    json_pack("{s:O, s:s}", "message", message, "from", from));
 	to->sent++;
 	router_queue(to);

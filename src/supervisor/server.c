@@ -66,7 +66,6 @@ copy_claimed(struct server *server, const struct claimed_job *claimed)
 {
 	server->claimed = xcalloc(1, sizeof(*server->claimed));
 	server->claimed->key = claimed->key;
-	server->claimed->start = claimed->start;
 	server->claimed->state = claimed->state != NULL ? xstrdup(claimed->state) : NULL;
 	spec_init(&server->claimed->spec);
 	server->claimed->spec.init_timeout_ms = claimed->spec.init_timeout_ms;
@@ -105,6 +104,7 @@ detach(struct server *server)
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
+	buf_done(&server->early);
 	server->live->server = NULL;
 	server->live = NULL;
 }
@@ -120,9 +120,18 @@ server_free(struct server *server)
 }
 
 void
+server_leave(struct supervisor *supervisor)
+{
+	struct server *server;
+
+	RB_FOREACH (server, server_tree, &supervisor->servers->by_name)
+		router_fail_calls(server, STATUS_TRY_LATER, "the supervisor is leaving");
+	server_wait_done(supervisor);
+}
+
+void
 server_done(struct supervisor *supervisor)
 {
-	server_wait_done(supervisor);
 	free(supervisor->servers);
 	supervisor->servers = NULL;
 }
@@ -174,7 +183,7 @@ send_init(struct server *server)
 	    json_pack("{s:s, s:I, s:o, s:I, s:b, s:o}", "name", server->name, "id",
 		(json_int_t)server->live->key.job, "args",
 		words_behind_the_program(&claimed->spec.command), "attempt",
-		(json_int_t)claimed->start, "durable", server->is_durable, "state",
+		(json_int_t)claimed->key.attempt, "durable", server->is_durable, "state",
 		state != NULL ? state : json_null()));
 	router_queue(server);
 	if (claimed->spec.init_timeout_ms != SPEC_UNSET)
@@ -195,6 +204,9 @@ server_started(struct live *live)
 		send_init(server);
 		drop_claimed(server);
 	}
+	buf_add(&live->channel->out, buf_start(&server->early), server->early.length);
+	buf_done(&server->early);
+	router_queue(server);
 }
 
 /* The empty line ends what the supervisor process before us had begun to write. */
@@ -224,12 +236,14 @@ server_attach(struct live *live, const struct open_attempt *open)
 		return; /* its socket went with the keeper: it is leaving */
 	if (open->stop.kind != REASON_NONE)
 		server_terminate(server, open->stop, open->grace_ms);
-	else if (open->is_ready)
+	else if (open->is_ready) {
 		send_resume(server);
+		mailbox_look(server);
+	}
 	else {
 		/* Whether it has heard of init is not known: it begins again. */
 		server->phase = SERVER_INIT;
-		live_interrupt(live);
+		live_interrupt(live, STOP_OWN_GRACE);
 	}
 }
 
@@ -243,6 +257,8 @@ is_ready(void *arg, struct step *step)
 	if (step->answer != STEP_OK || live == NULL || live->key.attempt != key->attempt)
 		return;
 	log_info("job=%" PRId64 " ready attempt=%" PRId64, key->job, key->attempt);
+	if (live->server != NULL)
+		mailbox_look(live->server);
 	server_tell_ready(supervisor, key->job);
 }
 

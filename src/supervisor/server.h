@@ -16,6 +16,8 @@
  *   server_requests.c  what clients ask for
  */
 
+#define MAILBOX_WINDOW 48 /* messages given to a process and not committed */
+
 enum server_phase {
 	SERVER_INIT,	/* init is not answered */
 	SERVER_READY,
@@ -34,6 +36,7 @@ struct server {
 	bool traps_exit, resumes, is_durable;
 	bool was_attached; /* by another supervisor process before us */
 	bool counts; /* it says what it has handled */
+	struct buf early; /* what is said to it before its process is there */
 	int64_t sent, handled; /* messages */
 	struct call_tree calls; /* not answered by it */
 	size_t call_count;
@@ -44,6 +47,11 @@ struct server {
 	bool is_queued; /* among those with something to write */
 	TAILQ_ENTRY(server) queued;
 	size_t counted_bytes; /* of its channel, in the sum over all */
+	/* durable: */
+	int64_t given; /* the last message that this process was given */
+	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
+	size_t in_flight_count;
+	bool is_reading, may_have_more;
 	struct timer timer;   /* init, or leaving, takes too long */
 	int64_t grace_ms;     /* to terminate in */
 	struct claimed_job *claimed; /* until init is sent */
@@ -75,6 +83,7 @@ struct server_table {
 /* ---- server.c ---- */
 
 void server_init(struct supervisor *supervisor);
+void server_leave(struct supervisor *supervisor); /* all who wait are told that we leave */
 void server_done(struct supervisor *supervisor);
 
 /* A claimed one has been ordered: it has its name from now on. */
@@ -126,20 +135,66 @@ struct caller {
  */
 void router_call(struct server *to, struct caller caller, const char *ref, const char *from,
     json_t *message, int64_t timeout_ms, bool is_repeated);
-/* `method` is cast or info. 0, or -1: it is overloaded. */
-int router_send(struct server *to, const char *method, json_t *message);
+/*
+ * `method` is cast or info; seq and timer say where it comes from, 0: from nowhere. 0, or -1:
+ * it is overloaded.
+ */
+int router_send(struct server *to, const char *method, json_t *message, int64_t seq,
+    int64_t timer);
 void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
 void router_answer(struct caller caller, json_t *result); /* takes over result */
 /* It has answered a call, or something that we do not know. */
 void router_take_answer(struct server *server, const struct rpc_message *message);
 /* All who wait for its answer get this. */
 void router_fail_calls(struct server *server, int code, const char *word);
+/* Where what is said to it goes, while it is live. */
+struct buf *router_out(struct server *server);
 /* Something was added to its channel: written at this turn's end. */
 void router_queue(struct server *server);
 void router_flush(struct supervisor *supervisor);
-int64_t router_mailbox(const struct server *server);
+int64_t router_mailbox(struct server *server);
 /* It has gone: nothing is answered to it any more. */
 void router_forget_caller(struct server *server);
+
+/* ---- server_asks.c: requests of servers that the store answers ---- */
+
+/* Each returns NULL or what is wrong with the parameters. */
+typedef const char *server_ask(struct server *server, json_t *id, const json_t *params);
+server_ask asks_send_after, asks_cancel_timer, asks_read_timer_left, asks_start_job, asks_async,
+    asks_shutdown_task, asks_monitor, asks_demonitor, asks_whereis;
+/* Fill in a step from what a server has said: NULL or what is wrong. */
+const char *asks_read_timer(struct server *server, const json_t *params, struct step *step);
+const char *asks_read_job(struct server *server, const json_t *job, bool is_task,
+    struct step *step, struct error *error);
+/* Acts of such steps that nobody is to be answered for; arg: the supervisor. */
+void asks_heed_timer(void *arg, struct step *step);
+void asks_heed_job(void *arg, struct step *step);
+/* Tasks whose server has ended. */
+void asks_end_tasks(struct supervisor *supervisor, const int64_t *jobs, size_t count);
+
+/* ---- mailbox.c: messages of durable servers, and timers that have fired ---- */
+
+#define MAILBOX_MOST 100000 /* waiting in one mailbox; then the sender hears `overloaded` */
+
+/* Put a message into a mailbox that is kept; the caller (or nobody) is answered then. */
+void mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
+    const json_t *message, struct caller caller);
+/* The same as a part of something: its step, to be added to it. `to` NULL: set send.job. */
+struct step *mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
+    const json_t *message, struct caller caller);
+/* Something may be in there that it has not been given. */
+void mailbox_look(struct server *server);
+/* All of them: messages were made that nobody was told of. */
+void mailbox_look_at_all(struct supervisor *supervisor);
+void mailbox_committed(struct server *server, int64_t seq);
+int64_t mailbox_handling(const struct server *server); /* the message it is at; 0: none */
+/* What STEP_DUE has handed out. */
+void mailbox_take_due(struct supervisor *supervisor, const struct message *messages,
+    size_t count);
+
+/* ---- server_commit.c ---- */
+
+const char *server_handle_commit(struct server *server, json_t *id, const json_t *params);
 
 /* ---- server_talk.c ---- */
 

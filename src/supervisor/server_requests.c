@@ -103,10 +103,10 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 
 	if (!is_address(to) || message == NULL)
 		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
-	else if (server == NULL)
-		router_call_nobody(
-		    supervisor, to, (struct caller){ .request = request_new(client, id) });
-	else if (router_send(server, method, message) == -1)
+	else if (server == NULL || server->is_durable)
+		mailbox_keep(supervisor, to, method[0] == 'i', message,
+		    (struct caller){ .request = request_new(client, id) });
+	else if (router_send(server, method, message, 0, 0) == -1)
 		fail(client, id, STATUS_TRY_LATER, "overloaded");
 	else
 		request_reply(request_new(client, id), json_true());

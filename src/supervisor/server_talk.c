@@ -85,9 +85,6 @@ router_call_nobody(struct supervisor *supervisor, const json_t *to, struct calle
 
 /* ---- the methods ---- */
 
-/* Each returns NULL or what is wrong with the parameters. */
-typedef const char *handler(struct server *server, json_t *id, const json_t *params);
-
 static struct caller
 caller_of(struct server *server, json_t *id)
 {
@@ -139,17 +136,18 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 {
 	const json_t *to = json_object_get(params, "to");
 	json_t *message = json_object_get(params, "message");
-	struct server *other = server_find(server->live->supervisor, to);
+	struct server *other = server_find(server->supervisor, to);
 
 	if (message == NULL || (!json_is_string(to) && !json_is_integer(to)))
 		return "wants to and message";
-	if (other != NULL && router_send(other, method, message) == -1) {
-		if (id != NULL)
-			router_answer_error(
-			    caller_of(server, id), STATUS_TRY_LATER, "overloaded", NULL);
-		return NULL;
-	}
-	reply(server, id, json_true());
+	if (other == NULL || other->is_durable)
+		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
+		    id != NULL ? caller_of(server, id) : (struct caller){ 0 });
+	else if (router_send(other, method, message, 0, 0) == 0)
+		reply(server, id, json_true());
+	else if (id != NULL)
+		router_answer_error(
+		    caller_of(server, id), STATUS_TRY_LATER, "overloaded", NULL);
 	return NULL;
 }
 
@@ -204,7 +202,7 @@ handle_handled(struct server *server, json_t *id, const json_t *params)
 
 static const struct {
 	const char *method;
-	handler *handle;
+	server_ask *handle;
 } server_methods[] = {
 	{ "call", handle_call },
 	{ "cast", handle_cast },
@@ -212,6 +210,16 @@ static const struct {
 	{ "stop", handle_stop },
 	{ "trap_exit", handle_trap_exit },
 	{ "handled", handle_handled },
+	{ "send_after", asks_send_after },
+	{ "cancel_timer", asks_cancel_timer },
+	{ "read_timer", asks_read_timer_left },
+	{ "start_job", asks_start_job },
+	{ "async", asks_async },
+	{ "shutdown_task", asks_shutdown_task },
+	{ "monitor", asks_monitor },
+	{ "demonitor", asks_demonitor },
+	{ "whereis", asks_whereis },
+	{ "commit", server_handle_commit },
 };
 
 bool

@@ -87,7 +87,7 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	if (open->has_vanished)
 		live_disown(live);
 	else if (open->is_server && open->stop.kind == REASON_NONE)
-		live_interrupt(live); /* its stream went with the keeper */
+		live_interrupt(live, STOP_OWN_GRACE); /* its stream went with the keeper */
 }
 
 /* The keeper has it, or its end. */

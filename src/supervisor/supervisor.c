@@ -343,10 +343,10 @@ supervisor_run(const struct supervisor_setup *setup, struct error *error)
 		error_set_errno(&supervisor.error, STATUS_INTERNAL, "event loop");
 		supervisor.status = STATUS_INTERNAL;
 	}
-	live_done(&supervisor); /* clients are told of the end of what they wait for */
 	if (supervisor.listen_watch != NULL)
 		control_done(&supervisor);
 	watch_done(&supervisor);
+	live_done(&supervisor);
 	turn_done(&supervisor);
 	store_close(supervisor.store);
 	link_free(supervisor.link);

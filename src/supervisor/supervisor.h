@@ -132,6 +132,9 @@ struct supervisor {
 struct step *turn_add(struct supervisor *supervisor, enum step_kind kind,
     void (*act)(void *arg, struct step *step), void *arg);
 
+/* The same for a step that was made outside (batch_make_step()). */
+void turn_add_made(struct supervisor *supervisor, struct step *step);
+
 /* Somebody is told after this transaction: it is synced first. */
 void turn_tells(struct supervisor *supervisor);
 

@@ -42,6 +42,12 @@ turn_add(struct supervisor *supervisor, enum step_kind kind,
 }
 
 void
+turn_add_made(struct supervisor *supervisor, struct step *step)
+{
+	batch_add_made(supervisor->batch, step);
+}
+
+void
 turn_tells(struct supervisor *supervisor)
 {
 	supervisor->tells = true;
@@ -130,6 +136,11 @@ act(struct supervisor *supervisor)
 		live_anything_ready(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	server_tell_ended(supervisor);
+	asks_end_tasks(supervisor, batch->abandoned, batch->abandoned_count);
+	if (batch->told) {
+		supervisor->must_look_at_timers = true;
+		mailbox_look_at_all(supervisor);
+	}
 	if (has_changed)
 		control_changed(supervisor);
 	log_release();
@@ -231,7 +242,8 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 	for (size_t i = 0; i < batch->count; i++) {
 		struct step *step = batch->steps[i];
 		bool is_request = step->kind == STEP_SUBMIT || step->kind == STEP_CHANGE ||
-		    step->kind == STEP_PRUNE || step->kind == STEP_CLAIM;
+		    step->kind == STEP_PRUNE || step->kind == STEP_CLAIM ||
+		    step->kind == STEP_SEND;
 
 		if (!is_request) {
 			batch->steps[kept++] = step;
@@ -325,6 +337,7 @@ due_told(void *arg, struct step *step)
 
 	if (step->due.ret_woken > 0)
 		live_anything_ready(supervisor);
+	mailbox_take_due(supervisor, step->due.ret_messages, step->due.ret_count);
 	if (step->due.ret_next_ms == -1)
 		loop_timer_remove(supervisor->loop, &supervisor->wake_timer);
 	else

@@ -717,6 +717,15 @@ step_remaining(struct memory_store *store, struct step *step)
 	}
 }
 
+/* Servers are tried on SQLite alone. */
+static void
+not_modelled(struct memory_store *store, struct step *step)
+{
+	(void)store;
+	fprintf(stderr, "the model knows no step %d\n", (int)step->kind);
+	abort();
+}
+
 void
 memory_run_step(struct memory_store *store, struct step *step)
 {
@@ -737,6 +746,14 @@ memory_run_step(struct memory_store *store, struct step *step)
 		[STEP_LIMITS] = step_limits,
 		[STEP_PRUNE] = step_prune,
 		[STEP_REMAINING] = step_remaining,
+		[STEP_READY] = not_modelled,
+		[STEP_SEND] = not_modelled,
+		[STEP_MAILBOX] = not_modelled,
+		[STEP_TIMER] = not_modelled,
+		[STEP_TIMER_END] = not_modelled,
+		[STEP_MONITOR] = not_modelled,
+		[STEP_DEMONITOR] = not_modelled,
+		[STEP_COMMIT] = not_modelled,
 	};
 	_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == STEP_KIND_COUNT,
 	    "a handler for every step");

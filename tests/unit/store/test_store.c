@@ -124,7 +124,7 @@ static void
 batch_reads_only_if_each_step_does(void **state)
 {
 	static const enum step_kind readers[] = { STEP_OPEN, STEP_LOOKUP, STEP_REMAINING,
-		STEP_LIMITS };
+		STEP_LIMITS, STEP_MAILBOX, STEP_TIMER_END };
 	struct batch batch;
 
 	(void)state;

@@ -1,0 +1,134 @@
+/* durable: a server whose messages, timers and state are kept, and what is killed around it. */
+
+#include "base/xalloc.h"
+#include "support/helper.h"
+#include "support/system.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNTER SERVERS_DIRECTORY "/counter"
+
+static void
+expect(struct result result, int status, const char *out)
+{
+	if (result.status != status || strcmp(result.out, out) != 0)
+		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\"", result.status,
+		    result.out, result.err, status, out);
+	result_done(&result);
+}
+
+static void
+begin(struct instance *instance)
+{
+	instance_init(instance);
+	instance_start(instance, NULL);
+	expect(jobberd(instance, "start", "--durable", "c", "--", COUNTER, NULL), 0, "1\n");
+}
+
+static void
+cast(struct instance *instance, const char *word, const char *number)
+{
+	expect(jobberd(instance, "cast", "c", word, number, NULL), 0, "");
+}
+
+static void
+expect_count(struct instance *instance, const char *count)
+{
+	expect(jobberd(instance, "call", "c", "get", NULL), 0, count);
+}
+
+static void
+nothing_acknowledged_is_lost_when_all_are_killed(void **state)
+{
+	struct instance instance;
+	char *pid;
+
+	(void)state;
+	begin(&instance);
+	cast(&instance, "add", "1");
+	pid = sql(&instance, "SELECT pid FROM attempts WHERE ended_at IS NULL");
+	kill(atoi(pid), SIGKILL);
+	free(pid);
+	cast(&instance, "add", "2");
+	instance_kill_supervisor(&instance);
+	cast(&instance, "add", "4");
+	instance_kill_keeper(&instance);
+	instance_start(&instance, NULL);
+	instance_expect(&instance, " ready attempt=");
+	expect_count(&instance, "7\n");
+	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 0);
+	instance_finish(&instance);
+}
+
+static void
+messages_wait_while_the_server_does_not_run(void **state)
+{
+	struct instance instance;
+
+	(void)state;
+	begin(&instance);
+	cast(&instance, "slow", "60000");
+	cast(&instance, "add", "5");
+	assert_int_equal(sql_number(&instance, "SELECT mailbox FROM server_list"), 2);
+	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 2);
+	instance_kill_keeper(&instance);
+	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 2);
+	instance_start(&instance, NULL);
+	instance_stop(&instance);
+	check_accounts(&instance);
+	instance_done(&instance);
+}
+
+static void
+message_that_is_crashed_over_too_often_is_set_aside(void **state)
+{
+	struct instance instance;
+
+	(void)state;
+	begin(&instance);
+	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "");
+	cast(&instance, "add", "5");
+	instance_expect(&instance, "ready attempt=5");
+	expect_count(&instance, "5\n");
+	assert_int_equal(sql_number(&instance, "SELECT deliveries FROM messages WHERE "
+						"dead_reason = 'signal:ABRT'"), 4);
+	assert_int_equal(sql_number(&instance, "SELECT dead FROM server_list"), 1);
+	instance_finish(&instance);
+}
+
+static void
+timer_of_a_durable_server_outlives_everything(void **state)
+{
+	struct instance instance;
+
+	(void)state;
+	begin(&instance);
+	cast(&instance, "tick", "300");
+	instance_kill_keeper(&instance);
+	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 1);
+	instance_start(&instance, NULL);
+	while (sql_number(&instance, "SELECT count(*) FROM messages") > 0)
+		expect(jobberd(&instance, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n");
+	expect_count(&instance, "1\n");
+	instance_finish(&instance);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_acknowledged_is_lost_when_all_are_killed),
+		cmocka_unit_test(messages_wait_while_the_server_does_not_run),
+		cmocka_unit_test(message_that_is_crashed_over_too_often_is_set_aside),
+		cmocka_unit_test(timer_of_a_durable_server_outlives_everything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
