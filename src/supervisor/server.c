@@ -124,7 +124,8 @@ server_leave(struct supervisor *supervisor)
 {
 	struct server *server;
 
-	RB_FOREACH (server, server_tree, &supervisor->servers->by_name)
+	for (server = RB_MIN(server_tree, &supervisor->servers->by_name); server != NULL;
+	     server = RB_NEXT(server_tree, NULL, server))
 		router_fail_calls(server, STATUS_TRY_LATER, "the supervisor is leaving");
 	server_wait_done(supervisor);
 }
