@@ -50,7 +50,7 @@ BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
 BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap
 
-.PHONY: all run check asan valgrind fuzz coverage lint format bench install help clean packages
+.PHONY: all run check asan valgrind chaos fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -87,6 +87,10 @@ valgrind: packages ## unit tests under valgrind
 	@$(MAKE) --no-print-directory all
 	@WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
 	$(MAKE) --no-print-directory TESTS="$(VALGRIND_TESTS)" check-built
+
+chaos: packages ## the exact-sum test at length: SEEDS=10 times KILLS=200 kills
+	@$(MAKE) --no-print-directory check-built T=test_exact_sum SEEDS=$(or $(SEEDS),10) \
+		KILLS=$(or $(KILLS),200)
 
 FUZZ_SECONDS ?= 5
 fuzz: ## look for inputs that break a parser; FUZZ_SECONDS=600 each, F=rpc only one

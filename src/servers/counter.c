@@ -6,6 +6,7 @@
  *	call  add [N]        the new number        cast  crash        die of a signal
  *	call  slow MS        "slept", so late      cast  slow MS      do nothing for so long
  *	call  stop REASON    end, with a reply     cast  tick MS [N]  add N in MS milliseconds
+ *	cast  pass NAME N    N more, and cast add N to that server
  *	call  later MS       the number, in MS milliseconds, while others are served
  *	call  pid            the process
  */
@@ -106,7 +107,11 @@ handle_cast(struct gen_server *server, json_t *message, void *state)
 		abort();
 	else if (strcmp(wanted, "slow") == 0)
 		sleep_ms(number(message, 1, 1000));
-	else if (strcmp(wanted, "tick") == 0)
+	else if (strcmp(wanted, "pass") == 0) {
+		counter->count += number(message, 2, 1);
+		gen_cast(server, json_string_value(json_array_get(message, 1)),
+		    json_pack("[s, I]", "add", number(message, 2, 1)));
+	} else if (strcmp(wanted, "tick") == 0)
 		gen_send_after(server, NULL,
 		    json_pack("[s, I]", "add", number(message, 2, 1)), number(message, 1, 1000));
 	else

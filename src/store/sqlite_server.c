@@ -15,8 +15,11 @@ static const char *const sql[] = {
 		 "FROM servers WHERE job_id = ?1",
 	[FIRST] = "SELECT restart, first_attempt, max_redeliveries FROM servers "
 		  "WHERE job_id = ?1",
-	[RECENT] = "SELECT count(*) FROM attempts WHERE job_id = ?1 AND attempt > ?2 "
-		   "AND claimed_at > ?3",
+	/* What was interrupted or lost was no fault of the server's. */
+	[RECENT] = "SELECT count(*) FROM (SELECT ended_at FROM attempts WHERE job_id = ?1 "
+		   "AND attempt >= ?2 AND ended_at IS NOT NULL AND reason <> 'interrupted' "
+		   "AND reason NOT GLOB 'lost:*' ORDER BY attempt DESC LIMIT ?4) "
+		   "WHERE ended_at > ?3",
 	[AFRESH] = "UPDATE servers SET first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
 		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
@@ -91,6 +94,7 @@ sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key 
 	bind_number(recent, 1, key->job);
 	bind_number(recent, 2, first);
 	bind_number(recent, 3, engine->now.ms - RESTART_MAX_SECONDS * 1000);
+	bind_number(recent, 4, RESTART_MAX_RESTARTS);
 	code = sqlite3_step(recent);
 	if (code == SQLITE_ROW)
 		job->recent_restarts = sqlite3_column_int64(recent, 0);

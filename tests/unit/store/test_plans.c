@@ -123,6 +123,7 @@ may_scan(const char *sql)
 		"end_reason = 'lost'", /* at a start */
 		"row_number() OVER",   /* prune */
 		"FROM supervisors",
+		"FROM (SELECT ended_at FROM attempts", /* three rows */
 		"FROM (SELECT 1 FROM messages", /* counts no further than its limit */
 		"EXISTS (SELECT 1 FROM monitors)", /* the first row */
 		"foreign_cancels",
