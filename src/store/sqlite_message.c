@@ -14,12 +14,15 @@
 #define FIRE_AT_ONCE 1000 /* timers, in one turn */
 
 enum {
-	IS_DURABLE, WAITING, INSERT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE, TO_NAME,
+	IS_DURABLE, SPAN, WAITING, INSERT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE, TO_NAME,
 	NEXT_DUE, TO_THIS_BOOT, FORGET, BLAME, SET_ASIDE, COUNT
 };
 
 static const char *const sql[] = {
 	[IS_DURABLE] = "SELECT durable FROM servers WHERE job_id = ?1",
+	/* How many there can be at most: others may have numbers in between. */
+	[SPAN] = "SELECT (SELECT max(seq) FROM messages WHERE job_id = ?1) - "
+		 "(SELECT min(seq) FROM messages WHERE job_id = ?1) + 1",
 	[WAITING] = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE job_id = ?1 "
 		    "AND wake_boot_ms IS NULL AND dead_at IS NULL LIMIT ?2)",
 	[INSERT] = "INSERT INTO messages (job_id, kind, message, created_at) "
@@ -76,16 +79,32 @@ sqlite_add_message(struct sqlite_engine *engine, int64_t job, bool is_info, cons
 }
 
 static int
-count_waiting(struct sqlite_engine *engine, int64_t job, int64_t most, int64_t *ret_count)
+read_count(sqlite3_stmt *row, int64_t *ret_count)
 {
-	sqlite3_stmt *row = engine->message.prepared[WAITING];
-	int code;
+	int code = sqlite3_step(row);
 
-	bind_number(row, 1, job);
-	bind_number(row, 2, most);
-	code = sqlite3_step(row);
 	*ret_count = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
 	return statement_end(row, code);
+}
+
+/* Counting them at every message would cost more, the more there are. */
+static int
+is_full(struct sqlite_engine *engine, int64_t job, int64_t most, bool *ret_is_full)
+{
+	sqlite3_stmt *span = engine->message.prepared[SPAN];
+	sqlite3_stmt *waiting = engine->message.prepared[WAITING];
+	int64_t count;
+	int code;
+
+	bind_number(span, 1, job);
+	code = read_count(span, &count);
+	if (code == SQLITE_OK && count >= most) {
+		bind_number(waiting, 1, job);
+		bind_number(waiting, 2, most);
+		code = read_count(waiting, &count);
+	}
+	*ret_is_full = count >= most;
+	return code;
 }
 
 /* A name: which live server has it? 0: nobody. */
@@ -122,7 +141,8 @@ find_mailbox(struct sqlite_engine *engine, struct step *step, int64_t *ret_job)
 int
 sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 {
-	int64_t job, waiting = 0, seq;
+	int64_t job, seq;
+	bool full = false;
 	int code = find_mailbox(engine, step, &job);
 
 	if (code == SQLITE_OK && job == 0) {
@@ -131,8 +151,8 @@ sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 		return SQLITE_OK;
 	}
 	if (code == SQLITE_OK && step->send.most > 0)
-		code = count_waiting(engine, job, step->send.most, &waiting);
-	if (code == SQLITE_OK && step->send.most > 0 && waiting >= step->send.most) {
+		code = is_full(engine, job, step->send.most, &full);
+	if (code == SQLITE_OK && full) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_TRY_LATER, "overloaded");
 		return SQLITE_OK;

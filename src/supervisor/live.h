@@ -112,7 +112,7 @@ void output_watch(struct live *live);
  * job said is read at its end, and that is cheaper.
  */
 void talk_listen(struct live *live);
-int talk_open(struct live *live);    /* a channel to speak to it, now: 0 or -1 */
+int talk_start(struct live *live);    /* a channel to speak to it, now: 0 or -1 */
 void talk_drain(struct live *live);  /* its process is dead: the last words */
 void talk_done(struct live *live);
 

@@ -197,7 +197,7 @@ server_started(struct live *live)
 {
 	struct server *server = live->server;
 
-	if (live->has_ended || talk_open(live) == -1)
+	if (live->has_ended || talk_start(live) == -1)
 		return;
 	live->channel->largest_out = SIZE_MAX; /* we see to that ourselves */
 	live->channel->most_unread = SERVER_MOST_BYTES;

@@ -224,7 +224,7 @@ talk_closed(void *arg, const char *why)
 }
 
 int
-talk_open(struct live *live)
+talk_start(struct live *live)
 {
 	int fd = live->socket_fd;
 
@@ -260,7 +260,7 @@ socket_ready(void *arg, uint32_t events)
 	if (got == -1 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET))
 		return;
 	if (got > 0) {
-		talk_open(live);
+		talk_start(live);
 		return;
 	}
 	loop_remove(live->supervisor->loop, live->watch);
