@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <time.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 
 #define LARGEST_PROC_FILE (16 << 20)
 #define MOST_PASSES 100
+#define MOST_TRIES 250 /* at 0.2 ms, until a process has stopped */
 
 struct pids {
 	pid_t *items;
@@ -192,6 +194,28 @@ out:
 	return result;
 }
 
+/*
+ * A process that is told to stop may be in the middle of a fork, and waiting for a processor
+ * there: its child is listed only when it gets on. It has done so when it has stopped. One in
+ * an uninterruptible sleep has no processor to get (or waits in vfork(2) for its child).
+ */
+static void
+stop(pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+	int64_t start;
+	int status;
+	char state;
+
+	kill(pid, SIGSTOP);
+	for (int tries = 0; tries < MOST_TRIES; tries++) {
+		if (tree_stat(pid, &start, &state, &status) == -1 ||
+		    (state != 'R' && state != 'S'))
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* Stop one process and note its children. */
 static void
 stop_and_look_below(struct pids *found, pid_t pid)
@@ -199,7 +223,7 @@ stop_and_look_below(struct pids *found, pid_t pid)
 	pid_t *children;
 	size_t count;
 
-	kill(pid, SIGSTOP);
+	stop(pid);
 	if (tree_children(pid, &children, &count) == -1)
 		return;
 	for (size_t i = 0; i < count; i++) {

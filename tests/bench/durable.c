@@ -137,7 +137,8 @@ int
 main(void)
 {
 	size_t count = (size_t)setting("CASTS", 2000);
-	struct row single = row_make("durable casts, 8 clients, one by one", "%.0f/s", ONLY_SHOWN, 0);
+	struct row single =
+	    row_make("durable casts, 8 clients, one by one", "%.0f/s", ONLY_SHOWN, 0);
 	struct row many =
 	    row_make("durable casts, 8 clients, 32 on their way", "%.0f/s", AT_LEAST, 10000);
 	struct row counted = row_make("the same, handled and committed", "%.0f/s", ONLY_SHOWN, 0);
