@@ -7,6 +7,7 @@
 #include "keeper/child.h"
 #include "keeper/journal.h"
 #include "keeper/orders.h"
+#include "keeper/spawn.h"
 #include "keeper/tree.h"
 
 #include <sys/resource.h>
@@ -23,6 +24,7 @@ struct keeper_setup {
 	const char *state_directory; /* exists */
 	const char *program;	     /* what to exec for the supervisor process */
 	char *const *arguments;	     /* its argument list; descriptors: see below */
+	const struct spawn_behaviour *behaviours; /* forked from us, not executed; or NULL */
 	void (*ready)(const char *text); /* the supervisor process answers clients */
 };
 

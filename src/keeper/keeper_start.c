@@ -74,6 +74,8 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
     const struct start_text *text, int output_fd, int sockets[2])
 {
 	struct spawn spawn = {
+		.behaviour = spawn_find_behaviour(
+		    keeper->setup->behaviours, text->arguments[0]),
 		.arguments = text->arguments,
 		.variables = text->variables,
 		.cwd = text->cwd,
@@ -91,7 +93,9 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		    .pid_start = child->pid_start },
 	};
 	pid_t pid;
-	int result = spawn_command(&spawn, &pid, &child->pid_start);
+	int result = spawn.behaviour != NULL
+	    ? spawn_behaviour(&spawn, &pid, &child->pid_start)
+	    : spawn_command(&spawn, &pid, &child->pid_start);
 	int error = result == -1 ? errno : result;
 
 	close(sockets[1]);

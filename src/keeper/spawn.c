@@ -24,13 +24,6 @@
 #define STACK_SIZE (128 << 10)
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-struct child_plan {
-	const struct spawn *spawn;
-	int64_t start;	    /* written by the child: as /proc/PID/stat has it, or 1 less */
-	int error;	    /* … when it fails */
-	bool is_unrecorded; /* … and this was not the command's fault */
-};
-
 void
 spawn_reset_signals(void)
 {
@@ -173,10 +166,9 @@ own_start(int64_t otherwise)
 	return start;
 }
 
-ON_CHILD_STACK static int
-child_main(void *arg)
+ON_CHILD_STACK int
+spawn_enter(struct spawn_plan *plan)
 {
-	struct child_plan *plan = arg;
 	const struct spawn *spawn = plan->spawn;
 	struct journal_record record = spawn->record;
 	int stdin_fd = spawn->stdin_fd;
@@ -210,11 +202,19 @@ child_main(void *arg)
 	/* Only now: a keeper of many jobs has more files open, and the next would be refused. */
 	if (spawn->files != NULL)
 		setrlimit(RLIMIT_NOFILE, spawn->files);
-	plan->error = execute(spawn);
-	goto out;
+	return 0;
 failed:
 	plan->error = errno;
-out:
+	return -1;
+}
+
+ON_CHILD_STACK static int
+child_main(void *arg)
+{
+	struct spawn_plan *plan = arg;
+
+	if (spawn_enter(plan) == 0)
+		plan->error = execute(plan->spawn);
 	syscall(SYS_exit_group, 127);
 	return 127;
 }
@@ -223,7 +223,7 @@ int
 spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start)
 {
 	static char *stack;
-	struct child_plan plan = { .spawn = spawn };
+	struct spawn_plan plan = { .spawn = spawn };
 	pid_t pid;
 
 	if (stack == NULL) {

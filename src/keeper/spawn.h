@@ -10,11 +10,22 @@
 #include <stdbool.h>
 
 /*
+ * A behaviour: what a job whose first argument is this name does, in a process that is
+ * forked from ours and becomes no other program. Its exit status.
+ */
+struct spawn_behaviour {
+	const char *name; /* NULL ends a list */
+	int (*run)(const void *arg, int argc, char **argv);
+	const void *arg;
+};
+
+/*
  * Making a process: clone with VM and VFORK, then nothing but system calls up to execve,
  * so that the keeper's size costs nothing. The child gets its own session and process
  * group, default signals, nothing blocked, the descriptors below and no others.
  */
 struct spawn {
+	const struct spawn_behaviour *behaviour; /* NULL: execute the arguments */
 	char *const *arguments;
 	char *const *variables;
 	const char *cwd;
@@ -38,6 +49,16 @@ struct spawn {
  */
 int spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
 
+/*
+ * The same for a behaviour (spawn_fork.c). Its process has its arguments and environment, for
+ * getenv(3) and in /proc, and its name.
+ */
+int spawn_behaviour(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
+
+/* The behaviour of this name in the list, which may be NULL; or NULL. */
+const struct spawn_behaviour *spawn_find_behaviour(
+    const struct spawn_behaviour *behaviours, const char *name);
+
 /* Is this errno of a failed start our lack of resources and not the command's fault? */
 bool spawn_is_lack(int error);
 
@@ -53,6 +74,20 @@ int spawn_helper(const char *path, char *const *arguments, const int *descriptor
  * output_fd as its output, error_fd as its errors, no others. 0, or -1 with errno.
  */
 int spawn_detached(const char *path, char *const *arguments, int output_fd, int error_fd);
+
+/* ---- between spawn.c and spawn_fork.c ---- */
+
+struct spawn_plan {
+	const struct spawn *spawn;
+	int64_t start;	    /* written by the child: as /proc/PID/stat has it, or 1 less */
+	int error;	    /* … when it fails */
+	bool is_unrecorded; /* … and this was not the command's fault */
+};
+
+/* In the child: become all that the plan says but the program. 0, or -1 and its error. */
+int spawn_enter(struct spawn_plan *plan);
+
+/* ---- for others ---- */
 
 /* The clock ticks since boot that a process made now would have as its start time. */
 int64_t spawn_start_ticks(void);
