@@ -1,9 +1,13 @@
-/* jobberd: wiring only. */
+/* jobberd: the command line without behaviours of its own. */
 
-#include "cli/cli.h"
+#include <jobber/jobber.h>
+
+#include <stddef.h>
 
 int
 main(int argc, char **argv)
 {
-	return cli_main(argc, argv);
+	static const struct jobber_behaviour none[] = { { NULL, NULL, NULL } };
+
+	return jobber_main(argc, argv, none);
 }

@@ -154,9 +154,12 @@ finish(int status)
 }
 
 int
-cli_main(int argc, char **argv)
+cli_main(int argc, char **argv, const struct spawn_behaviour *behaviours)
 {
-	struct invocation invocation = { .program = argc > 0 ? argv[0] : "jobberd" };
+	struct invocation invocation = {
+		.program = argc > 0 ? argv[0] : "jobberd",
+		.behaviours = behaviours,
+	};
 	int skipped, status;
 
 	if (argc == 0)

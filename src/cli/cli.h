@@ -13,6 +13,7 @@
  */
 
 struct invocation;
+struct spawn_behaviour;
 
 /* An option of a verb; `spec_options` (model/spec.h) are those of a job. */
 struct option_row {
@@ -57,6 +58,7 @@ struct invocation {
 	size_t given_count;
 	char **arguments;
 	int argument_count;
+	const struct spawn_behaviour *behaviours; /* of the program; `supervise` takes them */
 };
 
 /* The value of the verb's option, the last one given; NULL if it was not. */
@@ -72,8 +74,11 @@ int64_t option_number(const struct invocation *invocation, const char *name, int
 int64_t option_duration(const struct invocation *invocation, const char *name,
     int64_t otherwise);
 
-/* Run the program's arguments; returns the exit status. */
-int cli_main(int argc, char **argv);
+/*
+ * Run the program's arguments; returns the exit status. `behaviours`: of the program itself,
+ * see keeper.h; or NULL.
+ */
+int cli_main(int argc, char **argv, const struct spawn_behaviour *behaviours);
 
 /* options.c: read argv into *invocation; ends the program on bad usage and for --help. */
 void options_parse(struct invocation *invocation, int argc, char **argv);

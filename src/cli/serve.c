@@ -57,6 +57,7 @@ verb_supervise(struct invocation *invocation)
 		.state_directory = invocation->state,
 		.program = "/proc/self/exe",
 		.arguments = (char *const *)arguments,
+		.behaviours = invocation->behaviours,
 		.ready = print_ready,
 	};
 	struct error error = { 0 };

@@ -5,6 +5,7 @@
 #include "cli/environment.h"
 #include "cli/escape.h"
 #include "cli/submit.h"
+#include "keeper/spawn.h"
 #include "model/spec_json.h"
 #include "store/sqlite_engine.h"
 
@@ -185,7 +186,8 @@ submission_warn_if_missing(const struct submission *submission, const struct spe
 
 	if (access(cwd, X_OK) == -1)
 		cli_complain(0, "the job's directory %s: %s", cwd, strerror(errno));
-	else if (!environment_finds(environment, cwd, program))
+	else if (spawn_find_behaviour(submission->invocation->behaviours, program) == NULL &&
+	    !environment_finds(environment, cwd, program))
 		warn_of_program(spec, cwd);
 	else if (spec->stdin_path != NULL && access(spec->stdin_path, R_OK) == -1)
 		cli_complain(0, "the job's standard input %s: %s", spec->stdin_path,

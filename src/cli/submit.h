@@ -57,7 +57,7 @@ int submission_send(struct submission *submission, struct submission_request *re
 /* What a request says once for all its jobs, as an object; NULL with *error. */
 json_t *submission_params(const struct submission *submission, struct error *error);
 
-/* Warn when its program is not found on the job's PATH. */
+/* Warn when its program is no behaviour, and not found on the job's PATH. */
 void submission_warn_if_missing(const struct submission *submission,
     const struct spec *spec);
 

@@ -69,8 +69,8 @@ serve(struct gen_server *server)
 	}
 }
 
-static json_t *
-words(int argc, char **argv)
+json_t *
+words_to_json(int argc, char **argv)
 {
 	json_t *arguments = json_array();
 
@@ -99,7 +99,7 @@ begin(struct gen_server *server, int argc, char **argv)
 	server->id = integer_param(server, "id", 0);
 	server->attempt = integer_param(server, "attempt", 1);
 	server->is_durable = json_is_true(json_object_get(params, "durable"));
-	arguments = json_is_array(arguments) ? json_incref(arguments) : words(argc, argv);
+	arguments = json_is_array(arguments) ? json_incref(arguments) : words_to_json(argc, argv);
 	dispatch_init(server, arguments, json_object_get(params, "state"));
 	json_decref(arguments);
 	/* The state that was loaded may be large. */

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "wire/rpc.h"
 
-#include <jobber/gen_server.h>
+#include <jobber/jobber.h>
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -135,6 +135,13 @@ struct gen_server {
 /* gen_server_main() on this descriptor, which is taken over. */
 int gen_server_run(const struct gen_server_ops *ops, int fd, int argc, char **argv);
 void server_tell_trap_exit(struct gen_server *server);
+/* The words behind a program's name as an array of strings. */
+json_t *words_to_json(int argc, char **argv);
+
+/* ---- work.c ---- */
+
+/* Be this work: tell its result on this descriptor. Returns the exit status. */
+int jobber_work_run(jobber_work *work, int fd, int argc, char **argv);
 
 /* ---- stream.c: bytes ---- */
 

@@ -51,7 +51,7 @@ call_and_exit(int fd, const char *const *words, const char *const *environment)
 	if (geteuid() == 0 && seteuid(65534) == -1)
 		_exit(99);
 	on_exit(leave, NULL);
-	exit(cli_main(argc, argv));
+	exit(cli_main(argc, argv, NULL));
 }
 
 static const struct answer *

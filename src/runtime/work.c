@@ -1,0 +1,92 @@
+/* work: a plain function as a job. Its result and its words go the way of any job's. */
+
+#include "runtime/runtime.h"
+#include "wire/line.h"
+#include "wire/rpc.h"
+
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static int
+send_all(int fd, struct buf *line)
+{
+	while (line->length > 0) {
+		ssize_t sent = send(fd, buf_start(line), line->length, MSG_NOSIGNAL);
+
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1)
+			return -1;
+		buf_consume(line, (size_t)sent);
+	}
+	return 0;
+}
+
+/* Takes over params. 0; -1: nobody hears us, or it is too long. */
+static int
+tell(int fd, const char *method, json_t *params)
+{
+	struct buf line = { 0 };
+	int result = -1;
+
+	rpc_add_notification(&line, method, params);
+	if (line.length <= LINE_LARGEST + 1) /* a newline is not counted */
+		result = send_all(fd, &line);
+	buf_done(&line);
+	return result;
+}
+
+static int
+tell_log(int fd, const char *text)
+{
+	return tell(fd, "log", json_pack("{s:o}", "text", json_text(text)));
+}
+
+/* Why it failed, in words, if it says so. */
+static int
+failed(int fd, const json_t *why)
+{
+	char *text;
+
+	if (why == NULL)
+		return EXIT_FAILURE;
+	text = reason_text(why);
+	if (tell_log(fd, text) == -1)
+		tell_log(fd, "the reason is longer than a line may be");
+	free(text);
+	return EXIT_FAILURE;
+}
+
+static int
+succeeded(int fd, json_t *data)
+{
+	data = data != NULL ? json_incref(data) : json_null();
+	if (tell(fd, "result", json_pack("{s:o}", "value", data)) == 0)
+		return EXIT_SUCCESS;
+	tell_log(fd, "the result is longer than a line may be");
+	return EX_SOFTWARE;
+}
+
+int
+jobber_work_run(jobber_work *work, int fd, int argc, char **argv)
+{
+	json_t *arguments = words_to_json(argc, argv), *data = NULL;
+	int result = work(arguments, &data), status;
+
+	if (result == 0)
+		status = succeeded(fd, data);
+	else if (result == -1)
+		status = failed(fd, data);
+	else {
+		tell_log(fd, "bad_return_value: neither 0 nor -1");
+		status = EX_SOFTWARE;
+	}
+	json_decref(data);
+	json_decref(arguments);
+	return status;
+}
