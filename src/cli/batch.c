@@ -74,6 +74,10 @@ add_line(struct submission *submission, struct batch_jobs *jobs, char *line, siz
 				: read_shell_line(line, defaults, &spec, error);
 	if (result == -1)
 		return -1;
+	if (spec.is_server) {
+		spec_done(&spec);
+		return error_set(error, STATUS_USAGE, "kind: a server is started with start");
+	}
 	if (spec.stdin_path != NULL && strcmp(spec.stdin_path, "-") == 0) {
 		spec_done(&spec);
 		return error_set(

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/submit.h"
+#include "model/reason.h"
 #include "model/spec_json.h"
 
 #include <inttypes.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #define DEFAULT_CALL_MS 5000
+#define WORDS_SIZE (REASON_TEXT_SIZE + 64)
 
 /* ---- messages ---- */
 
@@ -78,12 +80,24 @@ connect_to_supervisor(const struct invocation *invocation,
 						: cli_fail(&error);
 }
 
+/* A reason as it is stored, in words; what is none is its own words. */
+static const char *
+end_words(char words[WORDS_SIZE], const char *text)
+{
+	struct reason reason;
+
+	if (reason_parse(text, &reason) == -1)
+		reason = reason_from_words(text);
+	reason_words(words, WORDS_SIZE, reason, 0);
+	return words[0] != '\0' ? words : text;
+}
+
 /* What a code and its word mean to a person. */
 static int
 explain(const struct invocation *invocation, const struct error *error, json_t *data)
 {
 	const char *name = invocation->arguments[0];
-	char *text;
+	char *text, words[WORDS_SIZE];
 
 	if (error->code == STATUS_NO && data != NULL) {
 		json_t *more = json_object_get(data, "data");
@@ -105,6 +119,9 @@ explain(const struct invocation *invocation, const struct error *error, json_t *
 	if (strcmp(error->text, "timeout") == 0)
 		return cli_complain(error->code,
 		    "timeout: %s has not answered; it may yet do what it was asked", name);
+	if (error->code == STATUS_INTERNAL)
+		return cli_complain(
+		    error->code, "%s has ended: %s", name, end_words(words, error->text));
 	return cli_complain(error->code, "%s: %s", name, error->text);
 }
 

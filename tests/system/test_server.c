@@ -129,6 +129,9 @@ start_answers_when_init_has(void **state)
 	    "No such file");
 	expect(jobberd(&scene.instance, "start", "--init-timeout", "50ms", "f", "--", "sleep",
 		   "60", NULL), 124, "", "timeout");
+	expect(jobberd_with_input(&scene.instance,
+		   "{\"command\":[\"true\"],\"kind\":\"server\",\"name\":\"b\"}\n", "submit",
+		   "--batch", NULL), 2, "", "started with start");
 	expect(jobberd(&scene.instance, "start", "g", NULL), 4, "", "no server of this name");
 	expect(jobberd(&scene.instance, "start", "--max-retries", "3", "h", "--", "x", NULL), 2,
 	    "", "for commands");
@@ -147,7 +150,7 @@ crash_is_told_to_the_caller_and_the_server_is_started_again(void **state)
 	begin(&scene);
 	start(&scene);
 	expect(jobberd(&scene.instance, "cast", "c", "7", NULL), 0, "", NULL);
-	expect(CALL(&scene, "c", "crash"), 70, "", "signal:ABRT");
+	expect(CALL(&scene, "c", "crash"), 70, "", "killed by SIGABRT");
 	instance_expect(&scene.instance, "ready attempt=2");
 	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
 	instance_finish(&scene.instance);
@@ -165,7 +168,7 @@ server_that_crashes_too_often_is_given_up(void **state)
 	for (int i = 2; i <= 5; i++) {
 		char line[32];
 
-		expect(CALL(&scene, "c", "crash"), 70, "", "signal:ABRT");
+		expect(CALL(&scene, "c", "crash"), 70, "", "killed by SIGABRT");
 		snprintf(line, sizeof(line), i <= 4 ? "ready attempt=%d" : "exiting status=failed",
 		    i);
 		instance_expect(&scene.instance, line);
