@@ -93,6 +93,7 @@ struct gen_server {
 	int fd;
 	struct buf in, out;
 	bool is_at_end;		 /* nothing more will come */
+	bool has_unseen; /* bytes were read into `in` while something was written */
 	bool is_unheard;	 /* nothing that we write arrives */
 
 	/* mailbox.c */

@@ -87,6 +87,11 @@ stream_wait(struct gen_server *server, int64_t timeout_ms)
 	};
 	int ready;
 
+	/* No poll(2) tells of what was read while we wrote. */
+	if (server->has_unseen) {
+		server->has_unseen = false;
+		return STREAM_BYTES;
+	}
 	if (server->is_at_end)
 		return STREAM_END;
 	ready = poll(wanted, sigterm_fd != -1 ? 2 : 1, poll_limit(timeout_ms));
@@ -110,8 +115,8 @@ wait_writable(struct gen_server *server)
 	if (!server->is_at_end)
 		wanted.events |= POLLIN;
 	if (poll(&wanted, 1, -1) == 1 && (wanted.revents & POLLIN) != 0 &&
-	    !server->is_at_end)
-		read_some(server);
+	    !server->is_at_end && read_some(server) == STREAM_BYTES)
+		server->has_unseen = true;
 }
 
 void

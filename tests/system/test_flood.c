@@ -1,0 +1,278 @@
+/*
+ * flood: servers that do not read, do not stop writing, or write nonsense. They harm nobody
+ * else, and the supervisor process stays small.
+ */
+
+#include "base/xalloc.h"
+#include "cli/client.h"
+#include "support/helper.h"
+#include "support/system.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define COUNTER SERVERS_DIRECTORY "/counter"
+#define MOST_KIB (200 * 1024)
+#define SERVERS 1000
+#define CALLS 10000
+
+/* After its init each does one thing for ever, which its argument says. */
+static const char program[] =
+    "import json, os, socket, sys, time\n"
+    "s = socket.socket(fileno=int(os.environ['JOBBERD_FD']))\n"
+    "m = json.loads(s.makefile('r').readline())\n"
+    "s.sendall(json.dumps({'jsonrpc': '2.0', 'id': m['id'], 'result': {'ok': True}}).encode()"
+    " + b'\\n')\n"
+    "line = {'deaf': b'', 'half': b'{\"jsonrpc\":\"2.0\",\"method\":', 'long': b'x' * 1000000,\n"
+    "  'garbage': b'la la\\n' * 1000,\n"
+    "  'casts': b'{\"jsonrpc\":\"2.0\",\"method\":\"cast\",\"params\":"
+    "{\"to\":\"deaf\",\"message\":1}}\\n' * 100,\n"
+    "  'asks': b'{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"whereis\",\"params\":"
+    "{\"name\":\"deaf\"}}\\n' * 100}[sys.argv[1]]\n"
+    "while sys.argv[1] not in ('deaf', 'half'): s.sendall(line)\n"
+    "s.sendall(line); time.sleep(1000)\n";
+
+struct scene {
+	struct instance instance;
+	char path[300];
+};
+
+static void
+begin(struct scene *scene)
+{
+	FILE *file;
+
+	instance_init(&scene->instance);
+	snprintf(scene->path, sizeof(scene->path), "%s/bad.py", scene->instance.directory);
+	file = fopen(scene->path, "w");
+	assert_non_null(file);
+	assert_true(fputs(program, file) >= 0 && fclose(file) == 0);
+	instance_start(&scene->instance, NULL);
+}
+
+static void
+succeeds(struct result result)
+{
+	if (result.status != 0)
+		fail_msg("exit %d: %s", result.status, result.err);
+	result_done(&result);
+}
+
+static void
+start_bad(struct scene *scene, const char *what)
+{
+	succeeds(jobberd(&scene->instance, "start", "--restart", "temporary", what, "--", "python3",
+	    scene->path, what, NULL));
+}
+
+static void
+start_counter(struct scene *scene)
+{
+	succeeds(jobberd(&scene->instance, "start", "good", "--", COUNTER, NULL));
+}
+
+/* A server and a command of others get what they want. */
+static void
+expect_others_unharmed(struct scene *scene)
+{
+	for (int i = 0; i < 5; i++) {
+		succeeds(jobberd(&scene->instance, "call", "good", "get", NULL));
+		succeeds(jobberd(&scene->instance, "run", "--", "true", NULL));
+	}
+}
+
+static int64_t
+supervisor_peak_kib(struct scene *scene)
+{
+	char *path = xasprintf("/proc/%d/status", (int)instance_supervisor_pid(&scene->instance));
+	char *text = file_text(path), *at = strstr(text, "VmHWM:");
+	int64_t kib = at != NULL ? atoll(at + 6) : -1;
+
+	free(text);
+	free(path);
+	assert_true(kib > 0);
+	return kib;
+}
+
+static void
+finish(struct scene *scene)
+{
+	assert_true(supervisor_peak_kib(scene) < MOST_KIB);
+	instance_finish(&scene->instance);
+}
+
+static void
+connect_client(struct scene *scene, struct client_connection *connection)
+{
+	struct error error;
+
+	if (client_open(connection, scene->instance.state, &error) == -1)
+		fail_msg("%s", error.text);
+}
+
+static void
+send_request(struct client_connection *connection, const char *method, json_t *params)
+{
+	struct error error;
+
+	if (client_send(connection, method, params, &error) == -1)
+		fail_msg("%s", error.text);
+}
+
+static struct rpc_message
+next_answer(struct client_connection *connection)
+{
+	struct rpc_message message;
+	struct error error;
+
+	if (client_receive(connection, PATIENCE_MS, false, &message, &error) != 1)
+		fail_msg("no answer");
+	return message;
+}
+
+static void
+server_that_does_not_read_is_overloaded_and_nobody_else(void **state)
+{
+	struct client_connection connection;
+	struct rpc_message answer;
+	char text[65536];
+	bool is_overloaded = false;
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start_counter(&scene);
+	start_bad(&scene, "deaf");
+	connect_client(&scene, &connection);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (int i = 0; i < 1000 && !is_overloaded; i++) {
+		send_request(&connection, "cast",
+		    json_pack("{s:s, s:s}", "to", "deaf", "message", text));
+		answer = next_answer(&connection);
+		if (answer.kind == RPC_ERROR) {
+			assert_int_equal(answer.code, STATUS_TRY_LATER);
+			assert_string_equal(answer.message, "overloaded");
+			is_overloaded = true;
+		}
+		rpc_message_done(&answer);
+	}
+	assert_true(is_overloaded);
+	client_close(&connection);
+	expect_others_unharmed(&scene);
+	finish(&scene);
+}
+
+static void
+servers_that_flood_harm_nobody(void **state)
+{
+	static const char *const kinds[] = { "deaf", "half", "garbage", "casts", "asks" };
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start_counter(&scene);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		start_bad(&scene, kinds[i]);
+	expect_others_unharmed(&scene);
+	assert_int_equal(
+	    sql_number(&scene.instance, "SELECT count(*) FROM jobs WHERE status = 'running'"), 6);
+	finish(&scene);
+}
+
+static void
+line_without_end_ends_its_server(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start_counter(&scene);
+	start_bad(&scene, "long");
+	instance_expect(&scene.instance, "failed reason=\"line too long\"");
+	expect_others_unharmed(&scene);
+	finish(&scene);
+}
+
+static void
+thousand_servers_are_started_called_and_stopped(void **state)
+{
+	struct client_connection connection;
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	connect_client(&scene, &connection);
+	for (int i = 0; i < SERVERS; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "s%d", i);
+		send_request(&connection, "start", json_pack("{s:{s:s, s:[s]}}", "job", "name", name,
+		    "command", COUNTER));
+	}
+	for (int i = 0; i < SERVERS; i++) {
+		struct rpc_message answer = next_answer(&connection);
+
+		assert_int_equal(answer.kind, RPC_RESULT);
+		rpc_message_done(&answer);
+	}
+	for (int i = 0; i < SERVERS; i++)
+		send_request(&connection, "call",
+		    json_pack("{s:o, s:s}", "to", json_sprintf("s%d", i), "message", "get"));
+	for (int i = 0; i < SERVERS; i++) {
+		struct rpc_message answer = next_answer(&connection);
+
+		assert_int_equal(json_integer_value(answer.result), 0);
+		assert_int_equal(answer.kind, RPC_RESULT);
+		rpc_message_done(&answer);
+	}
+	client_close(&connection);
+	finish(&scene);
+}
+
+static void
+ten_thousand_calls_in_flight_are_all_answered(void **state)
+{
+	struct client_connection connection;
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start_counter(&scene);
+	connect_client(&scene, &connection);
+	send_request(&connection, "call", json_pack("{s:s, s:[s, i]}", "to", "good", "message",
+	    "slow", 300));
+	for (int i = 0; i < CALLS; i++)
+		send_request(&connection, "call",
+		    json_pack("{s:s, s:[s, i]}", "to", "good", "message", "add", 1));
+	for (int i = 0; i < CALLS + 1; i++) {
+		struct rpc_message answer = next_answer(&connection);
+
+		assert_int_equal(answer.kind, RPC_RESULT);
+		if (i > 0)
+			assert_int_equal(json_integer_value(answer.result), i);
+		rpc_message_done(&answer);
+	}
+	client_close(&connection);
+	finish(&scene);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(server_that_does_not_read_is_overloaded_and_nobody_else),
+		cmocka_unit_test(servers_that_flood_harm_nobody),
+		cmocka_unit_test(line_without_end_ends_its_server),
+		cmocka_unit_test(thousand_servers_are_started_called_and_stopped),
+		cmocka_unit_test(ten_thousand_calls_in_flight_are_all_answered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
