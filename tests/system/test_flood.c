@@ -181,8 +181,8 @@ servers_that_flood_harm_nobody(void **state)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		start_bad(&scene, kinds[i]);
 	expect_others_unharmed(&scene);
-	assert_int_equal(
-	    sql_number(&scene.instance, "SELECT count(*) FROM jobs WHERE status = 'running'"), 6);
+	assert_int_equal(sql_number(&scene.instance,
+	    "SELECT count(*) FROM jobs WHERE status = 'running'"), 6);
 	finish(&scene);
 }
 
