@@ -32,7 +32,11 @@ LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
 JOBBER_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
 	$(sort $(wildcard src/runtime/*.c)) src/wire/line.c src/wire/rpc.c \
 	$(addprefix src/base/,buf.c clock.c log.c text.c xalloc.c))
-JOBBER := $(BUILD)/libjobber.a $(BUILD)/libjobber.so.0 $(BUILD)/libjobber.so
+# libjobber-main is the rest, for programs that are their own supervisors.
+MAIN_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
+	$(filter-out src/runtime/% src/jobberd.c,$(SOURCES))) $(BUILD)/pic/migrations.o
+JOBBER := $(foreach name,libjobber libjobber-main, \
+	$(BUILD)/$(name).a $(BUILD)/$(name).so.0 $(BUILD)/$(name).so)
 SERVERS := $(patsubst src/%.c,$(BUILD)/%,$(sort $(wildcard src/servers/*.c)))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 UNIT_TESTS := $(sort $(wildcard tests/unit/*/test_*.c))
@@ -151,23 +155,29 @@ $(BUILD)/pic/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC -MMD -MP -c -o $@ $<
 
-# One object, of which no name is left but those of the interface: a program may have a
+# One object each, of which no name is left but those of the interface: a program may have a
 # buf_add() of its own.
 $(BUILD)/libjobber.o: $(JOBBER_OBJECTS)
+$(BUILD)/libjobber-main.o: $(MAIN_OBJECTS)
+$(BUILD)/libjobber.o $(BUILD)/libjobber-main.o:
 	$(QUIET)$(LD) -r -o $@ $^
 	@objcopy -w --keep-global-symbol='gen_*' --keep-global-symbol='jobber_*' $@
 
-$(BUILD)/libjobber.a: $(BUILD)/libjobber.o
+$(BUILD)/lib%.a: $(BUILD)/lib%.o
 	@rm -f $@
 	$(QUIET)ar rcs $@ $^
 
-$(BUILD)/libjobber.so.0: $(JOBBER_OBJECTS) src/runtime/libjobber.map
-	$(QUIET)$(CC) -shared -Wl,-soname,libjobber.so.0 $(filter-out -pie,$(ALL_LDFLAGS)) \
+$(BUILD)/libjobber.so.0: $(JOBBER_OBJECTS)
+$(BUILD)/libjobber.so.0: JOBBER_LIBS := -ljansson -lm
+$(BUILD)/libjobber-main.so.0: $(MAIN_OBJECTS) $(BUILD)/libjobber.so
+$(BUILD)/libjobber-main.so.0: JOBBER_LIBS := -L$(BUILD) -ljobber $(LIBS)
+$(BUILD)/libjobber.so.0 $(BUILD)/libjobber-main.so.0: src/runtime/libjobber.map
+	$(QUIET)$(CC) -shared -Wl,-soname,$(@F) $(filter-out -pie,$(ALL_LDFLAGS)) \
 		$(if $(SANITIZE),,-Wl,-z,defs) -Wl,--version-script=src/runtime/libjobber.map \
-		-o $@ $(JOBBER_OBJECTS) -ljansson -lm
+		-o $@ $(filter %.o,$^) $(JOBBER_LIBS)
 
-$(BUILD)/libjobber.so: $(BUILD)/libjobber.so.0
-	@ln -sf libjobber.so.0 $@
+$(BUILD)/lib%.so: $(BUILD)/lib%.so.0
+	@ln -sf $(<F) $@
 
 $(BUILD)/servers/%: $(BUILD)/src/servers/%.o $(BUILD)/libjobber.a
 	@mkdir -p $(@D)
@@ -178,7 +188,8 @@ $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 
-$(patsubst %.c,$(BUILD)/%.o,$(shell grep -ls JOBBERD_LIBEXEC $(SOURCES))): $(BUILD)/prefix
+NAMES_LIBEXEC := $(shell grep -ls JOBBERD_LIBEXEC $(SOURCES))
+$(NAMES_LIBEXEC:%.c=$(BUILD)/%.o) $(NAMES_LIBEXEC:%.c=$(BUILD)/pic/%.o): $(BUILD)/prefix
 
 .PHONY: FORCE
 FORCE:
@@ -192,6 +203,11 @@ $(BUILD)/migrations.c: $(sort $(wildcard migrations/*.sql)) migrations/embed
 
 $(BUILD)/migrations.o: $(BUILD)/migrations.c
 	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(ALL_CFLAGS) -Wno-overlength-strings -c -o $@ $<
+
+$(BUILD)/pic/migrations.o: $(BUILD)/migrations.c
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_CPPFLAGS) $(filter-out -fPIE,$(ALL_CFLAGS)) -fPIC \
+		-Wno-overlength-strings -c -o $@ $<
 
 # Archives, so that a test links only what it uses.
 $(BUILD)/support.a: $(SUPPORT)
@@ -247,10 +263,14 @@ install: all ## install below DESTDIR and PREFIX
 	done
 	install -d $(DESTDIR)$(PREFIX)/include/jobber $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	install -m 644 include/jobber/*.h $(DESTDIR)$(PREFIX)/include/jobber
-	install -m 644 $(BUILD)/libjobber.a $(BUILD)/libjobber.so.0 $(DESTDIR)$(PREFIX)/lib
-	ln -sf libjobber.so.0 $(DESTDIR)$(PREFIX)/lib/libjobber.so
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' src/runtime/jobber.pc.in | \
-		install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/pkgconfig/jobber.pc
+	for name in jobber jobber-main; do \
+		install -m 644 $(BUILD)/lib$$name.a $(BUILD)/lib$$name.so.0 \
+			$(DESTDIR)$(PREFIX)/lib; \
+		ln -sf lib$$name.so.0 $(DESTDIR)$(PREFIX)/lib/lib$$name.so; \
+		sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' src/runtime/$$name.pc.in | \
+			install -m 644 /dev/stdin \
+				$(DESTDIR)$(PREFIX)/lib/pkgconfig/$$name.pc; \
+	done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/systemd/user
 	sed 's|@PREFIX@|$(PREFIX)|' src/systemd/jobberd.service | install -m 644 /dev/stdin \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/jobberd.service
@@ -258,4 +278,5 @@ install: all ## install below DESTDIR and PREFIX
 		$(DESTDIR)$(PREFIX)/lib/systemd/user/jobberd.service
 
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) $(FUZZERS:=.d) \
-	$(BENCH_KIT:.o=.d) $(JOBBER_OBJECTS:.o=.d) $(SERVERS:$(BUILD)/%=$(BUILD)/src/%.d)
+	$(BENCH_KIT:.o=.d) $(JOBBER_OBJECTS:.o=.d) $(MAIN_OBJECTS:.o=.d) \
+	$(SERVERS:$(BUILD)/%=$(BUILD)/src/%.d)

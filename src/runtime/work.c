@@ -1,5 +1,6 @@
 /* work: a plain function as a job. Its result and its words go the way of any job's. */
 
+#include "base/log.h"
 #include "runtime/runtime.h"
 #include "wire/line.h"
 #include "wire/rpc.h"
@@ -27,24 +28,28 @@ send_all(int fd, struct buf *line)
 	return 0;
 }
 
-/* Takes over params. 0; -1: nobody hears us, or it is too long. */
-static int
+enum told { TOLD, TOO_LONG, UNHEARD };
+
+/* Takes over params. */
+static enum told
 tell(int fd, const char *method, json_t *params)
 {
 	struct buf line = { 0 };
-	int result = -1;
+	enum told told = TOLD;
 
 	rpc_add_notification(&line, method, params);
-	if (line.length <= LINE_LARGEST + 1) /* a newline is not counted */
-		result = send_all(fd, &line);
+	if (line.length > LINE_LARGEST + 1) /* a newline is not counted */
+		told = TOO_LONG;
+	else if (send_all(fd, &line) == -1)
+		told = UNHEARD;
 	buf_done(&line);
-	return result;
+	return told;
 }
 
-static int
+static void
 tell_log(int fd, const char *text)
 {
-	return tell(fd, "log", json_pack("{s:o}", "text", json_text(text)));
+	tell(fd, "log", json_pack("{s:o}", "text", json_text(text)));
 }
 
 /* Why it failed, in words, if it says so. */
@@ -56,19 +61,28 @@ failed(int fd, const json_t *why)
 	if (why == NULL)
 		return EXIT_FAILURE;
 	text = reason_text(why);
-	if (tell_log(fd, text) == -1)
+	if (tell(fd, "log", json_pack("{s:o}", "text", json_text(text))) == TOO_LONG)
 		tell_log(fd, "the reason is longer than a line may be");
 	free(text);
 	return EXIT_FAILURE;
 }
 
+/*
+ * Whose keeper was killed is not heard any more. It is adopted and its end will be known, but a
+ * result would be lost: so that it is not, the work is done again.
+ */
 static int
-succeeded(int fd, json_t *data)
+succeeded(int fd, const json_t *data)
 {
-	data = data != NULL ? json_incref(data) : json_null();
-	if (tell(fd, "result", json_pack("{s:o}", "value", data)) == 0)
+	enum told told = tell(fd, "result",
+	    json_pack("{s:O?}", "value", data));
+
+	if (told == TOLD || (told == UNHEARD && (data == NULL || json_is_null(data))))
 		return EXIT_SUCCESS;
-	tell_log(fd, "the result is longer than a line may be");
+	if (told == TOO_LONG)
+		tell_log(fd, "the result is longer than a line may be");
+	else
+		log_error("the result cannot be told: the supervisor of this job is gone");
 	return EX_SOFTWARE;
 }
 

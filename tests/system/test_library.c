@@ -12,13 +12,13 @@
 
 #include "base/buf.h"
 #include "base/xalloc.h"
+#include "support/example.h"
 #include "support/fake.h"
 #include "support/helper.h"
 #include "support/outside.h"
 #include "support/page.h"
 
 #include <limits.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,17 +29,6 @@
 static const char *const pages[] = { "gen_server", "gen_reply", "gen_call", "gen_send_after",
 	"gen_async" };
 #define PAGES (sizeof(pages) / sizeof(pages[0]))
-
-/* The directory in which the program under test was built. */
-static void
-build_directory(char directory[PATH_MAX])
-{
-	char path[PATH_MAX];
-
-	if (realpath(getenv("JOBBERD"), path) == NULL)
-		fail_msg("JOBBERD is not the program");
-	snprintf(directory, PATH_MAX, "%s", dirname(path));
-}
 
 /* ---- pages ---- */
 
@@ -102,42 +91,6 @@ every_function_of_the_header_has_a_page(void **state)
 
 /* ---- the example ---- */
 
-/* The first literal display of EXAMPLES as it is shown. */
-static void
-write_example(const char *path)
-{
-	struct page page;
-	struct page_section section;
-	FILE *file = fopen(path, "w");
-	size_t i;
-
-	page_read(&page, "man/gen_server.3");
-	section = page_find(&page, ".Sh EXAMPLES");
-	for (i = section.from; strcmp(page.lines[i], ".Bd -literal") != 0; i++)
-		;
-	for (i++; strcmp(page.lines[i], ".Ed") != 0; i++)
-		fprintf(file, "%s\n", page.lines[i]);
-	assert_int_equal(fclose(file), 0);
-	page_done(&page);
-}
-
-static void
-compile(const char *source, const char *program)
-{
-	char directory[PATH_MAX], library[PATH_MAX + 20];
-	const char *arguments[] = { "cc", "-Wall", "-Wextra", "-Werror",
-		"-I" TESTS_DIRECTORY "/../include", "-o", program, source, library, "-ljansson",
-		"-lm", IS_SANITIZED ? "-fsanitize=address,undefined" : NULL, NULL };
-	struct helper compiler;
-
-	build_directory(directory);
-	snprintf(library, sizeof(library), "%s/libjobber.a", directory);
-	helper_start(&compiler, NULL, arguments);
-	if (helper_wait(&compiler) != 0)
-		fail_msg("it does not compile: %s", compiler.err.text);
-	helper_end(&compiler);
-}
-
 static void
 example_of_the_page_compiles_and_serves(void **state)
 {
@@ -148,8 +101,9 @@ example_of_the_page_compiles_and_serves(void **state)
 	(void)state;
 	snprintf(source, sizeof(source), "%s/stack.c", getenv("TMPDIR"));
 	snprintf(program, sizeof(program), "%s/stack", getenv("TMPDIR"));
-	write_example(source);
-	compile(source, program);
+	example_write("man/gen_server.3", source);
+	example_compile(source, program,
+	    (const char *const[]){ "-l:libjobber.a", "-ljansson", "-lm", NULL });
 	fake_start_program(&fake, arguments);
 	fake_init(&fake, "{\"name\":\"stack\",\"id\":1,\"args\":[\"hello\"]}");
 	fake_hears(&fake, RUNNING);
@@ -205,30 +159,35 @@ counter_counts(void **state)
 static void
 library_gives_no_other_names(void **state)
 {
-	static const char *const libraries[] = { "libjobber.a", "libjobber.so.0" };
+	static const struct {
+		const char *name;
+		int least, most;
+	} libraries[] = { { "libjobber.a", 36, 100 }, { "libjobber.so.0", 36, 100 },
+		{ "libjobber-main.a", 1, 1 }, { "libjobber-main.so.0", 1, 1 } };
 	char directory[PATH_MAX], library[PATH_MAX + 20];
 	const char *arguments[] = { "nm", "-g", "-P", "--defined-only", library, NULL };
 	struct helper nm;
 
 	(void)state;
 	build_directory(directory);
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
 		char *rest, *line;
 		size_t found = 0;
 
-		snprintf(library, sizeof(library), "%s/%s", directory, libraries[i]);
-		arguments[1] = i == 0 ? "-g" : "-D";
+		snprintf(library, sizeof(library), "%s/%s", directory, libraries[i].name);
+		arguments[1] = strstr(library, ".so") == NULL ? "-g" : "-D";
 		helper_start(&nm, NULL, arguments);
 		assert_int_equal(helper_wait(&nm), 0);
 		rest = nm.out.text;
 		while ((line = strsep(&rest, "\n")) != NULL) {
-			if (strncmp(line, "gen_", 4) == 0)
+			if (strncmp(line, "gen_", 4) == 0 || strncmp(line, "jobber_", 7) == 0)
 				found++;
 			else if (strchr(line, ' ') != NULL &&
 			    strncmp(line, "JOBBER_", 7) != 0)
-				fail_msg("%s: %s", libraries[i], line);
+				fail_msg("%s: %s", libraries[i].name, line);
 		}
-		assert_between((int64_t)found, 36, 100);
+		assert_between(
+		    (int64_t)found, libraries[i].least, libraries[i].most);
 		helper_end(&nm);
 	}
 }
