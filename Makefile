@@ -52,7 +52,8 @@ FUZZERS := $(filter %/$(F),$(FUZZERS))
 endif
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
-BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap
+BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap \
+	$(BUILD)/tests/bench/helpers/idle
 
 .PHONY: all run check asan valgrind chaos fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
@@ -243,6 +244,10 @@ $(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
 	$(QUIET)$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
 
 $(BUILD)/tests/bench/helpers/jobberd-heap: $(OBJECTS) $(BUILD)/tests/bench/helpers/heap.o
+	$(QUIET)$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
+
+$(BUILD)/tests/bench/helpers/idle: $(BUILD)/tests/bench/helpers/idle.o \
+		$(BUILD)/libjobber-main.a $(BUILD)/libjobber.a
 	$(QUIET)$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
 
 install: all ## install below DESTDIR and PREFIX

@@ -301,7 +301,8 @@ work_that_fails_is_tried_again_and_says_why(void **state)
 		       "detail LIKE '%because%it is early%'", "2");
 	assert_int_equal(wait_job(&i, submit_job(&i, "-r", "1", "--backoff", "constant:1ms",
 					   "--", "flaky", "9", NULL)), 1);
-	assert_sql(&i, "SELECT max(attempt) || ' ' || reason FROM attempts WHERE job_id = 2", "2 exit:1");
+	assert_sql(&i, "SELECT max(attempt) || ' ' || reason FROM attempts WHERE job_id = 2",
+	    "2 exit:1");
 	instance_finish(&i);
 }
 
