@@ -110,6 +110,7 @@ int verb_call(struct invocation *invocation);
 int verb_cast(struct invocation *invocation);
 int verb_send(struct invocation *invocation);
 int verb_stop(struct invocation *invocation);
+int verb_messages(struct invocation *invocation);
 int verb_list(struct invocation *invocation);
 int verb_show(struct invocation *invocation);
 int verb_why(struct invocation *invocation);

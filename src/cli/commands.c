@@ -33,6 +33,13 @@ static const struct option_row stop_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row messages_options[] = {
+	{ "dead", 0, NULL, "those that were set aside, and why" },
+	{ "no-header", 'H', NULL, "leave out the header" },
+	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row list_options[] = {
 	{ "live", 'l', NULL, "only jobs that wait or run" },
 	{ "all", 'a', NULL, "all jobs, not only the ten that ended last" },
@@ -115,6 +122,9 @@ const struct command commands[] = {
 	{ "send", "NAME MESSAGE …", "the same, as an info", 0, 2, -1, message_options, verb_send },
 	{ "stop", "NAME [REASON]", "let a server clean up and end", 0, 1, 2, stop_options,
 	    verb_stop },
+	{ "messages", "NAME | retry SEQ … | drop SEQ …",
+	    "the mailbox of a durable server, and what was set aside of it",
+	    COMMAND_PRINTS_DATA, 1, -1, messages_options, verb_messages },
 	{ "list", "", "the jobs there are", COMMAND_PRINTS_DATA, 0, 0, list_options, verb_list },
 	{ "show", "ID", "one job whole", COMMAND_PRINTS_DATA, 1, 1, NULL, verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,

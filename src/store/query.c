@@ -17,9 +17,12 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, MAILBOX, SET_ASIDE, COUNT
 };
 
+#define MESSAGE_COLUMNS                                                                      \
+	"SELECT seq, job_id, kind, message, created_at, deliveries, dead_at, dead_reason "    \
+	"FROM messages "
 #define EVENT_COLUMNS "SELECT seq, at, job_id, attempt, event, detail FROM events "
 /* The token of a request is nothing that happened to its first job. */
 #define HAPPENED "AND event <> 'submitted' "
@@ -67,6 +70,11 @@ static const char *const sql[] = {
 			"supervisor FROM jobs INDEXED BY jobs_live "
 			"WHERE " JOB_IS_LIVE("") ") j "
 			"ON j.supervisor = s.name GROUP BY s.name",
+	[IS_DURABLE] = "SELECT durable FROM servers WHERE job_id = ?1",
+	[MAILBOX] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 AND dead_at IS NULL "
+				    "AND wake_boot_ms IS NULL ORDER BY seq LIMIT ?3",
+	[SET_ASIDE] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 "
+				      "AND dead_at IS NOT NULL ORDER BY seq LIMIT ?3",
 	[ENVIRONMENT] = "SELECT v.key AS name, v.value FROM jobs j JOIN environments e "
 			"ON e.id = j.environment, json_each(e.vars) v WHERE j.id = ?1",
 };
@@ -151,6 +159,23 @@ query_find_job(struct query *query, const char *word, int64_t *ret_job,
 		    text_quote(quoted, sizeof(quoted), word));
 	*ret_job = found;
 	return 0;
+}
+
+int
+query_must_be_durable(struct query *query, int64_t job, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[IS_DURABLE];
+	int64_t durable = -1;
+
+	bind_number(row, 1, job);
+	if (read_number(query, row, &durable, error) == -1)
+		return -1;
+	if (durable == 1)
+		return 0;
+	return error_set(error, STATUS_STATE,
+	    durable == 0 ? "job %" PRId64 " is not durable: its messages are in memory only"
+			 : "job %" PRId64 " is a command, not a server",
+	    job);
 }
 
 int
@@ -277,6 +302,14 @@ query_submissions(struct query *query, int64_t job, int64_t behind, int64_t limi
 		return NULL;
 	return read_rows(
 	    query, job != 0 ? JOB_SUBMISSION : SUBMISSIONS, ROWS_BY_CURSOR, job, behind);
+}
+
+struct rows *
+query_messages(struct query *query, int64_t job, bool is_set_aside, struct error *error)
+{
+	(void)error;
+	return read_rows(
+	    query, is_set_aside ? SET_ASIDE : MAILBOX, ROWS_BY_CURSOR, job, 0);
 }
 
 struct rows *

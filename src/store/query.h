@@ -61,6 +61,12 @@ struct rows *query_events(struct query *query, int64_t job, int64_t since, int64
  */
 struct rows *query_submissions(struct query *query, int64_t job, int64_t behind,
     int64_t limit, struct error *error);
+/*
+ * A durable server's messages: those that wait in its mailbox, in the order in which they are
+ * given to it, or those that were set aside.
+ */
+struct rows *query_messages(struct query *query, int64_t job, bool is_set_aside,
+    struct error *error);
 struct rows *query_supervisors(struct query *query, struct error *error);
 /* The variables of a job's environment, one row each: name, value. */
 struct rows *query_environment(struct query *query, int64_t job, struct error *error);
@@ -85,6 +91,9 @@ double rows_real(const struct rows *rows, const char *name, double otherwise);
  */
 int query_find_job(struct query *query, const char *word, int64_t *ret_job,
     struct error *error);
+
+/* Is this job a durable server? 0, or -1 with *error: STATUS_STATE says what it is else. */
+int query_must_be_durable(struct query *query, int64_t job, struct error *error);
 
 /* The newest job that was run. 0, or -1 with *error (STATUS_NOT_FOUND). */
 int query_latest_run(struct query *query, int64_t *ret_job, struct error *error);

@@ -44,6 +44,7 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_REMAINING] = sqlite_step_remaining,
 	[STEP_SEND] = sqlite_step_send,
 	[STEP_MAILBOX] = sqlite_step_mailbox,
+	[STEP_SET_ASIDE] = sqlite_step_set_aside,
 	[STEP_TIMER] = sqlite_step_timer,
 	[STEP_TIMER_END] = sqlite_step_timer_end,
 	[STEP_MONITOR] = sqlite_step_monitor,
@@ -245,6 +246,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->environment);
 	statements_done(&engine->submit);
 	statements_done(&engine->message);
+	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
@@ -265,6 +267,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_submit_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
 	    sqlite_message_prepare(engine, error) == -1 ||
+	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||

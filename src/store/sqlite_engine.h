@@ -19,8 +19,8 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, environment, submit, server, message, monitor,
-	    commit, claim, advance, depend, change, other;
+	struct statements turn, environment, submit, server, message, set_aside,
+	    monitor, commit, claim, advance, depend, change, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -62,6 +62,7 @@ int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_send(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_mailbox(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_set_aside(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_timer(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_timer_end(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
@@ -75,6 +76,7 @@ int sqlite_run_step(struct sqlite_engine *engine, struct step *step);
 int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
@@ -143,11 +145,14 @@ int sqlite_add_timer(struct sqlite_engine *engine, const struct timer_row *timer
 int sqlite_fire_timers(struct sqlite_engine *engine, struct step *step);
 int sqlite_next_timer(struct sqlite_engine *engine, int64_t *ret_at);
 int sqlite_timers_to_this_boot(struct sqlite_engine *engine);
+/* Those that go with this attempt. */
+int sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key);
+
+/* ---- messages that were set aside (set_aside.c) ---- */
+
 /* The server has crashed over it: count that, and set it aside if that is enough. */
 int sqlite_blame_message(struct sqlite_engine *engine, int64_t job, int64_t seq,
     int64_t max_redeliveries, struct reason reason);
-/* Those that go with this attempt. */
-int sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key);
 
 /* ---- monitors (monitor.c) ---- */
 

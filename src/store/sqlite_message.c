@@ -15,7 +15,7 @@
 
 enum {
 	IS_DURABLE, SPAN, WAITING, INSERT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE, TO_NAME,
-	NEXT_DUE, TO_THIS_BOOT, FORGET, BLAME, SET_ASIDE, COUNT
+	NEXT_DUE, TO_THIS_BOOT, FORGET, COUNT
 };
 
 static const char *const sql[] = {
@@ -47,9 +47,6 @@ static const char *const sql[] = {
 	[TO_THIS_BOOT] = "UPDATE messages SET wake_boot_ms = ?1 + wake_at - ?2, "
 			 "wake_boot_id = ?3 WHERE wake_boot_ms IS NOT NULL "
 			 "AND wake_boot_id <> ?3",
-	[BLAME] = "UPDATE messages SET deliveries = deliveries + 1 WHERE seq = ?1 "
-		  "AND job_id = ?2 AND dead_at IS NULL RETURNING deliveries",
-	[SET_ASIDE] = "UPDATE messages SET dead_at = ?2, dead_reason = ?3 WHERE seq = ?1",
 	[FORGET] = "DELETE FROM messages WHERE owner = ?1 AND owner_attempt = ?2",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
@@ -381,33 +378,4 @@ sqlite_is_durable(struct sqlite_engine *engine, int64_t job, bool *ret_is_durabl
 	code = sqlite3_step(row);
 	*ret_is_durable = code == SQLITE_ROW && sqlite3_column_int(row, 0) != 0;
 	return statement_end(row, code);
-}
-
-int
-sqlite_blame_message(struct sqlite_engine *engine, int64_t job, int64_t seq,
-    int64_t max_redeliveries, struct reason reason)
-{
-	sqlite3_stmt *row = engine->message.prepared[BLAME];
-	sqlite3_stmt *set_aside = engine->message.prepared[SET_ASIDE];
-	char text[REASON_TEXT_SIZE], detail[32];
-	int64_t deliveries = 0;
-	int code;
-
-	bind_number(row, 1, seq);
-	bind_number(row, 2, job);
-	code = sqlite3_step(row);
-	if (code == SQLITE_ROW)
-		deliveries = sqlite3_column_int64(row, 0);
-	code = statement_end(row, code);
-	if (code != SQLITE_OK || max_redeliveries == SPEC_FOR_EVER ||
-	    deliveries <= max_redeliveries)
-		return code;
-	bind_number(set_aside, 1, seq);
-	bind_number(set_aside, 2, engine->now.ms);
-	bind_text(set_aside, 3, reason_format(text, reason));
-	code = statement_run(set_aside);
-	snprintf(detail, sizeof(detail), "%" PRId64, seq);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, job, 0, "message set aside", detail);
-	return code;
 }

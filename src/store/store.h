@@ -65,6 +65,7 @@ enum step_kind {
 	STEP_REMAINING, /* what is left to do: for a draining supervisor */
 	STEP_SEND,	/* a message into the mailbox of a durable server */
 	STEP_MAILBOX,	/* read its next messages */
+	STEP_SET_ASIDE, /* a message that was: back into the mailbox, or forgotten */
 	STEP_TIMER,	/* a message, later */
 	STEP_TIMER_END, /* how long until then; cancel it; or it was delivered */
 	STEP_MONITOR,	/* be told of a job's end */
@@ -290,6 +291,11 @@ struct step {
 			struct message *ret_messages; /* owned by the batch */
 			size_t ret_count;
 		} mailbox;
+		struct {
+			int64_t seq;
+			bool is_drop; /* forgotten; else behind all in the mailbox, anew */
+			int64_t ret_job, ret_seq; /* whose it is; what it is now */
+		} set_aside;
 		struct {
 			struct attempt_key key; /* who sets it */
 			bool is_durable;	/* it outlives the attempt */

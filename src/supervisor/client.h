@@ -62,6 +62,9 @@ void server_handle_cast(struct client *client, json_t *id, json_t *params);
 void server_handle_send(struct client *client, json_t *id, json_t *params);
 void server_handle_stop(struct client *client, json_t *id, json_t *params);
 
+/* set_aside.c: messages that their servers have crashed over too often */
+void set_aside_request(struct client *client, json_t *id, json_t *params, bool is_drop);
+
 /* wait.c: who waits for the end of which jobs */
 void wait_request(struct client *client, json_t *id, json_t *params);
 /* Does somebody wait for one of these? */

@@ -69,6 +69,20 @@ handle_release(struct client *client, json_t *id, json_t *params)
 	change_request(client, id, params, JOB_RELEASE);
 }
 
+/* ---- messages that were set aside: set_aside.c ---- */
+
+static void
+handle_messages_retry(struct client *client, json_t *id, json_t *params)
+{
+	set_aside_request(client, id, params, false);
+}
+
+static void
+handle_messages_drop(struct client *client, json_t *id, json_t *params)
+{
+	set_aside_request(client, id, params, true);
+}
+
 /* ---- prune ---- */
 
 struct prune {
@@ -196,6 +210,8 @@ const struct method methods[] = {
 	{ "cast", server_handle_cast, false },
 	{ "send", server_handle_send, false },
 	{ "stop", server_handle_stop, false },
+	{ "messages_retry", handle_messages_retry, false },
+	{ "messages_drop", handle_messages_drop, false },
 	{ "wait", wait_request, false },
 	{ "follow", handle_follow, false },
 	{ "prune", handle_prune, false },

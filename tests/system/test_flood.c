@@ -213,8 +213,8 @@ thousand_servers_are_started_called_and_stopped(void **state)
 		char name[16];
 
 		snprintf(name, sizeof(name), "s%d", i);
-		send_request(&connection, "start", json_pack("{s:{s:s, s:[s]}}", "job", "name", name,
-		    "command", COUNTER));
+		send_request(&connection, "start", json_pack("{s:{s:s, s:[s]}}", "job", "name",
+		    name, "command", COUNTER));
 	}
 	for (int i = 0; i < SERVERS; i++) {
 		struct rpc_message answer = next_answer(&connection);
