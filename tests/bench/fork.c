@@ -1,7 +1,7 @@
 /*
  * fork: servers that are forked from the keeper and execute nothing, of a program that is its
- * own supervisor (helpers/idle.c). How many are started, answer that they are ready, and are stopped a second, many
- * at once over one connection, against as many bare processes that are forked and exit; the
+ * own supervisor (helpers/idle.c). How many are started, answer that they are ready, and are
+ * stopped a second, many at once over one connection, against as many bare processes that are forked and exit; the
  * same as programs, for comparison; and the memory that one has for itself when it waits.
  */
 

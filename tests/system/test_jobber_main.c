@@ -239,10 +239,10 @@ crash_of_a_server_is_told_and_touches_nobody_else(void **state)
 	expect(RUN(&i, "start", "d", "--", "counter"), 0, "2\n", NULL);
 	other = pid_of(&i, "d");
 	expect(RUN(&i, "cast", "c", "5"), 0, "", NULL);
-	expect(RUN(&i, "call", "c", "abort"), 70, "", "signal:ABRT");
+	expect(RUN(&i, "call", "c", "abort"), 70, "", "killed by SIGABRT");
 	expect(RUN(&i, "start", "c"), 5, "1\n", "already_started");
 	expect(RUN(&i, "call", "c", "get"), 0, "0\n", NULL);
-	expect(RUN(&i, "call", "c", "segv"), 70, "", "signal:SEGV");
+	expect(RUN(&i, "call", "c", "segv"), 70, "", "killed by SIGSEGV");
 	expect(RUN(&i, "start", "c"), 5, "1\n", "already_started");
 	expect(RUN(&i, "call", "c", "bad"), 70, "", "bad_return_value");
 	assert_int_equal(pid_of(&i, "d"), other);
