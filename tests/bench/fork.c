@@ -1,8 +1,9 @@
 /*
  * fork: servers that are forked from the keeper and execute nothing, of a program that is its
  * own supervisor (helpers/idle.c). How many are started, answer that they are ready, and are
- * stopped a second, many at once over one connection, against as many bare processes that are forked and exit; the
- * same as programs, for comparison; and the memory that one has for itself when it waits.
+ * stopped a second, many at once over one connection, against as many bare processes that are
+ * forked and exit; the same as programs, for comparison; and the memory that one has for
+ * itself when it waits.
  */
 
 #include "base/xalloc.h"
