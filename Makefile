@@ -52,8 +52,7 @@ FUZZERS := $(filter %/$(F),$(FUZZERS))
 endif
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
-BENCH_HELPERS := $(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/jobberd-heap \
-	$(BUILD)/tests/bench/helpers/idle
+BENCH_HELPERS := $(addprefix $(BUILD)/tests/bench/helpers/,first jobberd-heap idle echo)
 
 .PHONY: all run check asan valgrind chaos fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
@@ -242,6 +241,9 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/jobberd.a
 $(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
+
+$(BUILD)/tests/bench/helpers/echo: $(BUILD)/tests/bench/helpers/echo.o $(BUILD)/libjobber.a
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
 
 $(BUILD)/tests/bench/helpers/jobberd-heap: $(OBJECTS) $(BUILD)/tests/bench/helpers/heap.o
 	$(QUIET)$(CC) $(PROGRAM_LINK) -o $@ $^ $(PROGRAM_LIBS)
