@@ -49,6 +49,7 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_TIMER_END] = sqlite_step_timer_end,
 	[STEP_MONITOR] = sqlite_step_monitor,
 	[STEP_DEMONITOR] = sqlite_step_demonitor,
+	[STEP_GAUGE] = sqlite_step_gauge,
 	[STEP_COMMIT] = sqlite_step_commit,
 };
 _Static_assert(sizeof(step_handlers) / sizeof(step_handlers[0]) == STEP_KIND_COUNT,

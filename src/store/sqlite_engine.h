@@ -30,6 +30,7 @@ struct sqlite_engine {
 	struct wall now;      /* of the turn under way */
 	struct boot boot_now;
 	struct batch *batch;  /* the turn under way */
+	int64_t last_sent_to, last_sent_token; /* whose time of a message was noted in which */
 	/* Of the jobs claimed in the last turn; the newest serves the next turn too. */
 	struct known_environment {
 		int64_t id; /* 0: not to be used again */
@@ -67,6 +68,7 @@ int sqlite_step_timer(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_timer_end(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_gauge(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_commit(struct sqlite_engine *engine, struct step *step);
 
 /* Run one step inside the transaction, whatever it is (engine.c). */

@@ -14,8 +14,8 @@
 #define FIRE_AT_ONCE 1000 /* timers, in one turn */
 
 enum {
-	IS_DURABLE, SPAN, WAITING, INSERT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE, TO_NAME,
-	NEXT_DUE, TO_THIS_BOOT, FORGET, COUNT
+	IS_DURABLE, SPAN, WAITING, INSERT, SENT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE,
+	TO_NAME, NEXT_DUE, TO_THIS_BOOT, FORGET, COUNT
 };
 
 static const char *const sql[] = {
@@ -27,6 +27,7 @@ static const char *const sql[] = {
 		    "AND wake_boot_ms IS NULL AND dead_at IS NULL LIMIT ?2)",
 	[INSERT] = "INSERT INTO messages (job_id, kind, message, created_at) "
 		   "VALUES (?1, ?2, ?3, ?4)",
+	[SENT] = "UPDATE servers SET last_message_at = ?2 WHERE job_id = ?1",
 	[NEXT] = "SELECT seq, kind, message FROM messages WHERE job_id = ?1 AND seq > ?2 "
 		 "AND wake_boot_ms IS NULL AND dead_at IS NULL ORDER BY seq LIMIT ?3",
 	[TIMER] = "INSERT INTO messages (job_id, to_name, kind, message, created_at, owner, "
@@ -59,6 +60,21 @@ sqlite_message_prepare(struct sqlite_engine *engine, struct error *error)
 
 /* ---- mailboxes ---- */
 
+/* Once in a turn is enough: all of it happens at one time. */
+static int
+note_time(struct sqlite_engine *engine, int64_t job)
+{
+	sqlite3_stmt *statement = engine->message.prepared[SENT];
+
+	if (engine->last_sent_to == job && engine->last_sent_token == engine->token)
+		return SQLITE_OK;
+	engine->last_sent_to = job;
+	engine->last_sent_token = engine->token;
+	bind_number(statement, 1, job);
+	bind_number(statement, 2, engine->now.ms);
+	return statement_run(statement);
+}
+
 int
 sqlite_add_message(struct sqlite_engine *engine, int64_t job, bool is_info, const char *text,
     int64_t *ret_seq)
@@ -72,7 +88,7 @@ sqlite_add_message(struct sqlite_engine *engine, int64_t job, bool is_info, cons
 	bind_number(statement, 4, engine->now.ms);
 	code = statement_run(statement);
 	*ret_seq = sqlite3_last_insert_rowid(engine->db.handle);
-	return code;
+	return code == SQLITE_OK ? note_time(engine, job) : code;
 }
 
 static int

@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
 
-enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, COUNT };
+enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, GAUGE, EMPTY, COUNT };
 
 static const char *const sql[] = {
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
@@ -25,6 +25,11 @@ static const char *const sql[] = {
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
 		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		  "AND generation = ?3 AND ended_at IS NULL)",
+	[GAUGE] = "UPDATE servers SET mailbox = coalesce(?4, mailbox), "
+		  "last_message_at = coalesce(?5, last_message_at) "
+		  "WHERE job_id = ?1 AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 "
+		  "AND attempt = ?2 AND generation = ?3 AND ended_at IS NULL)",
+	[EMPTY] = "UPDATE servers SET mailbox = 0 WHERE job_id = ?1 AND mailbox <> 0",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -110,8 +115,12 @@ sqlite_end_server(struct sqlite_engine *engine, const struct step *step, struct 
     int64_t max_redeliveries, bool is_over)
 {
 	const struct attempt_key *key = &step->ended.key;
+	sqlite3_stmt *empty = engine->server.prepared[EMPTY];
 	int code = sqlite_forget_timers(engine, key);
 
+	bind_number(empty, 1, key->job); /* what was in memory is gone */
+	if (code == SQLITE_OK)
+		code = statement_run(empty);
 	if (code == SQLITE_OK)
 		code = sqlite_forget_monitors(engine, key->job, is_over ? 0 : key->attempt);
 	if (code == SQLITE_OK && !is_over)
@@ -149,4 +158,23 @@ sqlite_step_ready(struct sqlite_engine *engine, struct step *step)
 		return SQLITE_OK;
 	}
 	return sqlite_write_event(engine, key->job, key->attempt, "ready", NULL);
+}
+
+int
+sqlite_step_gauge(struct sqlite_engine *engine, struct step *step)
+{
+	const struct attempt_key *key = &step->gauge.key;
+	sqlite3_stmt *statement = engine->server.prepared[GAUGE];
+	int64_t age_ms = step->gauge.age_ms;
+	int code;
+
+	bind_number(statement, 1, key->job);
+	bind_number(statement, 2, key->attempt);
+	bind_number(statement, 3, key->generation);
+	bind_unless(statement, 4, step->gauge.mailbox, -1);
+	bind_unless(statement, 5, age_ms >= 0 ? engine->now.ms - age_ms : -1, -1);
+	code = statement_run(statement);
+	if (code == SQLITE_OK && sqlite3_changes(engine->db.handle) == 0)
+		step->answer = STEP_STALE;
+	return code;
 }

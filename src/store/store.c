@@ -269,7 +269,8 @@ grow_older(struct batch *batch)
 		else if (step->kind == STEP_ENDED) {
 			step->ended.age_ms += now.ms - step->noted.ms;
 			step->ended.started.age_ms += now.ms - step->noted.ms;
-		}
+		} else if (step->kind == STEP_GAUGE && step->gauge.age_ms >= 0)
+			step->gauge.age_ms += now.ms - step->noted.ms;
 		step->noted = now;
 	}
 }

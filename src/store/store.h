@@ -70,6 +70,7 @@ enum step_kind {
 	STEP_TIMER_END, /* how long until then; cancel it; or it was delivered */
 	STEP_MONITOR,	/* be told of a job's end */
 	STEP_DEMONITOR,
+	STEP_GAUGE,  /* how full a server's mailbox in memory is */
 	STEP_COMMIT, /* what a durable server's handling of a message has led to */
 	STEP_KIND_COUNT
 };
@@ -323,6 +324,11 @@ struct step {
 		struct {
 			int64_t owner, ref;
 		} demonitor;
+		struct {
+			struct attempt_key key;
+			int64_t mailbox; /* messages that wait; -1: kept, not in memory */
+			int64_t age_ms;	 /* of the last one that came; -1: not known */
+		} gauge;
 		struct {
 			struct attempt_key key;
 			int64_t seq;  /* of the message that is done with; 0: none */

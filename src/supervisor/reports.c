@@ -147,6 +147,8 @@ reports_record_end(struct live *live)
 	if (ended->output_bytes > live->max_output)
 		output_cut(live);
 	live->last_lines = output_last_lines(live, ended->output_bytes);
+	if (live->server != NULL)
+		gauge_last(live->server);
 	step = turn_add(live->supervisor, STEP_ENDED, end_recorded, live->supervisor);
 	step->ended.key = live->key;
 	step->ended.age_ms = clock_mono().ms - ended->at_mono_ms;

@@ -89,6 +89,7 @@ finish(struct call *call)
 
 	RB_REMOVE(call_tree, &server->calls, call);
 	server->call_count--;
+	gauge_changed(server);
 	if (call->caller.server != NULL)
 		TAILQ_REMOVE(&call->caller.server->outgoing, call, outgoing);
 	loop_timer_remove(server->supervisor->loop, &call->timer);
@@ -175,6 +176,8 @@ router_send(struct server *to, const char *method, json_t *message, int64_t seq,
 		json_object_set_new(params, "timer", json_integer(timer));
 	rpc_add_notification(router_out(to), method, params);
 	to->sent++;
+	if (seq == 0)
+		gauge_sent(to);
 	router_queue(to);
 	return 0;
 }
@@ -250,6 +253,7 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	rpc_add_named_request(router_out(to), ref, "call",
 	    json_pack("{s:O, s:s}", "message", message, "from", from));
 	to->sent++;
+	gauge_sent(to);
 	router_queue(to);
 }
 

@@ -36,6 +36,7 @@ server_init(struct supervisor *supervisor)
 	TAILQ_INIT(&supervisor->servers->ended);
 	TAILQ_INIT(&supervisor->servers->starts);
 	TAILQ_INIT(&supervisor->servers->stops);
+	gauge_init(supervisor);
 }
 
 /* ---- made and gone ---- */
@@ -101,6 +102,7 @@ detach(struct server *server)
 	if (server->live == NULL)
 		return;
 	router_forget_caller(server);
+	gauge_forget(server);
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
@@ -133,6 +135,7 @@ server_leave(struct supervisor *supervisor)
 void
 server_done(struct supervisor *supervisor)
 {
+	gauge_done(supervisor);
 	free(supervisor->servers);
 	supervisor->servers = NULL;
 }
@@ -239,6 +242,7 @@ server_attach(struct live *live, const struct open_attempt *open)
 		server_terminate(server, open->stop, open->grace_ms);
 	else if (open->is_ready) {
 		send_resume(server);
+		gauge_changed(server); /* what was written last is old */
 		mailbox_look(server);
 	}
 	else {

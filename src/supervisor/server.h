@@ -13,6 +13,7 @@
  *   server_wait.c   who waits for its start or end
  *   router.c        messages to it, and calls until they are answered
  *   server_talk.c   what it says
+ *   gauge.c         how full its mailbox is, now and then written
  *   server_requests.c  what clients ask for
  */
 
@@ -47,6 +48,9 @@ struct server {
 	bool is_queued; /* among those with something to write */
 	TAILQ_ENTRY(server) queued;
 	size_t counted_bytes; /* of its channel, in the sum over all */
+	bool is_gauged; /* among those whose mailbox is to be written */
+	TAILQ_ENTRY(server) gauged;
+	struct mono last_message; /* ms 0: none was sent to it */
 	/* durable: */
 	int64_t given; /* the last message that this process was given */
 	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
@@ -78,6 +82,8 @@ struct server_table {
 	TAILQ_HEAD(, start) starts;
 	TAILQ_HEAD(, stop) stops;
 	int64_t next_ref;
+	TAILQ_HEAD(, server) gauged;
+	struct timer gauge_timer;
 };
 
 /* ---- server.c ---- */
@@ -191,6 +197,18 @@ int64_t mailbox_handling(const struct server *server); /* the message it is at; 
 /* What STEP_DUE has handed out. */
 void mailbox_take_due(struct supervisor *supervisor, const struct message *messages,
     size_t count);
+
+/* ---- gauge.c: how full mailboxes in memory are, for those who read the database ---- */
+
+void gauge_init(struct supervisor *supervisor);
+void gauge_done(struct supervisor *supervisor);
+/* A message was sent to it. */
+void gauge_sent(struct server *server);
+/* Its mailbox has changed otherwise. */
+void gauge_changed(struct server *server);
+/* It has ended: the last time, in the same turn. */
+void gauge_last(struct server *server);
+void gauge_forget(struct server *server);
 
 /* ---- server_commit.c ---- */
 

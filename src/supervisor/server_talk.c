@@ -192,10 +192,14 @@ handle_handled(struct server *server, json_t *id, const json_t *params)
 {
 	json_int_t count = json_integer_value(json_object_get(params, "count"));
 
+	/* Some may have been sent by the supervisor process before us. */
+	if (server->was_attached && count > server->sent - server->handled)
+		count = server->sent - server->handled;
 	if (count < 0 || count > server->sent - server->handled)
 		return "count is not how many it can have handled";
 	server->counts = true;
 	server->handled += count;
+	gauge_changed(server);
 	reply(server, id, json_true());
 	return NULL;
 }

@@ -243,7 +243,8 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 		struct step *step = batch->steps[i];
 		bool is_request = step->kind == STEP_SUBMIT || step->kind == STEP_CHANGE ||
 		    step->kind == STEP_PRUNE || step->kind == STEP_CLAIM ||
-		    step->kind == STEP_SEND || step->kind == STEP_SET_ASIDE;
+		    step->kind == STEP_SEND || step->kind == STEP_SET_ASIDE ||
+		    step->kind == STEP_GAUGE;
 
 		if (!is_request) {
 			batch->steps[kept++] = step;
