@@ -347,6 +347,8 @@ sqlite_fire_timers(struct sqlite_engine *engine, struct step *step)
 		free(rows[i].message.text);
 		free(rows[i].to_name);
 	}
+	if (count == FIRE_AT_ONCE) /* the rest in the next turn */
+		step->due.ret_next_ms = 0;
 	free(rows);
 	return code;
 }

@@ -749,6 +749,8 @@ memory_run_step(struct memory_store *store, struct step *step)
 		[STEP_READY] = not_modelled,
 		[STEP_SEND] = not_modelled,
 		[STEP_MAILBOX] = not_modelled,
+		[STEP_SET_ASIDE] = not_modelled,
+		[STEP_GAUGE] = not_modelled,
 		[STEP_TIMER] = not_modelled,
 		[STEP_TIMER_END] = not_modelled,
 		[STEP_MONITOR] = not_modelled,
