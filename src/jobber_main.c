@@ -53,6 +53,7 @@ jobber_main(int argc, char **argv, const struct jobber_behaviour *behaviours)
 	struct spawn_behaviour *runs = xcalloc(number + 1, sizeof(runs[0]));
 	int status;
 
+	json_object_seed(0); /* by chance, once for all that are forked */
 	for (size_t i = 0; i < number; i++)
 		runs[i] = (struct spawn_behaviour){ .name = behaviours[i].name,
 			.run = run_behaviour, .arg = &behaviours[i] };

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define AT_ONCE 16
+#define AT_ONCE 64
 #define IDLE 8 /* servers whose memory is looked at */
 #define PATIENCE_MS 60000
 
@@ -172,7 +172,7 @@ private_kib(struct client_connection *connection)
 int
 main(void)
 {
-	struct row rate = row_make("servers forked, ready and stopped a second, 16 at once",
+	struct row rate = row_make("servers forked, ready and stopped a second, 64 at once",
 		       "%.0f", AT_LEAST, 0.9),
 		   programs = row_make("the same as programs", "%.0f", ONLY_SHOWN, 0),
 		   memory = row_make("memory of an idle forked server", "%.0f KiB", AT_MOST,
@@ -188,7 +188,7 @@ main(void)
 
 		instance_make(&instance);
 		instance_start_program(&instance, program,
-		    (const char *const[]){ "--max-children", "32", NULL });
+		    (const char *const[]){ "--max-children", "128", NULL });
 		talk_open(&connection, instance.state);
 		start_and_stop(&connection, AT_ONCE, forked);
 		bare = fork_and_exit(count);
