@@ -5,7 +5,7 @@
 
 /*
  * A program that is its own supervisor: the whole command line of jobberd, whose behaviours
- * are forked from it without exec, which starts them twice as fast and lets them share its
+ * are forked from it without exec, so that they need not be programs of their own, and share its
  * memory. A job whose command begins with a behaviour's name is that behaviour; every other
  * is a program, as with jobberd itself.
  */

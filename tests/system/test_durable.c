@@ -114,6 +114,7 @@ timer_of_a_durable_server_outlives_everything(void **state)
 	instance_kill_keeper(&instance);
 	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 1);
 	instance_start(&instance, NULL);
+	instance_expect(&instance, " ready attempt=");
 	while (sql_number(&instance, "SELECT count(*) FROM messages") > 0)
 		expect(jobberd(&instance, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n");
 	expect_count(&instance, "1\n");
