@@ -14,7 +14,7 @@
 #define FIRE_AT_ONCE 1000 /* timers, in one turn */
 
 enum {
-	IS_DURABLE, SPAN, WAITING, INSERT, SENT, NEXT, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE,
+	IS_DURABLE, SPAN, WAITING, INSERT, SENT, NEXT, LAST, TIMER, FIND_TIMER, FIND_REF, REMOVE, DUE,
 	TO_NAME, NEXT_DUE, TO_THIS_BOOT, FORGET, COUNT
 };
 
@@ -30,6 +30,8 @@ static const char *const sql[] = {
 	[SENT] = "UPDATE servers SET last_message_at = ?2 WHERE job_id = ?1",
 	[NEXT] = "SELECT seq, kind, message FROM messages WHERE job_id = ?1 AND seq > ?2 "
 		 "AND wake_boot_ms IS NULL AND dead_at IS NULL ORDER BY seq LIMIT ?3",
+	[LAST] = "SELECT seq FROM messages WHERE job_id = ?1 AND wake_boot_ms IS NULL "
+		 "AND dead_at IS NULL ORDER BY seq DESC LIMIT 1",
 	[TIMER] = "INSERT INTO messages (job_id, to_name, kind, message, created_at, owner, "
 		  "owner_attempt, ref, wake_at, wake_boot_ms, wake_boot_id) "
 		  "VALUES (?1, ?2, 'info', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -154,7 +156,7 @@ find_mailbox(struct sqlite_engine *engine, struct step *step, int64_t *ret_job)
 int
 sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 {
-	int64_t job, seq;
+	int64_t job;
 	bool full = false;
 	int code = find_mailbox(engine, step, &job);
 
@@ -172,7 +174,8 @@ sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 	}
 	if (code == SQLITE_OK)
 		code = sqlite_add_message(
-		    engine, job, step->send.is_info, step->send.text, &seq);
+		    engine, job, step->send.is_info, step->send.text,
+		    &step->send.ret_seq);
 	return code;
 }
 
@@ -183,6 +186,18 @@ add_result(struct message **messages, size_t *count)
 		*messages =
 		    xreallocarray(*messages, 2 * *count + 3, sizeof((*messages)[0]));
 	return &(*messages)[(*count)++];
+}
+
+static int
+find_last(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->message.prepared[LAST];
+	int code;
+
+	bind_number(row, 1, step->mailbox.job);
+	code = sqlite3_step(row);
+	step->mailbox.ret_last = code == SQLITE_ROW ? sqlite3_column_int64(row, 0) : 0;
+	return statement_end(row, code);
 }
 
 int
@@ -200,7 +215,8 @@ sqlite_step_mailbox(struct sqlite_engine *engine, struct step *step)
 			    .job = step->mailbox.job,
 			    .is_info = column_text(row, 1)[0] == 'i',
 			    .text = xstrdup(column_text(row, 2)) };
-	return statement_end(row, code);
+	code = statement_end(row, code);
+	return code == SQLITE_OK && step->mailbox.after == 0 ? find_last(engine, step) : code;
 }
 
 int

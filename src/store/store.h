@@ -284,6 +284,7 @@ struct step {
 			char *text;   /* taken over */
 			int64_t most; /* refused, try later, if so many wait already */
 			int64_t ret_job; /* with STEP_NOT_FOUND: of a server that is not durable */
+			int64_t ret_seq;
 		} send;
 		struct {
 			int64_t job;
@@ -291,6 +292,7 @@ struct step {
 			int64_t limit; /* … at most so many */
 			struct message *ret_messages; /* owned by the batch */
 			size_t ret_count;
+			int64_t ret_last; /* with `after` 0: the last one that waits; 0: none */
 		} mailbox;
 		struct {
 			int64_t seq;

@@ -75,8 +75,10 @@ is_kept(void *arg, struct step *step)
 	else if (step->answer != STEP_OK)
 		answer_kept(kept, step->error.code, step->error.text);
 	else {
-		if (server != NULL)
+		if (server != NULL) {
+			behind_accepted(server, step->send.ret_seq);
 			mailbox_look(server);
+		}
 		answer_kept(kept, STATUS_OK, NULL);
 	}
 	if (kept->key.job != 0)
@@ -122,17 +124,20 @@ mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
 
 /* ---- out of it ---- */
 
-static void
+/* False: too much is on its way to it already; a commit makes room. */
+static bool
 give(struct server *server, const struct message *message)
 {
 	json_t *value = json_loads(message->text, JSON_DECODE_ANY, NULL);
+	bool is_sent = value == NULL ||
+	    router_send(server, message->is_info ? "info" : "cast", value, message->seq, 0) == 0;
 
+	json_decref(value);
+	if (!is_sent)
+		return false;
 	server->given = message->seq;
 	server->in_flight[server->in_flight_count++] = message->seq;
-	if (value != NULL)
-		router_send(
-		    server, message->is_info ? "info" : "cast", value, message->seq, 0);
-	json_decref(value);
+	return true;
 }
 
 static void
@@ -152,8 +157,15 @@ read_more(void *arg, struct step *step)
 	if (step->mailbox.ret_count == (size_t)step->mailbox.limit)
 		server->may_have_more = true;
 	for (size_t i = 0; i < step->mailbox.ret_count &&
-	     server->in_flight_count < MAILBOX_WINDOW; i++)
-		give(server, &step->mailbox.ret_messages[i]);
+	     server->in_flight_count < MAILBOX_WINDOW; i++) {
+		if (!give(server, &step->mailbox.ret_messages[i])) {
+			server->may_have_more = true;
+			break;
+		}
+	}
+	if (step->mailbox.after == 0)
+		behind_begin(server, step->mailbox.ret_last);
+	behind_release(server);
 }
 
 void

@@ -146,7 +146,7 @@ router_flush(struct supervisor *supervisor)
 static bool
 is_overloaded(struct server *server)
 {
-	return router_out(server)->length > SERVER_MOST_BYTES ||
+	return router_out(server)->length + server->held_bytes > SERVER_MOST_BYTES ||
 	    server->supervisor->servers->bytes > SERVER_MOST_BYTES_ALL;
 }
 
@@ -165,9 +165,10 @@ int
 router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer)
 {
+	bool is_next = seq != 0 && to->in_flight_count == 0; /* … without which it would wait */
 	json_t *params;
 
-	if (to->live == NULL || is_overloaded(to))
+	if (to->live == NULL || (is_overloaded(to) && !is_next))
 		return -1;
 	params = json_pack("{s:O}", "message", message);
 	if (seq != 0)
@@ -228,6 +229,7 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
     json_t *message, int64_t timeout_ms, bool is_repeated)
 {
 	struct call *twin;
+	json_t *params;
 
 	if (strlen(ref) >= LARGEST_REF) {
 		router_answer_error(caller, RPC_INVALID_PARAMS, "ref is too long", NULL);
@@ -250,10 +252,12 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	add_call(to, caller, ref, timeout_ms);
 	if (!must_send(to, is_repeated))
 		return;
-	rpc_add_named_request(router_out(to), ref, "call",
-	    json_pack("{s:O, s:s}", "message", message, "from", from));
-	to->sent++;
 	gauge_sent(to);
+	params = json_pack("{s:O, s:s}", "message", message, "from", from);
+	if (behind_hold(to, ref, params))
+		return;
+	rpc_add_named_request(router_out(to), ref, "call", params);
+	to->sent++;
 	router_queue(to);
 }
 

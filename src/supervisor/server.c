@@ -56,6 +56,7 @@ new_server(struct live *live, const char *name, bool is_durable)
 	memcpy(server->name, name, strlen(name) + 1);
 	RB_INIT(&server->calls);
 	TAILQ_INIT(&server->outgoing);
+	behind_init(server);
 	server->timer = (struct timer){ .fire = end_badly, .arg = server };
 	/* The store has seen to it that no other live job has the name. */
 	RB_INSERT(server_tree, &live->supervisor->servers->by_name, server);
@@ -103,6 +104,7 @@ detach(struct server *server)
 		return;
 	router_forget_caller(server);
 	gauge_forget(server);
+	behind_done(server);
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);

@@ -13,6 +13,7 @@
  *   server_wait.c   who waits for its start or end
  *   router.c        messages to it, and calls until they are answered
  *   server_talk.c   what it says
+ *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
  *   server_requests.c  what clients ask for
  */
@@ -56,6 +57,10 @@ struct server {
 	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
 	size_t in_flight_count;
 	bool is_reading, may_have_more;
+	TAILQ_HEAD(, held_call) held; /* behind.c */
+	size_t held_bytes;
+	bool knows_mailbox; /* what is in it; only then: */
+	int64_t accepted;   /* the last message that somebody was told is in it */
 	struct timer timer;   /* init, or leaving, takes too long */
 	int64_t grace_ms;     /* to terminate in */
 	struct claimed_job *claimed; /* until init is sent */
@@ -197,6 +202,17 @@ int64_t mailbox_handling(const struct server *server); /* the message it is at; 
 /* What STEP_DUE has handed out. */
 void mailbox_take_due(struct supervisor *supervisor, const struct message *messages,
     size_t count);
+
+/* ---- behind.c: calls of durable servers do not overtake what was accepted before them ---- */
+
+void behind_init(struct server *server);
+void behind_done(struct server *server);
+/* Has it not been given all that was accepted? Then the call waits: params are taken over. */
+bool behind_hold(struct server *server, const char *ref, json_t *params);
+void behind_accepted(struct server *server, int64_t seq);
+/* What was in its mailbox when that was read for the first time. */
+void behind_begin(struct server *server, int64_t last);
+void behind_release(struct server *server); /* it has been given more */
 
 /* ---- gauge.c: how full mailboxes in memory are, for those who read the database ---- */
 

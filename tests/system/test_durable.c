@@ -103,6 +103,54 @@ message_that_is_crashed_over_too_often_is_set_aside(void **state)
 	instance_finish(&instance);
 }
 
+/* … of which only a window is in its hands. */
+static void
+call_does_not_overtake_messages_that_were_accepted_before_it(void **state)
+{
+	struct instance instance;
+
+	(void)state;
+	begin(&instance);
+	cast(&instance, "slow", "500");
+	for (int i = 0; i < 60; i++)
+		cast(&instance, "add", "1");
+	expect_count(&instance, "60\n");
+	/* Nor those that came while it did not run. */
+	cast(&instance, "slow", "500");
+	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "");
+	for (int i = 0; i < 60; i++)
+		cast(&instance, "add", "1");
+	instance_kill_supervisor(&instance);
+	instance_expect(&instance, "ready attempt=5");
+	expect_count(&instance, "120\n");
+	instance_finish(&instance);
+}
+
+static void
+large_messages_are_all_given_one_after_the_other(void **state)
+{
+	enum { SIZE = 900000, COUNT = 40 };
+	struct instance instance;
+	char *message = xcalloc(1, SIZE + 20);
+	struct result result = { 0 };
+
+	(void)state;
+	begin(&instance);
+	memcpy(message, "[\"add\",1,\"", 10);
+	memset(message + 10, 'x', SIZE);
+	memcpy(message + 10 + SIZE, "\"]", 3);
+	cast(&instance, "slow", "4000");
+	for (int i = 0; i < COUNT; i++)
+		expect(jobberd_with_input(&instance, message, "cast", "c", "-", NULL), 0, "");
+	do { /* until there is room for a call, too */
+		result_done(&result);
+		result = jobberd(&instance, "call", "--timeout", "20s", "c", "get", NULL);
+	} while (result.status == 75);
+	expect(result, 0, "40\n");
+	free(message);
+	instance_finish(&instance);
+}
+
 static void
 timer_of_a_durable_server_outlives_everything(void **state)
 {
@@ -128,6 +176,8 @@ main(void)
 		cmocka_unit_test(nothing_acknowledged_is_lost_when_all_are_killed),
 		cmocka_unit_test(messages_wait_while_the_server_does_not_run),
 		cmocka_unit_test(message_that_is_crashed_over_too_often_is_set_aside),
+		cmocka_unit_test(call_does_not_overtake_messages_that_were_accepted_before_it),
+		cmocka_unit_test(large_messages_are_all_given_one_after_the_other),
 		cmocka_unit_test(timer_of_a_durable_server_outlives_everything),
 	};
 

@@ -1,0 +1,88 @@
+/*
+ * behind: calls of durable servers. A cast that was accepted is on disk, and may not have been
+ * given to the process yet: a call that comes after it waits here until it has, so that it
+ * is answered from a state that knows the cast.
+ */
+
+#include "base/xalloc.h"
+#include "supervisor/server.h"
+
+#include <stdlib.h>
+
+struct held_call {
+	TAILQ_ENTRY(held_call) entry;
+	int64_t behind; /* this message; INT64_MAX: what there is is not known yet */
+	struct buf line;
+};
+
+void
+behind_init(struct server *server)
+{
+	TAILQ_INIT(&server->held);
+}
+
+static void
+drop(struct server *server, struct held_call *held)
+{
+	TAILQ_REMOVE(&server->held, held, entry);
+	server->held_bytes -= held->line.length;
+	buf_done(&held->line);
+	free(held);
+}
+
+void
+behind_done(struct server *server)
+{
+	struct held_call *held;
+
+	while ((held = TAILQ_FIRST(&server->held)) != NULL)
+		drop(server, held);
+}
+
+bool
+behind_hold(struct server *server, const char *ref, json_t *params)
+{
+	int64_t behind = server->knows_mailbox ? server->accepted : INT64_MAX;
+	struct held_call *held;
+
+	if (!server->is_durable || behind <= server->given)
+		return false;
+	held = xcalloc(1, sizeof(*held));
+	held->behind = behind;
+	rpc_add_named_request(&held->line, ref, "call", params);
+	server->held_bytes += held->line.length;
+	TAILQ_INSERT_TAIL(&server->held, held, entry);
+	return true;
+}
+
+void
+behind_accepted(struct server *server, int64_t seq)
+{
+	if (seq > server->accepted)
+		server->accepted = seq;
+}
+
+void
+behind_begin(struct server *server, int64_t last)
+{
+	struct held_call *held;
+
+	behind_accepted(server, last);
+	server->knows_mailbox = true;
+	TAILQ_FOREACH(held, &server->held, entry)
+		held->behind = server->accepted;
+	behind_release(server);
+}
+
+void
+behind_release(struct server *server)
+{
+	struct held_call *held;
+
+	while ((held = TAILQ_FIRST(&server->held)) != NULL && held->behind <= server->given) {
+		buf_add(router_out(server), buf_start(&held->line), held->line.length);
+		drop(server, held);
+		server->sent++;
+		router_queue(server);
+	}
+}
