@@ -93,7 +93,8 @@ struct gen_server_ops {
 	/*
 	 * A durable server's state as JSON, and back: dump() after every callback, load()
 	 * instead of init() when a state was committed before. dump() returns a new reference.
-	 * load() answers as init() does; from_version is for later. Both or neither.
+	 * load() answers as init() does. One that is not durable may have dump() alone, to tell
+	 * its state to `jobberd show --state`.
 	 */
 	json_t *(*dump)(void *state);
 	struct gen_return (*load)(struct gen_server *server, const json_t *arguments,

@@ -100,6 +100,9 @@ char *cli_how_to_call(const struct invocation *invocation);
 /* What to say (once) when nothing runs; returns STATUS_NOT_RUNNING. */
 int cli_not_running(const struct invocation *invocation);
 
+/* show --state: the state of the server whose name or id is the argument. */
+int server_print_state(struct invocation *invocation);
+
 /* The verbs, one function each, in files by family. */
 int verb_supervise(struct invocation *invocation);
 int verb_supervisor_process(struct invocation *invocation);

@@ -47,9 +47,15 @@ static const struct option_row list_options[] = {
 	{ "failed", 0, NULL, "the same as --status failed" },
 	{ "name", 'n', "NAME", "only jobs of this name; * and ? match" },
 	{ "type", 0, "TYPE", "only jobs of this type" },
+	{ "kind", 0, "KIND", "only servers (server), or only the others (command)" },
 	{ "limit", 0, "N", "at most so many" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row show_options[] = {
+	{ "state", 0, NULL, "only what a server keeps between two messages, as JSON" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -126,7 +132,8 @@ const struct command commands[] = {
 	    "the mailbox of a durable server, and what was set aside of it",
 	    COMMAND_PRINTS_DATA, 1, -1, messages_options, verb_messages },
 	{ "list", "", "the jobs there are", COMMAND_PRINTS_DATA, 0, 0, list_options, verb_list },
-	{ "show", "ID", "one job whole", COMMAND_PRINTS_DATA, 1, 1, NULL, verb_show },
+	{ "show", "ID", "one job whole", COMMAND_PRINTS_DATA, 1, 1, show_options,
+	    verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,
 	    verb_why },
 	{ "attempts", "ID", "the runs of a job", COMMAND_PRINTS_DATA, 1, 1, table_options,

@@ -8,6 +8,8 @@
 #include "cli/tries.h"
 #include "cli/why.h"
 
+#include <string.h>
+
 static void
 print_age(struct buf *out, const struct rows *row, const void *context)
 {
@@ -89,6 +91,11 @@ verb_list(struct invocation *invocation)
 	bool is_given;
 	int result;
 
+	filter.kind = option_value(invocation, "kind");
+	if (filter.kind != NULL && strcmp(filter.kind, "server") != 0 &&
+	    strcmp(filter.kind, "command") != 0)
+		return cli_complain(STATUS_USAGE, "kind: \"%s\" is neither server nor command",
+		    filter.kind);
 	if (select_filter(invocation, &filter, &is_given, &error) == -1)
 		return cli_fail(&error);
 	query = query_open(invocation->state, &error);

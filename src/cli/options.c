@@ -39,6 +39,29 @@ add_row(struct option_list *list, const struct option_row *row,
 	list->specs[list->count++] = spec;
 }
 
+static bool
+has_row(const struct option_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->rows[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* One whose name is an option of the verb's own is known by its letter there: its name is "". */
+static void
+add_common(struct option_list *list)
+{
+	for (const struct option_row *row = common_options; row->name != NULL; row++) {
+		struct option_row common = *row;
+
+		if (has_row(list, row->name))
+			common.name = "";
+		add_row(list, &common, NULL);
+	}
+}
+
 static void
 collect(const struct command *command, struct option_list *list)
 {
@@ -58,8 +81,7 @@ collect(const struct command *command, struct option_list *list)
 	}
 	if (command->flags & COMMAND_PRINTS_DATA)
 		add_row(list, &json_option, NULL);
-	for (const struct option_row *row = common_options; row->name != NULL; row++)
-		add_row(list, row, NULL);
+	add_common(list);
 }
 
 static void
@@ -67,8 +89,12 @@ print_option(const struct option_row *row)
 {
 	char left[64];
 
-	snprintf(left, sizeof(left), "%s%c%s --%s%s%s", row->letter != 0 ? "-" : " ",
-	    row->letter != 0 ? row->letter : ' ', row->letter != 0 ? "," : " ", row->name,
+	snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", row->letter != 0 ? "-" : " ",
+	    row->letter != 0 ? row->letter : ' ',
+	    row->name[0] == '\0'  ? ""
+		: row->letter != 0 ? ","
+				   : " ",
+	    row->name[0] != '\0' ? " --" : "", row->name,
 	    row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
 	printf("  %-32s %s\n", left, row->help);
 }
@@ -123,7 +149,7 @@ take_option(struct invocation *invocation, const struct option_list *list, size_
 		options_print_help(invocation->command);
 		exit(STATUS_OK);
 	}
-	if (strcmp(row->name, "state") == 0) {
+	if (row->letter == 'C') {
 		options_take_state(invocation, value);
 		return;
 	}
@@ -187,8 +213,8 @@ bad_option(const struct command *command, const struct option_list *list, int va
 			row = &list->rows[i];
 	}
 	if (row != NULL && value == ':')
-		return cli_complain(
-		    STATUS_USAGE, "%s: --%s wants %s", verb, row->name, row->argument);
+		return cli_complain(STATUS_USAGE, "%s: %s%s wants %s", verb,
+		    row->name[0] != '\0' ? "--" : "-C", row->name, row->argument);
 	if (row != NULL)
 		return cli_complain(STATUS_USAGE, "%s: --%s takes no value", verb, row->name);
 	if (is_for_the_other_kind(command, word))

@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/subject.h"
 #include "cli/submit.h"
 #include "model/reason.h"
 #include "model/spec_json.h"
@@ -144,7 +145,7 @@ address(const struct invocation *invocation)
 	return json_string(invocation->arguments[0]);
 }
 
-/* ---- call, cast, send ---- */
+/* ---- call ---- */
 
 static void
 print_value(const json_t *value, bool is_raw)
@@ -213,6 +214,59 @@ verb_call(struct invocation *invocation)
 	client_close(&connection);
 	return status;
 }
+
+/* ---- show --state ---- */
+
+static int
+ask_for_state(struct invocation *invocation)
+{
+	struct client_connection connection;
+	int status = connect_to_supervisor(invocation, &connection);
+	json_t *result;
+
+	if (status != STATUS_OK)
+		return status;
+	result = ask(invocation, &connection, "state",
+	    json_pack("{s:o, s:i}", "to", address(invocation), "timeout_ms", DEFAULT_CALL_MS),
+	    &status);
+	if (result != NULL)
+		print_value(result, false);
+	json_decref(result);
+	client_close(&connection);
+	return status;
+}
+
+/* What was committed last is what a durable server itself would begin with. */
+static int
+print_committed(const struct rows *row, const char *name)
+{
+	const char *state = rows_text(row, "state");
+
+	if (state == NULL)
+		return cli_complain(STATUS_STATE, "%s has not committed a state yet", name);
+	printf("%s\n", state);
+	return STATUS_OK;
+}
+
+int
+server_print_state(struct invocation *invocation)
+{
+	struct subject subject;
+	struct error error;
+	int status = -1;
+
+	if (subject_open(&subject, invocation, &error) == -1)
+		return cli_fail(&error);
+	if (rows_number(subject.row, "durable", -1) == -1)
+		status = cli_complain(STATUS_STATE, "%s is a command, not a server",
+		    invocation->arguments[0]);
+	else if (rows_number(subject.row, "durable", 0) != 0)
+		status = print_committed(subject.row, invocation->arguments[0]);
+	subject_close(&subject);
+	return status != -1 ? status : ask_for_state(invocation);
+}
+
+/* ---- cast, send ---- */
 
 static int
 send_message(struct invocation *invocation, const char *method)

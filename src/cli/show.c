@@ -18,6 +18,12 @@
 
 #define MASK "***"
 
+static bool
+is_server(const struct rows *row)
+{
+	return rows_text(row, "restart") != NULL;
+}
+
 static void
 print_why(struct buf *out, const struct rows *row, const void *context)
 {
@@ -35,7 +41,37 @@ print_stdin(struct buf *out, const struct rows *row, const void *context)
 	const char *path = rows_text(row, "stdin");
 
 	(void)context;
-	buf_add_text(out, path != NULL ? path : "/dev/null");
+	if (!is_server(row))
+		buf_add_text(out, path != NULL ? path : "/dev/null");
+}
+
+/* Of a server: it is never retried, but restarted. */
+static void
+print_tries(struct buf *out, const struct rows *row, const void *context)
+{
+	(void)context;
+	if (!is_server(row))
+		tries_cell(out, row, "max_retries");
+}
+
+static void
+print_kind(struct buf *out, const struct rows *row, const void *context)
+{
+	(void)context;
+	if (is_server(row))
+		buf_addf(out, "%sserver, %s",
+		    rows_number(row, "durable", 0) != 0 ? "durable " : "",
+		    rows_text(row, "restart"));
+}
+
+static void
+print_mailbox(struct buf *out, const struct rows *row, const void *context)
+{
+	int64_t waiting = rows_number(row, "mailbox", 0);
+
+	(void)context;
+	if (is_server(row))
+		buf_addf(out, "%" PRId64 " message%s", waiting, waiting == 1 ? "" : "s");
 }
 
 static void
@@ -52,6 +88,8 @@ print_backoff(struct buf *out, const struct rows *row, const void *context)
 	int64_t jitter = rows_number(row, "jitter", 0);
 
 	(void)context;
+	if (is_server(row))
+		return;
 	buf_add_text(out, backoff != NULL ? backoff : "constant:5s");
 	if (jitter > 0)
 		buf_addf(out, " ±%" PRId64 " %%", jitter);
@@ -167,6 +205,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "status" },
 	{ .name = "why", .print = print_why },
 	{ .name = "command", .cell = cell_command, .stored = "command" },
+	{ .name = "kind", .print = print_kind },
 	{ .name = "type" },
 	{ .name = "supervisor" },
 	{ .name = "priority" },
@@ -175,7 +214,10 @@ static const struct format_column show_columns[] = {
 	{ .name = "stdin", .print = print_stdin },
 	{ .name = "umask", .print = print_umask },
 	{ .name = "environment", .print = print_environment },
-	{ .name = "tries", .cell = tries_cell, .stored = "max_retries" },
+	{ .name = "tries", .print = print_tries },
+	{ .name = "restarts" },
+	{ .name = "mailbox", .print = print_mailbox },
+	{ .name = "last message", .cell = cell_time, .stored = "last_message_at" },
 	{ .name = "backoff", .print = print_backoff },
 	{ .name = "timeout", .cell = cell_duration, .stored = "timeout_ms" },
 	{ .name = "grace", .print = print_grace },
@@ -259,6 +301,8 @@ verb_show(struct invocation *invocation)
 	struct subject subject;
 	struct error error;
 
+	if (option_is_given(invocation, "state"))
+		return server_print_state(invocation);
 	if (subject_open(&subject, invocation, &error) == -1)
 		return cli_fail(&error);
 	if (invocation->wants_json)

@@ -49,14 +49,15 @@ print_ended(const struct invocation *invocation, const json_t *ended)
 		const char *word = json_string_value(json_object_get(job, "status"));
 		const char *text = json_string_value(json_object_get(job, "reason"));
 		struct reason reason = { 0 };
-		char words[128] = "";
+		char words[REASON_TEXT_SIZE + 64];
 
 		if (strcmp(word, "done") != 0)
 			status = STATUS_NO;
 		if (invocation->wants_json)
 			continue;
-		if (reason_parse(text, &reason) == 0)
-			reason_words(words, sizeof(words), reason, 0);
+		if (reason_parse(text, &reason) == -1)
+			reason = reason_from_words(text); /* a server's own */
+		reason_words(words, sizeof(words), reason, 0);
 		if (cli_is_interactive() || strcmp(word, "done") != 0)
 			fprintf(stderr, "job %" JSON_INTEGER_FORMAT ": %s%s%s\n",
 			    json_integer_value(json_object_get(job, "id")), word,

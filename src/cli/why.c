@@ -52,15 +52,15 @@ read_reason(const struct rows *row, const char *column)
 	const char *text = rows_text(row, column);
 	struct reason reason = { .kind = REASON_NONE };
 
-	if (text != NULL)
-		reason_parse(text, &reason);
+	if (text != NULL && reason_parse(text, &reason) == -1)
+		reason = reason_from_words(text); /* a server's own */
 	return reason;
 }
 
 void
 why_read(struct why_job *job, const struct rows *row)
 {
-	const char *status = rows_text(row, "status");
+	const char *status = rows_text(row, "status"), *kind = rows_text(row, "kind");
 
 	*job = (struct why_job){
 		.reason = read_reason(row, "reason"),
@@ -79,6 +79,9 @@ why_read(struct why_job *job, const struct rows *row)
 		.line = rows_number(row, "line", 0),
 		.busy = rows_number(row, "busy", 0),
 		.max_children = rows_number(row, "max_children", -1),
+		.is_server = kind != NULL && strcmp(kind, "server") == 0,
+		.last = read_reason(row, "attempt_reason"),
+		.mailbox = rows_number(row, "mailbox", 0),
 	};
 	if (status != NULL)
 		job_status_parse(status, &job->status);
@@ -86,6 +89,7 @@ why_read(struct why_job *job, const struct rows *row)
 		return;
 	job->stop = read_reason(row, "stop_reason");
 	job->is_claimed = rows_number(row, "attempt", 0) != 0 && job->started_at == 0;
+	job->has_process = job->started_at != 0;
 }
 
 const char *
@@ -158,6 +162,12 @@ why_must_wait(const struct why_job *job)
 		(job->max_children != -1 && job->busy >= job->max_children));
 }
 
+static bool
+is_restarting(const struct why_job *job)
+{
+	return job->is_server && job->status == JOB_ERRORED;
+}
+
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
@@ -167,7 +177,7 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
 	else if (job->max_children == -1 || job->busy < job->max_children)
-		say(words, "next to start");
+		say(words, is_restarting(job) ? "restarting" : "next to start");
 	else {
 		say(words, "no free place (%" PRId64 " of %" PRId64 ")",
 		    job->busy - ahead, job->max_children);
@@ -186,10 +196,13 @@ say_waiting(struct words *words, const struct why_job *job, const struct why_now
 	int64_t left = left_ms(job, now);
 	char span[32];
 
-	if (job->is_claimed && claimed_ahead(job) > 0)
+	if (job->is_server && job->has_process)
+		say(words, "%s", now->is_supervised ? "its init has not answered yet"
+						    : "nothing supervises it");
+	else if (job->is_claimed && claimed_ahead(job) > 0)
 		say_place(words, job, now);
 	else if (job->is_claimed)
-		say(words, "being started");
+		say(words, is_restarting(job) ? "restarting" : "being started");
 	else if (job->hold != NULL && strcmp(job->hold, "dependency") != 0)
 		say(words, "held by you");
 	else if (job->hold != NULL && job->waits_for != NULL &&
@@ -216,6 +229,20 @@ say_reason(struct words *words, const struct why_job *job)
 	else
 		say(words, "%s",
 		    reason_words(text, sizeof(text), job->reason, job->timeout_ms));
+	if (job->reason.kind == REASON_MAX_RESTARTS && job->last.kind != REASON_NONE)
+		say(words, ", last %s",
+		    reason_words(text, sizeof(text), job->last, job->timeout_ms));
+}
+
+/* What its end was, if it was not simply wanted. */
+static void
+say_clean_end(struct words *words, const struct why_job *job, enum why_form form)
+{
+	char text[256];
+
+	reason_words(text, sizeof(text), job->reason, 0);
+	if (text[0] != '\0')
+		say(words, "%s%s", form == WHY_ALONE ? ": " : "", text);
 }
 
 static void
@@ -245,6 +272,9 @@ say_running(struct words *words, const struct why_job *job, const struct why_now
 	}
 	if (job->progress_text != NULL)
 		say(words, "%s%s", comma, job->progress_text);
+	if (job->mailbox > 0)
+		say(words, "%s%" PRId64 " message%s", words->used > 0 ? ", " : "", job->mailbox,
+		    job->mailbox == 1 ? " waits" : "s wait");
 }
 
 static void
@@ -262,6 +292,8 @@ say_end(struct words *words, const struct why_job *job, enum why_form form)
 			say(words, "a result of %zu bytes", strlen(job->result));
 		else if (job->result != NULL)
 			say(words, "%s", job->result);
+		else if (job->is_server)
+			say_clean_end(words, job, form);
 		return;
 	}
 	if (form == WHY_ALONE &&

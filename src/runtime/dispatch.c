@@ -171,6 +171,32 @@ dispatch_info(struct gen_server *server, struct message *message)
 	lead_on(server, &handled);
 }
 
+/*
+ * For an administrator: between two callbacks, as it is then. It changes nothing, and so is
+ * no part of a durable server's commits.
+ */
+static void
+dispatch_state(struct gen_server *server, struct message *message)
+{
+	json_t *state, *reason = NULL;
+	struct buf line = { 0 };
+
+	if (server->ops->dump == NULL)
+		rpc_add_error(&line, message->id, 1, "it cannot tell its state", NULL);
+	else if ((state = server_dump(server, &reason)) != NULL)
+		rpc_add_result(&line, message->id, state);
+	else
+		rpc_add_error(&line, message->id, 1, json_string_value(reason), NULL);
+	json_decref(reason);
+	if (line.length > STREAM_LARGEST) {
+		buf_clear(&line);
+		rpc_add_error(&line, message->id, 1, "state_too_large", NULL);
+	}
+	buf_add(&server->out, buf_start(&line), line.length);
+	buf_done(&line);
+	stream_flush(server);
+}
+
 static void
 dispatch_terminate(struct gen_server *server, struct message *message)
 {
@@ -188,6 +214,7 @@ static void (*const dispatch[MESSAGE_KIND_COUNT])(struct gen_server *, struct me
 	[MESSAGE_CALL] = dispatch_call,
 	[MESSAGE_CAST] = dispatch_cast,
 	[MESSAGE_INFO] = dispatch_info,
+	[MESSAGE_STATE] = dispatch_state,
 	[MESSAGE_TERMINATE] = dispatch_terminate,
 };
 

@@ -86,6 +86,12 @@ take_info(struct gen_server *server, struct rpc_message *message)
 }
 
 static void
+take_state(struct gen_server *server, struct rpc_message *message)
+{
+	enqueue(server, MESSAGE_STATE, message, "message");
+}
+
+static void
 take_terminate(struct gen_server *server, struct rpc_message *message)
 {
 	enqueue(server, MESSAGE_TERMINATE, message, "reason");
@@ -110,6 +116,7 @@ static const struct {
 	{ "call", RPC_REQUEST, take_call },
 	{ "cast", RPC_NOTIFICATION, take_cast },
 	{ "info", RPC_NOTIFICATION, take_info },
+	{ "state", RPC_REQUEST, take_state },
 	{ "terminate", RPC_REQUEST, take_terminate },
 	{ "init", RPC_REQUEST, take_init },
 	{ "resume", RPC_NOTIFICATION, take_resume },

@@ -20,6 +20,7 @@ enum message_kind {
 	MESSAGE_CALL,
 	MESSAGE_CAST,
 	MESSAGE_INFO,
+	MESSAGE_STATE, /* somebody asks for it, unknown to the callbacks */
 	MESSAGE_TERMINATE,
 	MESSAGE_KIND_COUNT
 };
@@ -28,7 +29,7 @@ struct message {
 	TAILQ_ENTRY(message) entry;
 	enum message_kind kind;
 	json_t *value; /* MESSAGE_TERMINATE: the reason */
-	json_t *id;    /* MESSAGE_CALL, MESSAGE_TERMINATE */
+	json_t *id;    /* MESSAGE_CALL, MESSAGE_STATE, MESSAGE_TERMINATE */
 	json_t *from;  /* MESSAGE_CALL */
 	json_t *seq;   /* of a durable server's casts and infos; else NULL */
 };

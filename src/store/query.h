@@ -23,8 +23,8 @@ struct query *query_open_empty(struct error *error);
 void query_close(struct query *query); /* NULL is allowed */
 
 /*
- * Which jobs. All zero: the live ones and the ten that ended last. A status, a name or a
- * type looks at all jobs.
+ * Which jobs. All zero: the live ones and the ten that ended last. A status, a name, a type
+ * or a kind looks at all jobs.
  */
 struct job_filter {
 	int64_t id;	       /* this one; 0: any */
@@ -32,6 +32,7 @@ struct job_filter {
 	bool statuses[JOB_STATUS_COUNT];
 	const char *name;      /* a glob pattern; NULL: any */
 	const char *type;      /* NULL: any */
+	const char *kind;      /* "command", "server"; NULL: any */
 	bool wants_all, wants_live;
 	int64_t limit;	       /* 0: none */
 };
@@ -42,9 +43,10 @@ struct job_filter {
  *
  * A job's row has its own columns, those of its last attempt, and what it waits for:
  * `line` (its place among the ready ones), `busy` and `max_children` (places taken and
- * places of its supervisor), `waits_for` (a JSON array of ids). Live jobs come first,
- * then the ended ones, the last first. With `id` also `last_lines` and `after`, which are
- * long.
+ * places of its supervisor), `waits_for` (a JSON array of ids). A server's also has
+ * `restart`, `durable`, `restarts` in this life, `mailbox` and `last_message_at`.
+ * Live jobs come first, then the ended ones, the last first. With `id` also `last_lines`,
+ * `after` and a durable server's `state`, which are long.
  */
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);

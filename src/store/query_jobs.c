@@ -36,23 +36,31 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"a.ended_at AS attempt_ended_at, a.reason AS attempt_reason, a.pid, "            \
 	"a.stop_reason, a.stop_at, a.exit_code, a.signal, a.core, a.run_ms, "            \
 	"a.user_ms, a.system_ms, a.max_rss_kib, a.output_bytes, a.output_left_out, "     \
-	"a.children_killed, ?2 AS line, ?3 AS busy, s.max_children, "                    \
+	"a.children_killed, coalesce(j.kind, 'command') AS kind, v.restart, v.durable, "   \
+	"CASE WHEN v.job_id IS NOT NULL THEN max(0, coalesce(a.attempt - "              \
+	"v.first_attempt, 0)) END AS restarts, CASE WHEN v.durable THEN (SELECT "         \
+	"count(*) FROM messages m WHERE m.job_id = j.id AND m.wake_boot_ms IS NULL "      \
+	"AND m.dead_at IS NULL) ELSE v.mailbox END AS mailbox, v.last_message_at, "       \
+	"?2 AS line, ?3 AS busy, s.max_children, "                    \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"
 #define JOB_SOURCE                                                                       \
 	" FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = "          \
 	"(SELECT max(attempt) FROM attempts WHERE job_id = j.id) "                       \
-	"LEFT JOIN supervisors s ON s.name = j.supervisor WHERE j.id = ?1"
-/* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit. */
+	"LEFT JOIN supervisors s ON s.name = j.supervisor "                              \
+	"LEFT JOIN servers v ON v.job_id = j.id WHERE j.id = ?1"
+/* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit,
+ * ?5 a kind. */
 #define AS_ASKED                                                                         \
 	"AND (?1 IS NULL OR j.name GLOB ?1) AND (?2 IS NULL OR j.type = ?2) "            \
-	"AND (?3 IS NULL OR instr(?3, ',' || j.status || ',') > 0) "
+	"AND (?3 IS NULL OR instr(?3, ',' || j.status || ',') > 0) "                 \
+	"AND (?5 IS NULL OR coalesce(j.kind, 'command') = ?5) "
 #define LAST_FIRST "ORDER BY j.ended_at DESC, j.id DESC LIMIT ?4"
 
 static const char *const sql[] = {
 	[JOB] = "SELECT " JOB_COLUMNS JOB_SOURCE,
-	[JOB_WHOLE] = "SELECT " JOB_COLUMNS ", a.last_lines, (SELECT json_group_array("
+	[JOB_WHOLE] = "SELECT " JOB_COLUMNS ", a.last_lines, v.state, (SELECT json_group_array("
 		      "json_object('id', on_id, 'until', kind)) FROM dependencies "
 		      "WHERE job_id = j.id HAVING count(*) > 0) AS after" JOB_SOURCE,
 	[ONE] = "SELECT j.id, CASE WHEN " IS_READY("j") " THEN (SELECT count(*) "
@@ -167,6 +175,7 @@ add_filtered(struct query *query, int statement, const struct job_filter *filter
 	bind_text(row, 2, filter->type);
 	bind_text(row, 3, statuses);
 	bind_number(row, 4, limit);
+	bind_text(row, 5, filter->kind);
 	code = add_keys(list, row);
 	free(statuses);
 	return code;
@@ -251,7 +260,8 @@ choose(struct query *query, const struct job_filter *filter, struct key_list *li
 		return code;
 	if (filter->name != NULL)
 		return add_filtered(query, ENDED_NAMED, filter, list);
-	if (filter->wants_all || filter->has_statuses || filter->type != NULL)
+	if (filter->wants_all || filter->has_statuses || filter->type != NULL ||
+	    filter->kind != NULL)
 		return add_filtered(query, ENDED, filter, list);
 	return add_last_ended(query, filter, list);
 }

@@ -58,6 +58,7 @@ void submit_keep_for(struct client *client);
 /* server_requests.c: what clients ask of servers */
 void server_handle_start(struct client *client, json_t *id, json_t *params);
 void server_handle_call(struct client *client, json_t *id, json_t *params);
+void server_handle_state(struct client *client, json_t *id, json_t *params);
 void server_handle_cast(struct client *client, json_t *id, json_t *params);
 void server_handle_send(struct client *client, json_t *id, json_t *params);
 void server_handle_stop(struct client *client, json_t *id, json_t *params);

@@ -207,6 +207,7 @@ const struct method methods[] = {
 	{ "release", handle_release, false },
 	{ "start", server_handle_start, false },
 	{ "call", server_handle_call, false },
+	{ "state", server_handle_state, false },
 	{ "cast", server_handle_cast, false },
 	{ "send", server_handle_send, false },
 	{ "stop", server_handle_stop, false },

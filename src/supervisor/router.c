@@ -253,10 +253,11 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	if (!must_send(to, is_repeated))
 		return;
 	gauge_sent(to);
-	params = json_pack("{s:O, s:s}", "message", message, "from", from);
-	if (behind_hold(to, ref, params))
+	params = message != NULL ? json_pack("{s:O, s:s}", "message", message, "from", from)
+				 : json_object();
+	if (message != NULL && behind_hold(to, ref, params))
 		return;
-	rpc_add_named_request(router_out(to), ref, "call", params);
+	rpc_add_named_request(router_out(to), ref, message != NULL ? "call" : "state", params);
 	to->sent++;
 	router_queue(to);
 }

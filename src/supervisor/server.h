@@ -142,7 +142,8 @@ struct caller {
 
 /*
  * Call it: the caller is answered some time, in any case. `ref` names the call, also to the
- * server; is_repeated: the caller has asked a supervisor process before this one.
+ * server; is_repeated: the caller has asked a supervisor process before this one. `message`
+ * NULL: it is asked for its state.
  */
 void router_call(struct server *to, struct caller caller, const char *ref, const char *from,
     json_t *message, int64_t timeout_ms, bool is_repeated);

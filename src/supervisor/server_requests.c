@@ -40,7 +40,7 @@ timeout_of(const json_t *params)
 	    : -2;
 }
 
-/* ---- call, cast, send ---- */
+/* ---- call, state, cast, send ---- */
 
 static void
 make_ref(struct supervisor *supervisor, const json_t *params, char ref[64])
@@ -66,20 +66,20 @@ name_client(struct client *client, char from[32])
 	snprintf(from, 32, "client:%" PRId64, (int64_t)client->pid);
 }
 
-void
-server_handle_call(struct client *client, json_t *id, json_t *params)
+/* `message` NULL: for its state. */
+static void
+ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 {
 	struct supervisor *supervisor = client->supervisor;
 	const json_t *to = json_object_get(params, "to");
-	json_t *message = json_object_get(params, "message");
 	int64_t timeout_ms = timeout_of(params);
 	struct server *server = server_find(supervisor, to);
 	struct caller caller = { 0 };
 	char ref[64], from[32];
 
-	if (!is_address(to) || message == NULL || timeout_ms == -2) {
+	if (!is_address(to) || timeout_ms == -2) {
 		fail(client, id, RPC_INVALID_PARAMS,
-		    "call: wants to, message and perhaps timeout_ms, a number");
+		    "wants to and perhaps timeout_ms, a number");
 		return;
 	}
 	caller.request = request_new(client, id);
@@ -91,6 +91,23 @@ server_handle_call(struct client *client, json_t *id, json_t *params)
 	name_client(client, from);
 	router_call(server, caller, ref, from, message, timeout_ms,
 	    json_is_true(json_object_get(params, "repeated")));
+}
+
+void
+server_handle_call(struct client *client, json_t *id, json_t *params)
+{
+	json_t *message = json_object_get(params, "message");
+
+	if (message == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "call: wants a message");
+	else
+		ask_server(client, id, params, message);
+}
+
+void
+server_handle_state(struct client *client, json_t *id, json_t *params)
+{
+	ask_server(client, id, params, NULL);
 }
 
 static void

@@ -132,8 +132,9 @@ read_page_options(const struct page *page, const struct command *command,
 		drop_those_of_commands(options);
 	read_items(page, page_find(page, ".Sh COMMON OPTIONS"), &common);
 	for (size_t i = 0; i < common.count; i++) {
-		if (strcmp(common.rows[i].name, "json") != 0 ||
-		    (command->flags & COMMAND_PRINTS_DATA))
+		if (options_find(options, common.rows[i].name) == NULL && /* the verb's own */
+		    (strcmp(common.rows[i].name, "json") != 0 ||
+			(command->flags & COMMAND_PRINTS_DATA)))
 			*options_add(options) = common.rows[i];
 	}
 }

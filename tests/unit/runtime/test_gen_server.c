@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/fake.h"
 #include "support/puppet.h"
 #include "support/outside.h"
@@ -205,8 +206,11 @@ stop_without_reply_leaves_the_caller_to_the_reason(void **state) /* cases 21, 92
 
 	(void)state;
 	start(&fake, "{}");
-	fake_call(&fake, 1, "{'verb':'stop','reason':'normal'}");
-	fake_cast(&fake, "'never handled'"); /* case 59 */
+	/* case 59; both in one, for it ends with the first */
+	fake_say(&fake,
+	    "{'jsonrpc':'2.0','id':1,'method':'call','params':{'message':"
+	    "{'verb':'stop','reason':'normal'},'from':'client:1'}}\n"
+	    "{'jsonrpc':'2.0','method':'cast','params':{'message':'never handled'}}");
 	fake_hears_log(&fake, "call");
 	fake_hears_log(&fake, "terminate normal 0");
 	fake_hears(&fake, "{'method':'stop','params':{'reason':'normal'}}");
@@ -533,6 +537,45 @@ hibernating_server_keeps_its_state(void **state) /* case 289 */
 	fake_end(&fake);
 }
 
+static void
+state_is_told_in_its_turn_and_no_callback_hears_of_it(void **state) /* case 287 */
+{
+	static const char asks[] = "{'jsonrpc':'2.0','id':'s','method':'state','params':{}}";
+	struct fake fake;
+
+	(void)state;
+	start(&fake, "{}");
+	fake_cast(&fake, "{'do':[['set',[1,'two']]]}");
+	fake_say(&fake, "%s", asks);
+	fake_hears_log(&fake, "cast");
+	fake_hears(&fake, "{'id':'s','result':[1,'two']}");
+	fake_cast(&fake, "{'do':[['set','none']]}"); /* a dump that gives none */
+	fake_say(&fake, "%s", asks);
+	fake_hears_log(&fake, "cast");
+	fake_hears(&fake, "{'id':'s','error':{'code':1,'message':'dump gave no state'}}");
+	fake_end(&fake);
+	start_bare(&fake);
+	fake_say(&fake, "%s", asks);
+	fake_hears(&fake, "{'id':'s','error':{'code':1,'message':'it cannot tell its state'}}");
+	fake_end(&fake);
+}
+
+static void
+state_that_fits_no_line_is_an_error(void **state)
+{
+	char *script = xasprintf("{'do':[['set','%01050000d']]}", 0);
+	struct fake fake;
+
+	(void)state;
+	start(&fake, "{}");
+	fake_cast(&fake, script);
+	free(script);
+	fake_say(&fake, "{'jsonrpc':'2.0','id':'s','method':'state','params':{}}");
+	fake_hears_log(&fake, "cast");
+	fake_hears(&fake, "{'id':'s','error':{'code':1,'message':'state_too_large'}}");
+	fake_end(&fake);
+}
+
 /* ---- ends ---- */
 
 static void
@@ -686,6 +729,8 @@ main(void)
 		cmocka_unit_test(any_message_cancels_an_idle_timeout),
 		cmocka_unit_test(idle_timeout_of_0_gives_way_to_a_message),
 		cmocka_unit_test(hibernating_server_keeps_its_state),
+		cmocka_unit_test(state_is_told_in_its_turn_and_no_callback_hears_of_it),
+		cmocka_unit_test(state_that_fits_no_line_is_an_error),
 		cmocka_unit_test(terminate_request_waits_for_its_turn),
 		cmocka_unit_test(sigterm_ends_a_server_that_does_not_trap_at_once),
 		cmocka_unit_test(
