@@ -29,7 +29,7 @@ build_directory(char directory[PATH_MAX])
 	snprintf(directory, PATH_MAX, "%s", dirname(path));
 }
 
-/* What mandoc shows for `\e` is a backslash; nothing else is escaped in C. */
+/* What mandoc shows for `\e` is a backslash; nothing else is escaped in programs. */
 static void
 write_line(FILE *file, const char *line)
 {
@@ -42,7 +42,13 @@ write_line(FILE *file, const char *line)
 }
 
 void
-example_write(const char *name, const char *path)
+example_write(const char *page, const char *path)
+{
+	example_write_behind(page, NULL, path);
+}
+
+void
+example_write_behind(const char *name, const char *words, const char *path)
 {
 	struct page page;
 	struct page_section section;
@@ -51,8 +57,14 @@ example_write(const char *name, const char *path)
 
 	page_read(&page, name);
 	section = page_find(&page, ".Sh EXAMPLES");
-	for (i = section.from; strcmp(page.lines[i], ".Bd -literal") != 0; i++)
-		;
+	i = section.from;
+	while (words != NULL && i < section.to && !page_starts_with(page.lines[i], words))
+		i++;
+	while (i < section.to && strcmp(page.lines[i], ".Bd -literal") != 0 &&
+	    (words == NULL || !page_starts_with(page.lines[i], ".Bd -literal")))
+		i++;
+	if (i == section.to)
+		fail_msg("%s has no example behind \"%s\"", name, words != NULL ? words : "");
 	for (i++; strcmp(page.lines[i], ".Ed") != 0; i++)
 		write_line(file, page.lines[i]);
 	assert_int_equal(fclose(file), 0);
