@@ -37,13 +37,15 @@ struct loop {
 	enum loop_clock clock;
 	bool is_stopped, is_again;
 	struct timers timers;
-	int64_t armed_at; /* what the timerfd stands at, -1 = nothing */
+	int64_t armed_at; /* what the timerfd stands at, or will have; -1 = nothing */
 	struct loop_watch *timer_watch, *signal_watch;
 	struct loop_watch *removed; /* freed at the end of the turn */
 	void (*received)(void *arg, int signal);
 	void *received_arg;
 	void (*turn_end)(void *arg);
 	void *turn_end_arg;
+	bool (*gathers)(void *arg);
+	void *gathers_arg;
 	void (*stepped)(void *arg);
 	void *stepped_arg;
 };
@@ -237,6 +239,13 @@ loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg)
 }
 
 void
+loop_gather_while(struct loop *loop, bool (*gathers)(void *arg), void *arg)
+{
+	loop->gathers = gathers;
+	loop->gathers_arg = arg;
+}
+
+void
 loop_on_clock_step(struct loop *loop, void (*stepped)(void *arg), void *arg)
 {
 	loop->stepped = stepped;
@@ -250,9 +259,11 @@ loop_again(struct loop *loop)
 }
 
 /*
- * Let the timerfd stand at the earliest timer. Even with no timer set a LOOP_BOOTTIME
- * loop keeps it armed, far away, so that a step of the clock is told. A step since the
- * last read(2) is told by timerfd_settime(2) instead, and then by nobody else.
+ * Let the timerfd stand at the earliest timer, or before it: most timers are removed before
+ * they fire, and to wake once for nothing is cheaper than to move it each time. Even with no
+ * timer set a LOOP_BOOTTIME loop keeps it armed, far away, so that a step of the clock is
+ * told. A step since the last read(2) is told by timerfd_settime(2) instead, and then by
+ * nobody else.
  */
 static void
 arm(struct loop *loop)
@@ -262,8 +273,8 @@ arm(struct loop *loop)
 	int flags = TFD_TIMER_ABSTIME;
 	int64_t at = first != NULL ? first->at : INT64_MAX;
 
-	if (at == loop->armed_at || (first == NULL && loop->clock == LOOP_MONOTONIC &&
-					loop->armed_at == -1))
+	if ((loop->armed_at != -1 && loop->armed_at <= at) ||
+	    (first == NULL && loop->clock == LOOP_MONOTONIC))
 		return;
 	loop->armed_at = at;
 	if (loop->clock == LOOP_BOOTTIME) {
@@ -272,10 +283,8 @@ arm(struct loop *loop)
 		at = first != NULL ? at + clock_kernel_wall().ms - clock_boot().ms + 1
 				   : INT64_C(4102444800000); /* 2100 */
 	}
-	if (first != NULL || loop->clock == LOOP_BOOTTIME) {
-		spec.it_value.tv_sec = at / 1000;
-		spec.it_value.tv_nsec = at % 1000 * 1000000 + (at == 0);
-	}
+	spec.it_value.tv_sec = at / 1000;
+	spec.it_value.tv_nsec = at % 1000 * 1000000 + (at == 0);
 	if (timerfd_settime(loop->timer_fd, flags, &spec, NULL) == -1 &&
 	    errno == ECANCELED) {
 		tell_step(loop);
@@ -311,6 +320,12 @@ take_events(struct loop *loop, int wait_ms)
 	return count;
 }
 
+static bool
+gathers(const struct loop *loop)
+{
+	return loop->gathers == NULL || loop->gathers(loop->gathers_arg);
+}
+
 static int
 turn(struct loop *loop)
 {
@@ -326,7 +341,7 @@ turn(struct loop *loop)
 	do {
 		count = take_events(loop, wait_ms);
 		wait_ms = 0;
-	} while (count > 0 && !loop->is_stopped && ++rounds < MOST_ROUNDS);
+	} while (count > 0 && !loop->is_stopped && ++rounds < MOST_ROUNDS && gathers(loop));
 	if (count == -1)
 		return errno == EINTR ? 0 : -1;
 	fire_due(loop);

@@ -61,6 +61,12 @@ int64_t loop_timer_left(const struct loop *loop, const struct timer *timer);
 /* Called at the end of every turn, before waiting. */
 void loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg);
 
+/*
+ * Gather for some rounds only while this is true: where it is not, a turn's end costs less than
+ * to ask whether more is ready. Without it every turn gathers.
+ */
+void loop_gather_while(struct loop *loop, bool (*gathers)(void *arg), void *arg);
+
 /* Do not wait at the end of this turn: there is more to do. */
 void loop_again(struct loop *loop);
 

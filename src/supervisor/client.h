@@ -10,6 +10,8 @@ struct client {
 	TAILQ_ENTRY(client) entry;
 	struct supervisor *supervisor;
 	struct channel channel;
+	bool is_queued; /* among those with something to write */
+	TAILQ_ENTRY(client) queued;
 	bool is_gone;	    /* freed when nothing refers to it any more */
 	bool has_submitted; /* it keeps a draining supervisor */
 	bool follows;	    /* wants to hear of commits */

@@ -20,6 +20,41 @@
 #define LARGEST_REPLY (64 << 20)
 #define ACCEPT_AGAIN_MS 100
 #define TELL_AGAIN_MS 50
+#define MUCH (256 << 10) /* bytes of answers that do not wait for the turn's end */
+
+/* ---- what waits to be written ---- */
+
+static void
+unqueue(struct client *client)
+{
+	if (client->is_queued)
+		TAILQ_REMOVE(&client->supervisor->queued_clients, client, queued);
+	client->is_queued = false;
+}
+
+/* Answers of one turn leave together. */
+static void
+queue(struct client *client)
+{
+	if (client->channel.out.length > MUCH) {
+		unqueue(client);
+		channel_flush(&client->channel);
+	} else if (!client->is_queued) {
+		client->is_queued = true;
+		TAILQ_INSERT_TAIL(&client->supervisor->queued_clients, client, queued);
+	}
+}
+
+void
+control_flush(struct supervisor *supervisor)
+{
+	struct client *client;
+
+	while ((client = TAILQ_FIRST(&supervisor->queued_clients)) != NULL) {
+		unqueue(client);
+		channel_flush(&client->channel);
+	}
+}
 
 static void
 gone(struct client *client)
@@ -34,6 +69,7 @@ gone(struct client *client)
 	if (client->has_submitted)
 		supervisor->drain_clients--;
 	wait_client_gone(client);
+	unqueue(client);
 	channel_done(&client->channel);
 	/* Freed after the turn: its channel is on the stack of whoever called us. */
 	TAILQ_INSERT_TAIL(&supervisor->gone_clients, client, entry);
@@ -67,7 +103,7 @@ finish(struct request *request)
 	json_decref(request->id);
 	free(request);
 	if (!client->is_gone)
-		channel_flush(&client->channel);
+		queue(client);
 }
 
 void
@@ -143,7 +179,7 @@ static void
 answer_error(struct client *client, json_t *id, int code, const char *text)
 {
 	rpc_add_error(&client->channel.out, id, code, text, NULL);
-	channel_flush(&client->channel);
+	queue(client);
 }
 
 static void
@@ -270,6 +306,7 @@ tell_followers(void *arg)
 	struct client *client, *next;
 
 	supervisor->must_tell = false;
+	control_flush(supervisor);
 	TAILQ_FOREACH_SAFE(client, &supervisor->clients, entry, next) {
 		if (!client->follows)
 			continue;
@@ -324,6 +361,7 @@ control_init(struct supervisor *supervisor)
 		return 0;
 	TAILQ_INIT(&supervisor->clients);
 	TAILQ_INIT(&supervisor->deferred);
+	TAILQ_INIT(&supervisor->queued_clients);
 	TAILQ_INIT(&supervisor->gone_clients);
 	TAILQ_INIT(&supervisor->waiters);
 	supervisor->listen_timer = (struct timer){ .fire = accept_again, .arg = supervisor };
@@ -338,6 +376,7 @@ control_done(struct supervisor *supervisor)
 {
 	struct client *client;
 
+	control_flush(supervisor);
 	while ((client = TAILQ_FIRST(&supervisor->clients)) != NULL)
 		gone(client);
 	wait_done(supervisor);

@@ -108,6 +108,7 @@ struct supervisor {
 	/* control.c */
 	struct loop_watch *listen_watch;
 	TAILQ_HEAD(client_list, client) clients;
+	struct client_list queued_clients; /* with something to write at a turn's end */
 	struct client_list gone_clients; /* freed at the end of a turn */
 	size_t client_count;
 	TAILQ_HEAD(, deferred) deferred; /* requests, until all is settled */
@@ -185,6 +186,7 @@ bool control_tells_of(struct supervisor *supervisor, const struct ended_job *end
     size_t count);
 void control_jobs_ended(struct supervisor *supervisor, const struct ended_job *ended,
     size_t count);
+void control_flush(struct supervisor *supervisor);   /* write what was answered */
 void control_changed(struct supervisor *supervisor); /* something was committed */
 void control_sweep(struct supervisor *supervisor);   /* free clients that are gone */
 

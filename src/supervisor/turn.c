@@ -383,6 +383,15 @@ record(struct supervisor *supervisor)
 	run_under_way(supervisor);
 }
 
+/* A commit is dear, and what is ready shall be in it; messages to servers are written at once. */
+static bool
+turn_gathers(void *arg)
+{
+	const struct supervisor *supervisor = arg;
+
+	return supervisor->batch->count > 0 || supervisor->phase != PHASE_RUNNING;
+}
+
 void
 turn_end(void *arg)
 {
@@ -390,6 +399,7 @@ turn_end(void *arg)
 
 	record(supervisor);
 	router_flush(supervisor);
+	control_flush(supervisor);
 	link_flush(supervisor->link);
 }
 
@@ -412,6 +422,7 @@ turn_init(struct supervisor *supervisor)
 	supervisor->sync_timer = (struct timer){ .fire = sync_due, .arg = supervisor };
 	supervisor->wake_timer = (struct timer){ .fire = wake_due, .arg = supervisor };
 	loop_on_turn_end(supervisor->loop, turn_end, supervisor);
+	loop_gather_while(supervisor->loop, turn_gathers, supervisor);
 	loop_on_clock_step(supervisor->loop, clock_stepped, supervisor);
 }
 

@@ -92,11 +92,11 @@ read_nothing(struct channel *channel, ssize_t got)
 static void
 discard_held(struct channel *channel)
 {
-	char bytes[4096];
-
+	/* Nothing of it is looked at: where the next bytes will be read is room enough. */
 	while (channel->held > 0) {
-		size_t most = channel->held < sizeof(bytes) ? channel->held : sizeof(bytes);
-		ssize_t got = recv(channel->fd, bytes, most, MSG_DONTWAIT);
+		size_t most = channel->held < READ_SIZE ? channel->held : READ_SIZE;
+		ssize_t got = recv(
+		    channel->fd, buf_reserve(&channel->in, most), most, MSG_DONTWAIT);
 
 		if (got == 0 || (got == -1 && errno != EINTR && errno != ECONNRESET))
 			break; /* it was there a moment ago */
@@ -135,11 +135,15 @@ read_once(struct channel *channel, bool *ret_was_short)
 	*ret_was_short = false;
 	if (channel->must_hold != NULL) {
 		got = recv(channel->fd, room, READ_SIZE, MSG_DONTWAIT | MSG_PEEK);
-		newline = got > 0 ? memrchr(room, '\n', (size_t)got) : NULL;
-		if (newline != NULL)
+		if (got <= 0)
+			return read_nothing(channel, got);
+		newline = memrchr(room, '\n', (size_t)got);
+		if (newline != NULL) {
+			*ret_was_short = got < READ_SIZE && newline + 1 == room + got;
 			return deliver_held(channel, (size_t)(newline - room) + 1);
+		}
 		/* No more than was looked at: what came since may be a line. */
-		most = got > 0 ? (size_t)got : 1;
+		most = (size_t)got;
 	}
 	got = recv(channel->fd, room, most, MSG_DONTWAIT);
 	if (got <= 0)
@@ -281,6 +285,8 @@ channel_release(struct channel *channel)
 	if (channel->is_closed || channel->held == 0)
 		return;
 	discard_held(channel);
+	if (channel->in.length == 0)
+		buf_done(&channel->in);
 	if (channel->is_drained || channel->watch != NULL)
 		return;
 	channel->watch = loop_add(channel->loop, channel->fd, EPOLLIN, ready, channel);

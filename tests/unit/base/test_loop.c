@@ -630,6 +630,52 @@ loop_again_makes_a_turn_without_waiting(void **state)
 }
 
 static void
+count_ready(void *arg, uint32_t events)
+{
+	struct scene *scene = arg;
+
+	(void)events;
+	scene->calls++;
+}
+
+static void
+end_first_turn(void *arg)
+{
+	struct scene *scene = arg;
+
+	loop_stop(scene->loop);
+}
+
+static bool
+gathers_so_often(void *arg)
+{
+	struct scene *scene = arg;
+
+	return scene->again-- > 0;
+}
+
+/* What is ready all the time shows how often a turn looks. */
+static void
+loop_gathers_only_while_it_is_told_to(void **state)
+{
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		struct scene scene;
+		int fd = eventfd(1, EFD_CLOEXEC);
+
+		scene_init(&scene, LOOP_BOOTTIME);
+		scene.again = again;
+		loop_add(scene.loop, fd, EPOLLIN, count_ready, &scene);
+		loop_on_turn_end(scene.loop, end_first_turn, &scene);
+		loop_gather_while(scene.loop, gathers_so_often, &scene);
+		assert_int_equal(loop_run(scene.loop), 0);
+		assert_int_equal(scene.calls, 1 + again);
+		close(fd);
+		loop_free(scene.loop);
+	}
+}
+
+static void
 tell_ready_once(void *arg, uint32_t events)
 {
 	struct scene *scene = arg;
@@ -852,6 +898,7 @@ main(void)
 		GUARDED(loop_signals_are_received_in_a_turn),
 		GUARDED(loop_signal_raised_in_its_callback_is_received_again),
 		GUARDED(loop_again_makes_a_turn_without_waiting),
+		GUARDED(loop_gathers_only_while_it_is_told_to),
 		GUARDED(loop_turn_calls_watches_then_timers_then_its_end),
 		GUARDED(loop_tells_a_clock_step_when_idle_and_when_a_timer_is_set),
 		GUARDED(loop_tells_a_clock_step_when_a_timer_is_armed_after_it),
