@@ -100,6 +100,9 @@ log_end(const struct step *step)
 	else if (step->ended.ret_counts)
 		log_warn("job=%" PRId64 " %s reason=\"%s\" retries=%s", step->ended.key.job,
 		    step->ended.ret_failures > 1 ? "retry failed" : "errored", words, retries);
+	else if (step->ended.ret_is_server && reason_is_failure(step->ended.end.reason))
+		log_warn("job=%" PRId64 " %s reason=\"%s\"", step->ended.key.job,
+		    job_status_name(step->ended.ret_status), words);
 	else
 		log_info("job=%" PRId64 " %s reason=\"%s\"", step->ended.key.job,
 		    job_status_name(step->ended.ret_status), words);

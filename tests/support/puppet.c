@@ -1,8 +1,10 @@
 #include "support/puppet.h"
 #include "base/xalloc.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct puppet {
 	json_t *state;
@@ -146,6 +148,25 @@ do_tasks(struct gen_server *server, const char *step, const json_t *words)
 	}
 }
 
+/* Fifos of a test: our pid for who reads the one; until somebody writes to the other. */
+static void
+tell_pid(const char *path)
+{
+	FILE *file = fopen(path, "w");
+
+	fprintf(file, "%d\n", (int)getpid());
+	fclose(file);
+}
+
+static void
+wait_for_line(const char *path)
+{
+	FILE *file = fopen(path, "r");
+
+	getc(file);
+	fclose(file);
+}
+
 static void
 do_self(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
     const char *step, const json_t *words)
@@ -163,6 +184,12 @@ do_self(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
 		gen_trap_exit(server, json_is_true(text(words, 1)));
 	else if (strcmp(step, "crash") == 0)
 		abort();
+	else if (strcmp(step, "exit") == 0)
+		exit((int)number(words, 1));
+	else if (strcmp(step, "tell") == 0)
+		tell_pid(word(words, 1));
+	else if (strcmp(step, "wait") == 0)
+		wait_for_line(word(words, 1));
 	else if (strcmp(step, "who") == 0)
 		gen_log(server, "%s %lld %lld %s %s", gen_name(server),
 		    (long long)gen_id(server), (long long)gen_attempt(server),
