@@ -1,7 +1,7 @@
 /*
- * behind: calls of durable servers. A cast that was accepted is on disk, and may not have been
- * given to the process yet: a call that comes after it waits here until it has, so that it
- * is answered from a state that knows the cast.
+ * behind: requests to durable servers. A cast that was accepted is on disk, and may not have
+ * been given to the process yet: a call that comes after it waits here until it has, so that
+ * it is answered from a state that knows the cast; and so does a stop.
  */
 
 #include "base/xalloc.h"
@@ -9,9 +9,10 @@
 
 #include <stdlib.h>
 
-struct held_call {
-	TAILQ_ENTRY(held_call) entry;
+struct held_request {
+	TAILQ_ENTRY(held_request) entry;
 	int64_t behind; /* this message; INT64_MAX: what there is is not known yet */
+	bool is_last; /* nothing is given behind it */
 	struct buf line;
 };
 
@@ -22,7 +23,7 @@ behind_init(struct server *server)
 }
 
 static void
-drop(struct server *server, struct held_call *held)
+drop(struct server *server, struct held_request *held)
 {
 	TAILQ_REMOVE(&server->held, held, entry);
 	server->held_bytes -= held->line.length;
@@ -33,23 +34,25 @@ drop(struct server *server, struct held_call *held)
 void
 behind_done(struct server *server)
 {
-	struct held_call *held;
+	struct held_request *held;
 
 	while ((held = TAILQ_FIRST(&server->held)) != NULL)
 		drop(server, held);
 }
 
 bool
-behind_hold(struct server *server, const char *ref, json_t *params)
+behind_hold(struct server *server, const char *ref, const char *method, json_t *params,
+    bool is_last)
 {
 	int64_t behind = server->knows_mailbox ? server->accepted : INT64_MAX;
-	struct held_call *held;
+	struct held_request *held;
 
 	if (!server->is_durable || behind <= server->given)
 		return false;
 	held = xcalloc(1, sizeof(*held));
 	held->behind = behind;
-	rpc_add_named_request(&held->line, ref, "call", params);
+	held->is_last = is_last;
+	rpc_add_named_request(&held->line, ref, method, params);
 	server->held_bytes += held->line.length;
 	TAILQ_INSERT_TAIL(&server->held, held, entry);
 	return true;
@@ -65,7 +68,7 @@ behind_accepted(struct server *server, int64_t seq)
 void
 behind_begin(struct server *server, int64_t last)
 {
-	struct held_call *held;
+	struct held_request *held;
 
 	behind_accepted(server, last);
 	server->knows_mailbox = true;
@@ -77,10 +80,12 @@ behind_begin(struct server *server, int64_t last)
 void
 behind_release(struct server *server)
 {
-	struct held_call *held;
+	struct held_request *held;
 
 	while ((held = TAILQ_FIRST(&server->held)) != NULL && held->behind <= server->given) {
 		buf_add(router_out(server), buf_start(&held->line), held->line.length);
+		if (held->is_last)
+			server->phase = SERVER_LEAVING;
 		drop(server, held);
 		server->sent++;
 		router_queue(server);

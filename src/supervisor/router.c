@@ -228,6 +228,7 @@ void
 router_call(struct server *to, struct caller caller, const char *ref, const char *from,
     json_t *message, int64_t timeout_ms, bool is_repeated)
 {
+	const char *method = message != NULL ? "call" : "state";
 	struct call *twin;
 	json_t *params;
 
@@ -255,9 +256,9 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	gauge_sent(to);
 	params = message != NULL ? json_pack("{s:O, s:s}", "message", message, "from", from)
 				 : json_object();
-	if (message != NULL && behind_hold(to, ref, params))
+	if (behind_hold(to, ref, method, params, false))
 		return;
-	rpc_add_named_request(router_out(to), ref, message != NULL ? "call" : "state", params);
+	rpc_add_named_request(router_out(to), ref, method, params);
 	to->sent++;
 	router_queue(to);
 }

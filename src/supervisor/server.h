@@ -57,7 +57,7 @@ struct server {
 	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
 	size_t in_flight_count;
 	bool is_reading, may_have_more;
-	TAILQ_HEAD(, held_call) held; /* behind.c */
+	TAILQ_HEAD(, held_request) held; /* behind.c */
 	size_t held_bytes;
 	bool knows_mailbox; /* what is in it; only then: */
 	int64_t accepted;   /* the last message that somebody was told is in it */
@@ -204,12 +204,16 @@ int64_t mailbox_handling(const struct server *server); /* the message it is at; 
 void mailbox_take_due(struct supervisor *supervisor, const struct message *messages,
     size_t count);
 
-/* ---- behind.c: calls of durable servers do not overtake what was accepted before them ---- */
+/* ---- behind.c: a durable server's requests do not overtake what was accepted before them ---- */
 
 void behind_init(struct server *server);
 void behind_done(struct server *server);
-/* Has it not been given all that was accepted? Then the call waits: params are taken over. */
-bool behind_hold(struct server *server, const char *ref, json_t *params);
+/*
+ * Has it not been given all that was accepted? Then the request waits: params are taken over.
+ * is_last: nothing is given to the process any more behind it.
+ */
+bool behind_hold(struct server *server, const char *ref, const char *method, json_t *params,
+    bool is_last);
 void behind_accepted(struct server *server, int64_t seq);
 /* What was in its mailbox when that was read for the first time. */
 void behind_begin(struct server *server, int64_t last);

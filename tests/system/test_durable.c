@@ -169,6 +169,26 @@ timer_of_a_durable_server_outlives_everything(void **state)
 	instance_finish(&instance);
 }
 
+/* The last thing it does is what it was sent before the stop, however much that is. */
+static void
+stop_is_behind_what_waits(void **state)
+{
+	struct instance instance;
+	struct helper many;
+
+	(void)state;
+	begin(&instance);
+	cast(&instance, "slow", "100");
+	for (int i = 0; i < 60; i++)
+		cast(&instance, "add", "1");
+	helper_jobberd(&many, &instance, NULL, "stop", "c", NULL);
+	assert_int_equal(helper_wait(&many), 0);
+	helper_end(&many);
+	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 0);
+	assert_int_equal(sql_number(&instance, "SELECT state FROM servers"), 60);
+	instance_finish(&instance);
+}
+
 int
 main(void)
 {
@@ -178,6 +198,7 @@ main(void)
 		cmocka_unit_test(message_that_is_crashed_over_too_often_is_set_aside),
 		cmocka_unit_test(call_does_not_overtake_messages_that_were_accepted_before_it),
 		cmocka_unit_test(large_messages_are_all_given_one_after_the_other),
+		cmocka_unit_test(stop_is_behind_what_waits),
 		cmocka_unit_test(timer_of_a_durable_server_outlives_everything),
 	};
 
