@@ -244,7 +244,8 @@ reason_of_an_unknown_errno_is_stored_as_one_that_can_be_read(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(numbers); i++) {
-		reason_format(text, (struct reason){ REASON_SPAWN, numbers[i], false });
+		reason_format(text, (struct reason){ .kind = REASON_SPAWN,
+		    .number = numbers[i] });
 		assert_int_equal(reason_parse(text, &read), 0);
 		assert_int_equal(read.kind, REASON_SPAWN);
 	}
