@@ -255,6 +255,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->advance);
 	statements_done(&engine->depend);
 	statements_done(&engine->change);
+	statements_done(&engine->prune);
 	statements_done(&engine->other);
 	db_close(&engine->db);
 }
@@ -276,6 +277,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_advance_prepare(engine, error) == -1 ||
 	    sqlite_depend_prepare(engine, error) == -1 ||
 	    sqlite_change_prepare(engine, error) == -1 ||
+	    sqlite_prune_prepare(engine, error) == -1 ||
 	    sqlite_other_prepare(engine, error) == -1) {
 		engine_release(engine);
 		return -1;

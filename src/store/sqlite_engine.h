@@ -20,7 +20,7 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, server, message, set_aside,
-	    monitor, commit, claim, advance, depend, change, other;
+	    monitor, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -86,6 +86,7 @@ int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_depend_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_change_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_prune_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_other_prepare(struct sqlite_engine *engine, struct error *error);
 
 /* Write one event of the history (advance.c). */

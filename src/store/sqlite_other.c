@@ -1,6 +1,5 @@
 /*
- * sqlite_other: the steps around jobs: generations, timers, notes, limits, look-ups and
- * pruning.
+ * sqlite_other: the steps around jobs: generations, timers, notes, limits and look-ups.
  */
 
 #include "base/xalloc.h"
@@ -17,8 +16,7 @@
 enum {
 	END_GENERATION, END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP,
 	OPEN, PROGRESS, RESULT, IS_RUNNING, WAKE_BOOT, WAKE_WALL, NEXT_BOOT, NEXT_WALL,
-	LOOKUP, BY_NAME, LIMITS, SET_LIMIT, PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS,
-	PRUNE_DEPENDENCIES, PRUNE_EVENTS, PRUNE_SERVER, PRUNE_MESSAGES, REMAINING, COUNT
+	LOOKUP, BY_NAME, LIMITS, SET_LIMIT, REMAINING, COUNT
 };
 
 static const char *const sql[] = {
@@ -65,21 +63,6 @@ static const char *const sql[] = {
 		    "LIMIT 1",
 	[LIMITS] = "SELECT name, max_children FROM supervisors",
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
-	[PRUNABLE] = "SELECT id, stdin FROM (SELECT id, stdin, ended_at, status, "
-		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
-		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) AS e "
-		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
-		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled')) "
-		     "AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
-		     "ON w.id = d.job_id WHERE d.on_id = e.id "
-		     "AND " JOB_IS_LIVE("w.") ") "
-		     "ORDER BY id LIMIT ?6",
-	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
-	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
-	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
-	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1",
-	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
-	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
 	[REMAINING] = "SELECT count(*) FILTER (WHERE hold IS NULL AND (status <> 'new' "
 		      "OR wake_at IS NULL)), "
 		      "count(*) FILTER (WHERE hold IS NULL AND status = 'new' "
@@ -414,55 +397,6 @@ sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 		limit->max_children = column_number(row, 1, -1);
 	}
 	return statement_end(row, code);
-}
-
-static int
-prune_one(struct sqlite_engine *engine, int64_t job)
-{
-	static const int statements[] = { PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS,
-		PRUNE_MESSAGES, PRUNE_SERVER, PRUNE_JOB };
-	int code = SQLITE_OK;
-
-	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
-		if (code == SQLITE_OK) {
-			bind_number(engine->other.prepared[statements[i]], 1, job);
-			code = statement_run(engine->other.prepared[statements[i]]);
-		}
-	}
-	return code;
-}
-
-int
-sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
-{
-	sqlite3_stmt *row = engine->other.prepared[PRUNABLE];
-	size_t room = 0;
-	int code;
-
-	bind_number(row, 1, engine->now.ms - step->prune.older_than_ms);
-	bind_number(row, 2, step->prune.keep);
-	bind_number(row, 3, step->prune.statuses[JOB_DONE]);
-	bind_number(row, 4, step->prune.statuses[JOB_FAILED]);
-	bind_number(row, 5, step->prune.statuses[JOB_CANCELLED]);
-	bind_number(row, 6, step->prune.limit);
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		if (step->prune.ret_count == room) {
-			room = room > 0 ? 2 * room : 64;
-			step->prune.ret_jobs = xreallocarray(
-			    step->prune.ret_jobs, room, sizeof(step->prune.ret_jobs[0]));
-			step->prune.ret_stdin = xreallocarray(
-			    step->prune.ret_stdin, room, sizeof(step->prune.ret_stdin[0]));
-		}
-		step->prune.ret_jobs[step->prune.ret_count] = sqlite3_column_int64(row, 0);
-		step->prune.ret_stdin[step->prune.ret_count++] =
-		    column_text(row, 1) != NULL ? xstrdup(column_text(row, 1)) : NULL;
-	}
-	code = statement_end(row, code);
-	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++) {
-		if (code == SQLITE_OK)
-			code = prune_one(engine, step->prune.ret_jobs[i]);
-	}
-	return code;
 }
 
 int

@@ -33,7 +33,7 @@ statement_at(struct subject *subject, size_t place)
 	const struct statements *const files[] = { &engine->environment, &engine->submit,
 		&engine->server, &engine->message, &engine->monitor, &engine->commit,
 		&engine->claim, &engine->advance, &engine->depend, &engine->change,
-		&engine->other };
+		&engine->prune, &engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
