@@ -37,7 +37,10 @@ MAIN_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
 	$(filter-out src/runtime/% src/jobberd.c,$(SOURCES))) $(BUILD)/pic/migrations.o
 JOBBER := $(foreach name,libjobber libjobber-main, \
 	$(BUILD)/$(name).a $(BUILD)/$(name).so.0 $(BUILD)/$(name).so)
-SERVERS := $(patsubst src/%.c,$(BUILD)/%,$(sort $(wildcard src/servers/*.c)))
+SERVERS := $(patsubst src/%.c,$(BUILD)/%,$(sort $(wildcard src/servers/*.c))) \
+	$(BUILD)/servers/send_server
+# The one that is installed, and the only program that links libcurl.
+SEND_SERVER := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard src/servers/send_server/*.c)))
 SUPPORT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 UNIT_TESTS := $(sort $(wildcard tests/unit/*/test_*.c))
 SYSTEM_TESTS := $(sort $(wildcard tests/system/test_*.c))
@@ -183,6 +186,14 @@ $(BUILD)/servers/%: $(BUILD)/src/servers/%.o $(BUILD)/libjobber.a
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ -ljansson -lm
 
+$(BUILD)/send_server.a: $(SEND_SERVER)
+	@rm -f $@
+	$(QUIET)ar rcs $@ $^
+
+$(BUILD)/servers/send_server: $(SEND_SERVER) $(BUILD)/libjobber.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcurl -ljansson -lm
+
 # Where `make install PREFIX=` will put things is compiled in: build anew when it changes.
 $(BUILD)/prefix: FORCE
 	@mkdir -p $(@D)
@@ -222,6 +233,11 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/support.a $(BUILD)/jobbe
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
 
+$(BUILD)/tests/unit/servers/%: $(BUILD)/tests/unit/servers/%.o $(BUILD)/support.a \
+		$(BUILD)/send_server.a $(BUILD)/jobberd.a
+	@mkdir -p $(@D)
+	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcurl $(LIBS) -lcmocka
+
 $(BUILD)/tests/system/%: $(BUILD)/tests/system/%.o $(BUILD)/support.a $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
@@ -255,6 +271,7 @@ $(BUILD)/tests/bench/helpers/idle: $(BUILD)/tests/bench/helpers/idle.o \
 install: all ## install below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/jobberd
 	install -m 755 $(BUILD)/jobberd $(DESTDIR)$(PREFIX)/bin/jobberd
+	install -m 755 $(BUILD)/servers/send_server $(DESTDIR)$(PREFIX)/libexec/jobberd
 	for page in man/*.[1-8]; do \
 		section=$${page##*.}; \
 		install -d $(DESTDIR)$(PREFIX)/share/man/man$$section; \
@@ -286,4 +303,4 @@ install: all ## install below DESTDIR and PREFIX
 
 -include $(OBJECTS:.o=.d) $(SUPPORT:.o=.d) $(TEST_PROGRAMS:=.d) $(BENCHES:=.d) $(FUZZERS:=.d) \
 	$(BENCH_KIT:.o=.d) $(JOBBER_OBJECTS:.o=.d) $(MAIN_OBJECTS:.o=.d) \
-	$(SERVERS:$(BUILD)/%=$(BUILD)/src/%.d)
+	$(SERVERS:$(BUILD)/%=$(BUILD)/src/%.d) $(SEND_SERVER:.o=.d)

@@ -11,6 +11,8 @@
 #define TAILQ_NEXT(element, field) ((element)->field.tqe_next)
 #define TAILQ_FOREACH(element, head, field) \
 	for (element = (head)->tqh_first; element; element = (element)->field.tqe_next)
+#define TAILQ_FOREACH_REVERSE(element, head, name, field) \
+	for (element = *(head)->tqh_last; element; element = *(element)->field.tqe_prev)
 #define TAILQ_FOREACH_SAFE(element, head, field, next) \
 	for (element = (head)->tqh_first; \
 	     element && ((next) = (element)->field.tqe_next, 1); element = (next))
