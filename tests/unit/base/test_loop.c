@@ -665,11 +665,12 @@ loop_gathers_only_while_it_is_told_to(void **state)
 
 		scene_init(&scene, LOOP_BOOTTIME);
 		scene.again = again;
-		loop_add(scene.loop, fd, EPOLLIN, count_ready, &scene);
+		scene.watches[0] = loop_add(scene.loop, fd, EPOLLIN, count_ready, &scene);
 		loop_on_turn_end(scene.loop, end_first_turn, &scene);
 		loop_gather_while(scene.loop, gathers_so_often, &scene);
 		assert_int_equal(loop_run(scene.loop), 0);
 		assert_int_equal(scene.calls, 1 + again);
+		loop_remove(scene.loop, scene.watches[0]);
 		close(fd);
 		loop_free(scene.loop);
 	}
