@@ -279,6 +279,7 @@ leave_job_to_a_stranger(const char *directory, const char *state)
 	if (wait_job(&i, 1) != 0)
 		return 2;
 	instance_stop(&i);
+	instance_forget_log(&i);
 	return waitpid(stranger, NULL, WNOHANG) == 0 ? 0 : 3;
 }
 
