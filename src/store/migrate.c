@@ -45,36 +45,63 @@ usable_cpus(void)
 	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-/*
- * One migration and all that says so in one transaction. Another process may have been
- * faster: the version is read again under the lock.
- */
+/* One migration and its number, inside a transaction. */
 static int
-apply(struct db *db, const struct migration *migration, bool *ret_applied,
-    struct error *error)
+apply_one(struct db *db, const struct migration *migration)
 {
 	char *finish = xasprintf(
 	    "INSERT OR IGNORE INTO supervisors VALUES ('default', %d);"
-	    "PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT",
+	    "PRAGMA application_id = %d; PRAGMA user_version = %d",
 	    usable_cpus(), DB_APPLICATION_ID, migration->number);
+	int code = db_execute(db, migration->sql);
+
+	if (code == SQLITE_OK)
+		code = db_execute(db, finish);
+	free(finish);
+	return code;
+}
+
+/*
+ * The migrations from `first` to `last` in one transaction. Another process may have been
+ * faster: the version is read again under the lock.
+ */
+static int
+apply(struct db *db, const struct migration *first, const struct migration *last,
+    bool *ret_applied, struct error *error)
+{
 	int64_t version = 0;
 	int code = db_execute(db, "BEGIN IMMEDIATE");
 
 	*ret_applied = false;
 	if (code == SQLITE_OK)
 		code = db_number(db, "PRAGMA user_version", &version);
-	if (code == SQLITE_OK && version < migration->number) {
-		code = db_execute(db, migration->sql);
-		if (code == SQLITE_OK)
-			code = db_execute(db, finish);
+	for (const struct migration *m = first; m <= last && code == SQLITE_OK; m++) {
+		if (version >= m->number)
+			continue;
+		code = apply_one(db, m);
 		*ret_applied = code == SQLITE_OK;
 	}
-	free(finish);
+	if (code == SQLITE_OK && *ret_applied)
+		code = db_execute(db, "COMMIT");
 	if (code != SQLITE_OK)
 		db_error(db, code, error); /* before the rollback clears it */
-	if (!*ret_applied)
+	if (code != SQLITE_OK || !*ret_applied) {
+		*ret_applied = false;
 		db_execute(db, "ROLLBACK");
+	}
 	return code == SQLITE_OK ? 0 : -1;
+}
+
+/* A new database is made as a whole: nobody else sees one of an older version. */
+static int
+make(struct db *db, struct error *error)
+{
+	const struct migration *last = migrations;
+	bool applied;
+
+	while (last[1].number != 0)
+		last++;
+	return apply(db, migrations, last, &applied, error);
 }
 
 int
@@ -82,14 +109,16 @@ migrate_run(struct db *db, int from, bool is_empty, struct error *error)
 {
 	bool applied;
 
-	if (!is_empty && back_up(db, from, error) == -1)
+	if (is_empty)
+		return make(db, error);
+	if (back_up(db, from, error) == -1)
 		return -1;
 	for (const struct migration *m = migrations; m->number != 0; m++) {
 		if (m->number <= from)
 			continue;
-		if (apply(db, m, &applied, error) == -1)
+		if (apply(db, m, m, &applied, error) == -1)
 			return -1;
-		if (applied && !is_empty)
+		if (applied)
 			log_info("migrated=%s version=%d", m->name, m->number);
 	}
 	return 0;
