@@ -4,11 +4,13 @@ smtp_server.py DIRECTORY PORT [CERTIFICATE KEY]; port 0: any. With a certificate
 STARTTLS, and the user "me" with the password "secret".
 
 konnichiwa@  550                later@   450
-slow…@       waits, when it has got the mail, until a line comes out of DIRECTORY/go
+slow…@       waits, when it has got the mail, until a line comes out of DIRECTORY/go; which
+             of several goes on then is not said
 gone@        the first time, closes the connection instead of an answer to the mail
 red@         answers with a control sequence
 Every mail that it accepts is a line of JSON in DIRECTORY/mails. On standard output:
-"listening PORT", "waiting ADDRESS", "accepted ADDRESS…", "most N" (mails at once so far).
+"listening PORT", "waiting ADDRESS", "went N" (lines have come), "lost ADDRESS" (the client
+went away), "accepted ADDRESS…", "most N" (mails at once so far).
 """
 
 import asyncio
@@ -47,12 +49,19 @@ def wait_for_go(loop, done):
     while not line:
         with open(directory + "/go") as fifo:
             line = fifo.readline()
-    loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+    loop.call_soon_threadsafe(go, done)
+
+
+def go(done):
+    if not done.done():
+        done.set_result(None)
+    Handler.went += 1
+    say("went", Handler.went)
 
 
 class Handler:
     gone = False
-    now = most = 0
+    now = most = went = 0
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address.startswith("konnichiwa@"):
@@ -81,6 +90,9 @@ class Handler:
                 threading.Thread(target=wait_for_go, args=(loop, done), daemon=True).start()
                 say("waiting", to)
                 await done
+        except asyncio.CancelledError:
+            say("lost", to)
+            raise
         finally:
             Handler.now -= 1
         with open(directory + "/mails", "a") as mails:
