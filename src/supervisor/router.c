@@ -161,6 +161,15 @@ router_mailbox(struct server *server)
 
 /* ---- messages ---- */
 
+_Static_assert(SERVER_LARGEST_MESSAGE == 1047552, "SERVER_TOO_LARGE says so");
+
+bool
+router_is_too_large(const json_t *message)
+{
+	return json_dumpb(message, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) >
+	    SERVER_LARGEST_MESSAGE;
+}
+
 int
 router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer)

@@ -76,6 +76,8 @@ struct server {
 #define SERVER_MOST_BYTES (16 << 20)	 /* unread, of one server */
 #define SERVER_MOST_BYTES_ALL (256 << 20) /* of all of them */
 #define SERVER_MOST_CALLS 100000	 /* not answered, of one server */
+#define SERVER_LARGEST_MESSAGE ((1 << 20) - 1024) /* its line has 1 MiB at most */
+#define SERVER_TOO_LARGE "too_large: a message to a server has at most 1047552 bytes"
 
 RB_HEAD(server_tree, server);
 
@@ -153,6 +155,8 @@ void router_call(struct server *to, struct caller caller, const char *ref, const
  */
 int router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer);
+/* As JSON text it has more than SERVER_LARGEST_MESSAGE bytes. */
+bool router_is_too_large(const json_t *message);
 void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
 void router_answer(struct caller caller, json_t *result); /* takes over result */
 /* It has answered a call, or something that we do not know. */

@@ -204,6 +204,54 @@ line_without_end_ends_its_server(void **state)
 	finish(&scene);
 }
 
+/* Its reader would take the line for the end of all sense. */
+static void
+message_that_is_too_large_is_refused_and_its_server_lives(void **state)
+{
+	static const char *const methods[] = { "call", "cast", "send" };
+	static const char *const names[] = { "good", "kept" };
+	struct client_connection connection;
+	struct scene scene;
+	size_t length = 3 << 20;
+	char *text = xmalloc(length + 1);
+
+	(void)state;
+	memset(text, 'x', length);
+	text[length] = '\0';
+	begin(&scene);
+	start_counter(&scene);
+	succeeds(jobberd(&scene.instance, "start", "--durable", "kept", "--", COUNTER, NULL));
+	connect_client(&scene, &connection);
+	for (size_t i = 0; i < 6; i++) {
+		struct rpc_message answer;
+
+		send_request(&connection, methods[i / 2],
+		    json_pack("{s:s, s:s}", "to", names[i % 2], "message", text));
+		answer = next_answer(&connection);
+		assert_int_equal(answer.kind, RPC_ERROR);
+		assert_int_equal(answer.code, STATUS_USAGE);
+		assert_has(answer.message, "too_large");
+		rpc_message_done(&answer);
+	}
+	/* Almost as large as may be. */
+	text[(1 << 20) - 2000] = '\0';
+	for (size_t i = 0; i < 2; i++) {
+		struct rpc_message answer;
+
+		send_request(&connection, "send",
+		    json_pack("{s:s, s:s}", "to", names[i], "message", text));
+		answer = next_answer(&connection);
+		assert_int_equal(answer.kind, RPC_RESULT);
+		rpc_message_done(&answer);
+		succeeds(jobberd(&scene.instance, "call", names[i], "get", NULL));
+	}
+	client_close(&connection);
+	free(text);
+	assert_int_equal(sql_number(&scene.instance,
+	    "SELECT count(*) FROM attempts WHERE attempt > 1"), 0);
+	finish(&scene);
+}
+
 static void
 thousand_servers_are_started_called_and_stopped(void **state)
 {
@@ -274,6 +322,7 @@ main(void)
 		cmocka_unit_test(server_that_does_not_read_is_overloaded_and_nobody_else),
 		cmocka_unit_test(servers_that_flood_harm_nobody),
 		cmocka_unit_test(line_without_end_ends_its_server),
+		cmocka_unit_test(message_that_is_too_large_is_refused_and_its_server_lives),
 		cmocka_unit_test(thousand_servers_are_started_called_and_stopped),
 		cmocka_unit_test(ten_thousand_calls_in_flight_are_all_answered),
 	};
