@@ -11,6 +11,8 @@ CREATE TABLE servers (
                      CHECK (max_redeliveries BETWEEN 0 AND 9007199254740991),
   first_attempt    INTEGER NOT NULL DEFAULT 1,             -- of this life; the later ones
                                                            -- are its restarts
+  trap_exit        INTEGER NOT NULL DEFAULT 0,             -- what its init has said
+  resumes          INTEGER NOT NULL DEFAULT 0,             -- likewise
   mailbox          INTEGER NOT NULL DEFAULT 0,             -- not durable: as last told
   last_message_at  INTEGER,                                -- likewise
   state            TEXT,                                   -- durable: as last committed

@@ -47,8 +47,10 @@ enqueue(struct gen_server *server, enum message_kind kind, struct rpc_message *r
 	message->from = param(rpc, "from");
 	if (rpc->kind == RPC_REQUEST)
 		message->id = json_incref(rpc->id);
-	else
+	else {
 		message->seq = param(rpc, "seq");
+		message->timer = json_integer_value(json_object_get(rpc->params, "timer"));
+	}
 	TAILQ_INSERT_TAIL(&server->queue, message, entry);
 }
 
@@ -201,6 +203,17 @@ is_unwanted(struct gen_server *server, const struct message *message)
 	return json_object_del(server->ended_tasks, key) == 0;
 }
 
+/* A timer's message is given before the timer is forgotten, and again if that came to nothing. */
+static bool
+has_fired(const struct gen_server *server, json_int_t timer)
+{
+	for (size_t i = 0; i < server->fired_count && i < COMMITTED_MOST; i++) {
+		if (server->fired[i] == timer)
+			return true;
+	}
+	return false;
+}
+
 /*
  * After a resume the supervisor does not know what had arrived. Asked when its turn has come:
  * what is like it and came before has been handled by then.
@@ -212,6 +225,8 @@ is_repeated(struct gen_server *server, const struct message *message)
 		return false;
 	if (message->kind == MESSAGE_CALL)
 		return answers_repeat(server, message->id);
+	if (message->timer != 0)
+		return has_fired(server, message->timer);
 	return message->seq != NULL && durable_knows_seq(server, message->seq);
 }
 
@@ -240,6 +255,8 @@ mailbox_pop(struct gen_server *server)
 	if (message == NULL)
 		return NULL;
 	TAILQ_REMOVE(&server->queue, message, entry);
+	if (message->timer != 0)
+		server->fired[server->fired_count++ % COMMITTED_MOST] = message->timer;
 	if (message->kind != MESSAGE_TERMINATE && ++server->unreported >= REPORT_EVERY)
 		mailbox_report(server);
 	return message;

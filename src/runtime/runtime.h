@@ -32,6 +32,7 @@ struct message {
 	json_t *id;    /* MESSAGE_CALL, MESSAGE_STATE, MESSAGE_TERMINATE */
 	json_t *from;  /* MESSAGE_CALL */
 	json_t *seq;   /* of a durable server's casts and infos; else NULL */
+	json_int_t timer; /* that it comes from; 0: none */
 };
 
 TAILQ_HEAD(message_queue, message);
@@ -123,6 +124,8 @@ struct gen_server {
 	json_t *outgoing[OUTGOING_COUNT]; /* arrays, or NULL */
 	uint32_t last_ref;
 	json_t *consumed; /* seqs that gen_await() and others took: an array, or NULL */
+	json_int_t fired[COMMITTED_MOST]; /* timers whose messages were taken, the last ones */
+	size_t fired_count;
 	json_int_t committed[COMMITTED_MOST];
 	size_t committed_count;
 

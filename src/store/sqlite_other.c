@@ -32,7 +32,8 @@ static const char *const sql[] = {
 		       "WHERE wake_boot_ms IS NOT NULL AND " JOB_WAITS(""),
 	[OPEN] = "SELECT a.job_id, a.attempt, a.generation, a.started_at, a.pid, a.pid_start, "
 		 "a.claimed_at, a.stop_reason, g.boot_id, j.supervisor, j.timeout_ms, "
-		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable "
+		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable, "
+		 "s.trap_exit, s.resumes "
 		 "FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
 		 "LEFT JOIN jobs j ON j.id = a.job_id "
@@ -143,6 +144,8 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.leaves_children = column_number(row, 13, 0) != 0,
 		.is_server = sqlite3_column_type(row, 16) != SQLITE_NULL,
 		.is_durable = sqlite3_column_int(row, 16) != 0,
+		.traps_exit = sqlite3_column_int(row, 17) != 0,
+		.resumes = sqlite3_column_int(row, 18) != 0,
 		.is_ready = status != NULL && strcmp(status, "running") == 0,
 	};
 	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");

@@ -6,7 +6,7 @@
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
 
-enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, GAUGE, EMPTY, COUNT };
+enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
 
 static const char *const sql[] = {
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
@@ -25,6 +25,7 @@ static const char *const sql[] = {
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
 		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		  "AND generation = ?3 AND ended_at IS NULL)",
+	[SAID] = "UPDATE servers SET trap_exit = ?2, resumes = ?3 WHERE job_id = ?1",
 	[GAUGE] = "UPDATE servers SET mailbox = coalesce(?4, mailbox), "
 		  "last_message_at = coalesce(?5, last_message_at) "
 		  "WHERE job_id = ?1 AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 "
@@ -158,7 +159,14 @@ sqlite_step_ready(struct sqlite_engine *engine, struct step *step)
 		step->answer = STEP_STALE;
 		return SQLITE_OK;
 	}
-	return sqlite_write_event(engine, key->job, key->attempt, "ready", NULL);
+	statement = engine->server.prepared[SAID];
+	bind_number(statement, 1, key->job);
+	bind_number(statement, 2, step->ready.traps_exit);
+	bind_number(statement, 3, step->ready.resumes);
+	code = statement_run(statement);
+	if (code == SQLITE_OK)
+		code = sqlite_write_event(engine, key->job, key->attempt, "ready", NULL);
+	return code;
 }
 
 int

@@ -95,7 +95,7 @@ struct open_attempt {
 	bool leaves_children;
 	bool is_server; /* then also: */
 	bool is_ready;	/* its init has answered */
-	bool is_durable;
+	bool is_durable, traps_exit, resumes;
 	char name[NAME_SIZE];
 };
 
@@ -193,6 +193,7 @@ struct step {
 		} started;
 		struct {
 			struct attempt_key key;
+			bool traps_exit, resumes; /* what its init said */
 		} ready;
 		struct {
 			struct attempt_key key;

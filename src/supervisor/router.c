@@ -82,6 +82,15 @@ pass_error(struct caller caller, const struct rpc_message *message)
 	router_answer_error(caller, STATUS_NO, message->message, data);
 }
 
+void
+router_pass_answer(struct caller caller, const struct rpc_message *message)
+{
+	if (message->kind == RPC_RESULT)
+		router_answer(caller, json_incref(message->result));
+	else
+		pass_error(caller, message);
+}
+
 static void
 finish(struct call *call)
 {
@@ -179,6 +188,8 @@ router_send(struct server *to, const char *method, json_t *message, int64_t seq,
 
 	if (to->live == NULL || (is_overloaded(to) && !is_next))
 		return -1;
+	if (to->is_being_stopped && seq == 0)
+		return 0; /* behind the stop nothing is handled */
 	params = json_pack("{s:O}", "message", message);
 	if (seq != 0)
 		json_object_set_new(params, "seq", json_integer(seq));
@@ -249,6 +260,8 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 		router_answer_error(caller, STATUS_STATE, "calling_self", NULL);
 		return;
 	}
+	if (is_repeated && late_answer(to, caller, ref))
+		return;
 	if (is_overloaded(to) || to->call_count >= SERVER_MOST_CALLS) {
 		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
 		return;
@@ -260,7 +273,7 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 		is_repeated = true;
 	}
 	add_call(to, caller, ref, timeout_ms);
-	if (!must_send(to, is_repeated))
+	if (!must_send(to, is_repeated) || to->is_being_stopped)
 		return;
 	gauge_sent(to);
 	params = message != NULL ? json_pack("{s:O, s:s}", "message", message, "from", from)
@@ -278,12 +291,11 @@ router_take_answer(struct server *server, const struct rpc_message *message)
 	const char *ref = json_string_value(message->id);
 	struct call *call = ref != NULL ? find_call(server, ref) : NULL;
 
-	if (call == NULL)
-		return; /* too late: its caller has given up */
-	if (message->kind == RPC_RESULT)
-		router_answer(call->caller, json_incref(message->result));
-	else
-		pass_error(call->caller, message);
+	if (call == NULL) { /* its caller has given up, or will come back */
+		late_keep(server, message);
+		return;
+	}
+	router_pass_answer(call->caller, message);
 	finish(call);
 }
 

@@ -57,6 +57,7 @@ new_server(struct live *live, const char *name, bool is_durable)
 	RB_INIT(&server->calls);
 	TAILQ_INIT(&server->outgoing);
 	behind_init(server);
+	late_init(server);
 	server->timer = (struct timer){ .fire = end_badly, .arg = server };
 	/* The store has seen to it that no other live job has the name. */
 	RB_INSERT(server_tree, &live->supervisor->servers->by_name, server);
@@ -105,6 +106,7 @@ detach(struct server *server)
 	router_forget_caller(server);
 	gauge_forget(server);
 	behind_done(server);
+	late_done(server);
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
@@ -234,6 +236,8 @@ server_attach(struct live *live, const struct open_attempt *open)
 
 	server->grace_ms = open->grace_ms;
 	server->was_attached = true;
+	server->traps_exit = open->traps_exit;
+	server->resumes = open->resumes;
 	if (live->has_ended)
 		return;
 	server->phase = SERVER_READY;
@@ -246,8 +250,7 @@ server_attach(struct live *live, const struct open_attempt *open)
 		send_resume(server);
 		gauge_changed(server); /* what was written last is old */
 		mailbox_look(server);
-	}
-	else {
+	} else {
 		/* Whether it has heard of init is not known: it begins again. */
 		server->phase = SERVER_INIT;
 		live_interrupt(live, STOP_OWN_GRACE);
@@ -275,11 +278,13 @@ init_is_ok(struct server *server, const json_t *answer)
 	struct supervisor *supervisor = server->live->supervisor;
 	struct step *step = turn_add(supervisor, STEP_READY, is_ready, supervisor);
 
-	step->ready.key = server->live->key;
 	turn_tells(supervisor);
 	server->phase = SERVER_READY;
 	server->traps_exit = json_is_true(json_object_get(answer, "trap_exit"));
 	server->resumes = json_is_true(json_object_get(answer, "resumes"));
+	step->ready.key = server->live->key;
+	step->ready.traps_exit = server->traps_exit;
+	step->ready.resumes = server->resumes;
 }
 
 /* It says why it is going to exit. If it does not, it is ended. */

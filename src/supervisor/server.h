@@ -43,6 +43,7 @@ struct server {
 	struct call_tree calls; /* not answered by it */
 	size_t call_count;
 	struct call_list outgoing; /* its own, not answered by others */
+	bool is_being_stopped; /* by request: what is sent to it now comes too late */
 	bool has_closed; /* its end of the stream */
 	bool has_said; /* why it ends, before it does */
 	struct reason said;
@@ -59,6 +60,8 @@ struct server {
 	bool is_reading, may_have_more;
 	TAILQ_HEAD(, held_request) held; /* behind.c */
 	size_t held_bytes;
+	TAILQ_HEAD(, late_answer) late; /* late.c */
+	size_t late_count, late_bytes;
 	bool knows_mailbox; /* what is in it; only then: */
 	int64_t accepted;   /* the last message that somebody was told is in it */
 	struct timer timer;   /* init, or leaving, takes too long */
@@ -163,6 +166,8 @@ void router_answer(struct caller caller, json_t *result); /* takes over result *
 void router_take_answer(struct server *server, const struct rpc_message *message);
 /* All who wait for its answer get this. */
 void router_fail_calls(struct server *server, int code, const char *word);
+/* The server's answer, to whoever asked. */
+void router_pass_answer(struct caller caller, const struct rpc_message *message);
 /* Where what is said to it goes, while it is live. */
 struct buf *router_out(struct server *server);
 /* Something was added to its channel: written at this turn's end. */
@@ -222,6 +227,14 @@ void behind_accepted(struct server *server, int64_t seq);
 /* What was in its mailbox when that was read for the first time. */
 void behind_begin(struct server *server, int64_t last);
 void behind_release(struct server *server); /* it has been given more */
+
+/* ---- late.c: answers whose callers have not asked this supervisor process yet ---- */
+
+void late_init(struct server *server);
+void late_done(struct server *server);
+void late_keep(struct server *server, const struct rpc_message *message);
+/* true: its answer was there, and is given. */
+bool late_answer(struct server *server, struct caller caller, const char *ref);
 
 /* ---- gauge.c: how full mailboxes in memory are, for those who read the database ---- */
 

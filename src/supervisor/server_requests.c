@@ -304,6 +304,7 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 		    supervisor, to, (struct caller){ .request = request_new(client, id) });
 		return;
 	}
+	server->is_being_stopped = true; /* its place among the messages is here */
 	stopping = xcalloc(1, sizeof(*stopping));
 	stopping->request = request_new(client, id);
 	stopping->timeout_ms = timeout_ms;

@@ -1,10 +1,12 @@
 /* server: the GenServer's story on the command line, with a server of some lines of Python. */
 
 #include "base/xalloc.h"
+#include "cli/client.h"
 #include "support/helper.h"
 #include "support/system.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -228,6 +230,76 @@ server_and_its_caller_outlive_the_supervisor_process(void **state)
 	instance_finish(&scene.instance);
 }
 
+/*
+ * The answer is written while no supervisor process is there to hear it, and its caller comes
+ * back later than it: one that does not remember calls is not asked again, and need not be.
+ */
+static void
+answer_that_came_before_its_caller_is_kept(void **state)
+{
+	struct scene scene;
+	struct helper caller;
+	char *go, *here;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	go = fifo_make(&scene.instance, "go");
+	here = fifo_make(&scene.instance, "here");
+	helper_jobberd(&caller, &scene.instance, NULL, "call", "c", "after", go, here, NULL);
+	free(fifo_read(here));
+	assert_int_equal(kill(caller.pid, SIGSTOP), 0);
+	instance_kill_supervisor(&scene.instance);
+	fifo_write(go, "go\n");
+	/* Behind the answer, so that has been heard. */
+	expect(CALL(&scene, "c", "get"), 0, "0\n", NULL);
+	assert_int_equal(kill(caller.pid, SIGCONT), 0);
+	assert_int_equal(helper_wait(&caller), 0);
+	assert_string_equal(caller.out.text, "\"at last\"\n");
+	helper_end(&caller);
+	free(here);
+	free(go);
+	instance_finish(&scene.instance);
+}
+
+/* case 59: one connection sends a stop, and a cast and a call behind it */
+static void
+nothing_is_handled_behind_a_stop(void **state)
+{
+	struct client_connection connection;
+	struct scene scene;
+	struct error error;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	assert_int_equal(client_open(&connection, scene.instance.state, &error), 0);
+	client_send(&connection, "stop", json_pack("{s:s}", "to", "c"), &error);
+	client_send(&connection, "cast", json_pack("{s:s, s:s}", "to", "c", "message", "no number"),
+	    &error);
+	client_send(&connection, "call", json_pack("{s:s, s:s}", "to", "c", "message", "get"),
+	    &error);
+	for (int i = 0; i < 3; i++) {
+		struct rpc_message answer;
+
+		assert_int_equal(
+		    client_receive(&connection, PATIENCE_MS, false, &answer, &error), 1);
+		/* 3: the call fails with the reason of the end. */
+		if (json_integer_value(answer.id) == 3) {
+			assert_int_equal(answer.kind, RPC_ERROR);
+			assert_int_equal(answer.code, STATUS_INTERNAL);
+			assert_string_equal(answer.message, "normal");
+		} else
+			assert_int_equal(answer.kind, RPC_RESULT);
+		rpc_message_done(&answer);
+	}
+	client_close(&connection);
+	/* The cast would have crashed it. */
+	assert_int_equal(sql_number(&scene.instance, "SELECT count(*) FROM job_list WHERE "
+						     "status = 'done' AND reason = 'normal'"), 1);
+	instance_finish(&scene.instance);
+}
+
 /* The keeper is killed: the server ends with its stream, and the next supervise starts it. */
 static void
 server_is_started_again_by_the_next_supervise(void **state)
@@ -257,6 +329,8 @@ main(void)
 		cmocka_unit_test(server_that_crashes_too_often_is_given_up),
 		cmocka_unit_test(call_that_takes_too_long_is_given_up_and_carried_out),
 		cmocka_unit_test(server_and_its_caller_outlive_the_supervisor_process),
+		cmocka_unit_test(answer_that_came_before_its_caller_is_kept),
+		cmocka_unit_test(nothing_is_handled_behind_a_stop),
 		cmocka_unit_test(server_is_started_again_by_the_next_supervise),
 	};
 

@@ -133,6 +133,24 @@ line_that_a_killed_supervisor_left_undone_is_dropped(void **state)
 }
 
 static void
+message_of_a_timer_that_was_taken_is_not_taken_again(void **state)
+{
+	static const char tick[] =
+	    "{'jsonrpc':'2.0','method':'info','params':{'message':'tick','timer':7}}";
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	fake_say(&fake, "%s", tick);
+	fake_hears_log(&fake, "info \"tick\"");
+	fake_say(&fake, RESUME);
+	fake_say(&fake, "%s", tick);
+	fake_info(&fake, "1");
+	fake_hears_log(&fake, "info 1");
+	fake_end(&fake);
+}
+
+static void
 call_that_was_answered_is_answered_again(void **state)
 {
 	struct fake fake;
@@ -296,6 +314,7 @@ main(void)
 		cmocka_unit_test(messages_before_init_wait_for_it),
 		cmocka_unit_test(request_that_has_no_answer_is_sent_again),
 		cmocka_unit_test(line_that_a_killed_supervisor_left_undone_is_dropped),
+		cmocka_unit_test(message_of_a_timer_that_was_taken_is_not_taken_again),
 		cmocka_unit_test(call_that_was_answered_is_answered_again),
 		cmocka_unit_test(call_that_is_at_work_or_waits_is_not_done_twice),
 		cmocka_unit_test(last_256_answers_are_remembered),
