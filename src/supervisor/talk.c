@@ -205,6 +205,11 @@ talk_must_hold(void *arg)
 	struct live *live = arg;
 	bool result = live->has_notes;
 
+	/* What it said to others has left us before it leaves its socket. */
+	if (live->server != NULL) {
+		router_flush(live->supervisor);
+		control_flush(live->supervisor);
+	}
 	live->has_notes = false;
 	return result;
 }

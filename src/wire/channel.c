@@ -115,7 +115,7 @@ deliver_held(struct channel *channel, size_t length)
 		return -1;
 	if (!channel->must_hold(channel->arg)) {
 		discard_held(channel);
-		return 1;
+		return channel->is_closed ? -1 : 1;
 	}
 	/* What is readable, or over, all the time would wake us all the time. */
 	loop_remove(channel->loop, channel->watch);
