@@ -3,6 +3,9 @@
 #include "base/buf.h"
 #include "base/xalloc.h"
 
+#include <sys/socket.h>
+
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,4 +96,19 @@ buf_text(struct buf *buf)
 {
 	*buf_reserve(buf, 1) = '\0';
 	return buf_start(buf);
+}
+
+int
+buf_send(struct buf *buf, int fd)
+{
+	while (buf->length > 0) {
+		ssize_t sent = send(fd, buf_start(buf), buf->length, MSG_NOSIGNAL);
+
+		if (sent == -1 && errno == EINTR)
+			continue;
+		if (sent == -1)
+			return -1;
+		buf_consume(buf, (size_t)sent);
+	}
+	return 0;
 }

@@ -20,6 +20,9 @@ void buf_grown(struct buf *buf, size_t length);	   /* this many of them were fil
 void buf_consume(struct buf *buf, size_t length);  /* drop from the front */
 const char *buf_text(struct buf *buf);		   /* the bytes with a NUL behind them */
 
+/* Send all of it on a socket, however long that takes; no SIGPIPE. 0, or -1 with errno. */
+int buf_send(struct buf *buf, int fd);
+
 static inline char *
 buf_start(const struct buf *buf)
 {

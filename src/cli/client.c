@@ -90,16 +90,8 @@ client_send(struct client_connection *connection, const char *method, json_t *pa
 	json_int_t id = ++connection->next_id;
 
 	rpc_add_request(&connection->out, id, method, params);
-	while (connection->out.length > 0) {
-		ssize_t sent = send(connection->fd, buf_start(&connection->out),
-		    connection->out.length, MSG_NOSIGNAL);
-
-		if (sent == -1 && errno == EINTR)
-			continue;
-		if (sent == -1)
-			return lost(connection, error);
-		buf_consume(&connection->out, (size_t)sent);
-	}
+	if (buf_send(&connection->out, connection->fd) == -1)
+		return lost(connection, error);
 	return id;
 }
 

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 static json_t *
 progress_params(char *const *words, int count, struct error *error)
@@ -63,21 +62,6 @@ static const struct {
 
 /* The supervisor process may be gone with its keeper: an error, not our death by SIGPIPE. */
 static int
-send_all(int fd, struct buf *line)
-{
-	while (line->length > 0) {
-		ssize_t sent = send(fd, buf_start(line), line->length, MSG_NOSIGNAL);
-
-		if (sent == -1 && errno == EINTR)
-			continue;
-		if (sent == -1)
-			return -1;
-		buf_consume(line, (size_t)sent);
-	}
-	return 0;
-}
-
-static int
 send_note(const char *method, json_t *params)
 {
 	const char *text = getenv("JOBBERD_FD");
@@ -91,7 +75,7 @@ send_note(const char *method, json_t *params)
 		    STATUS_STATE, "this is not inside a job: JOBBERD_FD is not set");
 	}
 	rpc_add_notification(&line, method, params);
-	if (send_all((int)fd, &line) == -1)
+	if (buf_send(&line, (int)fd) == -1)
 		status = cli_complain(STATUS_TRY_LATER,
 		    "the supervisor cannot be told: %s", strerror(errno));
 	buf_done(&line);

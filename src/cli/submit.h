@@ -61,4 +61,8 @@ json_t *submission_params(const struct submission *submission, struct error *err
 void submission_warn_if_missing(const struct submission *submission,
     const struct spec *spec);
 
+/* The same without a supervisor (submission_write.c): for submission_send() alone. */
+int submission_write(struct submission *submission, struct submission_request *request,
+    struct error *error);
+
 #endif

@@ -5,28 +5,10 @@
 #include "wire/line.h"
 #include "wire/rpc.h"
 
-#include <sys/socket.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
-
-static int
-send_all(int fd, struct buf *line)
-{
-	while (line->length > 0) {
-		ssize_t sent = send(fd, buf_start(line), line->length, MSG_NOSIGNAL);
-
-		if (sent == -1 && errno == EINTR)
-			continue;
-		if (sent == -1)
-			return -1;
-		buf_consume(line, (size_t)sent);
-	}
-	return 0;
-}
 
 enum told { TOLD, TOO_LONG, UNHEARD };
 
@@ -40,7 +22,7 @@ tell(int fd, const char *method, json_t *params)
 	rpc_add_notification(&line, method, params);
 	if (line.length > LINE_LARGEST + 1) /* a newline is not counted */
 		told = TOO_LONG;
-	else if (send_all(fd, &line) == -1)
+	else if (buf_send(&line, fd) == -1)
 		told = UNHEARD;
 	buf_done(&line);
 	return told;
