@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -236,6 +238,51 @@ bell_has_rung(struct bell *bell)
 	struct pollfd wanted = { .fd = bell->fd, .events = POLLIN };
 
 	return poll(&wanted, 1, 0) == 1;
+}
+
+/* ---- its socket ---- */
+
+int
+connect_client(struct instance *instance)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s/jobberd.sock",
+	    (int)sizeof(address.sun_path) - 16, instance->state);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == -1)
+		fail_msg("connect: %s", strerror(errno));
+	return fd;
+}
+
+void
+changes_init(struct changes *changes, struct instance *instance)
+{
+	static const char request[] =
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"follow\"}\n";
+
+	*changes = (struct changes){ .instance = instance, .fd = connect_client(instance) };
+	assert_int_equal(write(changes->fd, request, strlen(request)), strlen(request));
+}
+
+void
+changes_done(struct changes *changes)
+{
+	close(changes->fd);
+}
+
+void
+changes_wait(struct changes *changes, int64_t until)
+{
+	struct pollfd wanted = { .fd = changes->fd, .events = POLLIN };
+	int64_t left = until - now_ms();
+	char bytes[4096];
+
+	if (left <= 0 || poll(&wanted, 1, (int)left) == 0 ||
+	    read(changes->fd, bytes, sizeof(bytes)) > 0)
+		return;
+	changes_done(changes);
+	changes_init(changes, changes->instance);
 }
 
 /* ---- the database ---- */

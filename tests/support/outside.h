@@ -57,6 +57,25 @@ int64_t bell_number(struct bell *bell);
 /* Has it been rung, and nobody looked? */
 bool bell_has_rung(struct bell *bell);
 
+/* ---- its socket ---- */
+
+/* Another client, which speaks for itself; the fd is the caller's. */
+int connect_client(struct instance *instance);
+
+/* Hears that something has changed, to look at it again. */
+struct changes {
+	struct instance *instance;
+	int fd;
+};
+
+void changes_init(struct changes *changes, struct instance *instance);
+void changes_done(struct changes *changes);
+/*
+ * Wait for a change since the last time, or since init; or until then (now_ms()). A supervisor
+ * process that has died counts as one: its successor is followed.
+ */
+void changes_wait(struct changes *changes, int64_t until);
+
 /* ---- the database, as others use it ---- */
 
 /* An open connection with synchronous=FULL. */

@@ -13,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* An instance whose one place is known for short runs: what waits for it is claimed ahead. */
@@ -148,18 +146,6 @@ hold_of_a_claimed_job_outlives_the_client_that_asked_for_it(void **state)
 	assert_int_equal(wait_job(&i, submit_true(&i)), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 7"), 0);
 	instance_finish(&i);
-}
-
-static int
-connect_client(struct instance *i)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s/jobberd.sock",
-	    (int)sizeof(address.sun_path) - 16, i->state);
-	assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
 }
 
 static void

@@ -17,9 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -81,19 +79,6 @@ keeper_without_descriptors_starts_nothing_and_counts_nothing(void **state)
 }
 
 /* ---- clients ---- */
-
-static int
-connect_client(struct instance *i)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.*s/jobberd.sock",
-	    (int)sizeof(address.sun_path) - 16, i->state);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == -1)
-		fail_msg("connect: %s", strerror(errno));
-	return fd;
-}
 
 static void
 assert_answers(int fd)

@@ -6,14 +6,12 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
-#include "support/system.h"
+#include "support/outside.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 /* Without blanks, and with one N for each long number: pids, times, error codes. */
@@ -80,19 +78,17 @@ next_message(char **rest)
 static void
 recorded_exchange_is_still_true(void **state)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct instance i;
 	char *page = file_text(TESTS_DIRECTORY "/../man/jobberd-protocol.7"), *message;
 	char *rest = strstr(page, "A client, recorded.");
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answers = 0;
+	int fd, answers = 0;
 	FILE *in;
 
 	(void)state;
 	assert_non_null(rest);
 	instance_init(&i);
 	instance_start(&i, "--max-children", "2", NULL);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/jobberd.sock", i.state);
-	assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	fd = connect_client(&i);
 	in = fdopen(fd, "r");
 	while ((message = next_message(&rest)) != NULL) {
 		if (message[0] == '-') {

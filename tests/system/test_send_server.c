@@ -152,17 +152,22 @@ static char *
 await_state(struct scene *scene, const char *part)
 {
 	int64_t until = now_ms() + PATIENCE_MS;
-	struct result result = { .out = NULL };
+	struct result result;
+	struct changes changes;
 
-	do {
-		result_done(&result);
-		if (now_ms() > until)
-			fail_msg("never: %s", part);
-		let_pass(&scene->instance, 5);
+	changes_init(&changes, &scene->instance);
+	for (;;) {
 		result = jobberd(&scene->instance, "call", "m", "get_state", NULL);
 		for (char *quote; (quote = strchr(result.out, '"')) != NULL;)
 			*quote = '\'';
-	} while (strstr(result.out, part) == NULL);
+		if (strstr(result.out, part) != NULL)
+			break;
+		if (now_ms() > until)
+			fail_msg("never: %s", part);
+		result_done(&result);
+		changes_wait(&changes, until);
+	}
+	changes_done(&changes);
 	free(result.err);
 	return result.out;
 }
@@ -233,9 +238,11 @@ run_command(struct session *session)
 	int64_t until = now_ms() + PATIENCE_MS;
 	bool is_look = strstr(session->command, "get_state") != NULL ||
 	    strstr(session->command, "jobberd log") != NULL;
+	struct changes changes;
 
 	if (session->command[0] == '\0')
 		return;
+	changes_init(&changes, &session->scene->instance);
 	for (;;) {
 		struct helper helper;
 		int status;
@@ -252,8 +259,9 @@ run_command(struct session *session)
 		helper_end(&helper);
 		if (is_same)
 			break;
-		let_pass(&session->scene->instance, 5);
+		changes_wait(&changes, until);
 	}
+	changes_done(&changes);
 	session->command[0] = session->expected[0] = '\0';
 }
 
@@ -324,24 +332,6 @@ choose_port(char port[8])
 	close(fd);
 }
 
-static void
-await_listener(struct scene *scene)
-{
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons((uint16_t)atoi(scene->port)) };
-	int64_t until = now_ms() + PATIENCE_MS;
-	int fd, result;
-
-	do {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-		result = connect(fd, (struct sockaddr *)&address, sizeof(address));
-		close(fd);
-		assert_true(now_ms() < until);
-		let_pass(&scene->instance, 5);
-	} while (result == -1);
-}
-
 /* cases 237, 238, 239, 240 */
 static void
 sessions_of_the_page_are_as_they_stand_there(void **state)
@@ -359,9 +349,9 @@ sessions_of_the_page_are_as_they_stand_there(void **state)
 	snprintf(listen, sizeof(listen), "localhost:%s", scene.port);
 	helper_start(&scene.smtp, NULL,
 	    (const char *const[]){ "env", where, "/usr/bin/python3", "-m", "aiosmtpd", "-n", "-l",
-		listen, "-c", "refusing.Handler", NULL });
+		listen, "-d", "-c", "refusing.Handler", NULL });
 	scene.smtp_runs = true;
-	await_listener(&scene);
+	helper_expect(&scene.smtp, "Server is listening");
 	snprintf(old, sizeof(old), "%s", getenv("PATH"));
 	snprintf(path, sizeof(path), "%s/../bin:" SERVERS_DIRECTORY, getenv("TMPDIR"));
 	setenv("JOBBERD_STATE", scene.instance.state, 1);
@@ -850,8 +840,8 @@ kill_something(struct scene *scene, unsigned what)
 		pid = pid_of(scene, what == 2 ? "j.kind = 'server'" : "j.type = 'mail'");
 		if (pid > 0)
 			kill(pid, SIGKILL);
-		/* no faster than a server may be restarted */
-		let_pass(&scene->instance, what == 2 ? 1700 : 10);
+		if (what == 2) /* no faster than a server may be restarted */
+			let_pass(&scene->instance, 1700);
 	}
 }
 

@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "support/system.h"
+#include "support/outside.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -220,16 +220,13 @@ hostile_clients_hurt_nobody(void **state)
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"wait\",\"params\":{\"ids\":[1e99]}}\n",
 		"{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"status\"}\n", "{\"half\":" };
 	struct instance i;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/jobberd.sock", i.state);
 	for (size_t n = 0; n < sizeof(lines) / sizeof(lines[0]); n++) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		int fd = connect_client(&i);
 
-		assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 		assert_true(write(fd, lines[n], strlen(lines[n])) > 0);
 		close(fd);
 	}
