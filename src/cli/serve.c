@@ -110,6 +110,18 @@ verb_supervisor_process(struct invocation *invocation)
 	return status;
 }
 
+/* Servers cannot be left: they end with their stream. The next supervise starts them again. */
+static void
+tell_leaving(json_int_t jobs, json_int_t servers)
+{
+	fprintf(stderr, "leaving: %" JSON_INTEGER_FORMAT " running job%s", jobs,
+	    jobs == 1 ? " runs on" : "s run on");
+	if (servers > 0)
+		fprintf(stderr, ", %" JSON_INTEGER_FORMAT " server%s", servers,
+		    servers == 1 ? " ends" : "s end");
+	fputc('\n', stderr);
+}
+
 /* One request, and the end of the connection, which is that of the supervisor process. */
 static int
 ask_to_leave(const struct invocation *invocation, struct client_connection *connection,
@@ -121,13 +133,13 @@ ask_to_leave(const struct invocation *invocation, struct client_connection *conn
 		option_is_given(invocation, "now")),
 	    NULL, error);
 	json_int_t running = json_integer_value(json_object_get(result, "running"));
+	json_int_t servers = json_integer_value(json_object_get(result, "servers"));
 	char byte;
 
 	if (result == NULL)
 		return connection->is_lost ? 0 : -1;
 	if (!*is_told && leaves)
-		fprintf(stderr, "leaving: %" JSON_INTEGER_FORMAT " running job%s\n", running,
-		    running == 1 ? " runs on" : "s run on");
+		tell_leaving(running - servers, servers);
 	else if (!*is_told)
 		fprintf(stderr, "stopping: %" JSON_INTEGER_FORMAT " running job%s ended\n",
 		    running, running == 1 ? " is" : "s are");

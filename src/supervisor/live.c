@@ -131,6 +131,16 @@ live_count(const struct supervisor *supervisor)
 	return supervisor->live->count;
 }
 
+size_t
+live_count_servers(struct supervisor *supervisor)
+{
+	size_t count = 0;
+
+	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live))
+		count += live->server != NULL;
+	return count;
+}
+
 void
 live_anything_ready(struct supervisor *supervisor)
 {

@@ -191,7 +191,8 @@ handle_shutdown(struct client *client, json_t *id, json_t *params)
 		return;
 	}
 	request_reply(request_new(client, id),
-	    json_pack("{s:I}", "running", (json_int_t)live_count(supervisor)));
+	    json_pack("{s:I, s:I}", "running", (json_int_t)live_count(supervisor), "servers",
+		(json_int_t)live_count_servers(supervisor)));
 	if (leaves)
 		supervisor_leave(supervisor);
 	else

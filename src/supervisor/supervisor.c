@@ -83,10 +83,18 @@ supervisor_stop(struct supervisor *supervisor, bool now)
 void
 supervisor_leave(struct supervisor *supervisor)
 {
+	size_t servers = live_count_servers(supervisor);
+	size_t commands = live_count(supervisor) - servers;
+
 	if (supervisor->phase >= PHASE_STOPPING)
 		return;
-	log_info("leaving: %zu running job%s", live_count(supervisor),
-	    live_count(supervisor) == 1 ? " runs on" : "s run on");
+	if (servers == 0)
+		log_info("leaving: %zu running job%s", commands,
+		    commands == 1 ? " runs on" : "s run on");
+	else
+		log_info("leaving: %zu running job%s, %zu server%s", commands,
+		    commands == 1 ? " runs on" : "s run on", servers,
+		    servers == 1 ? " ends" : "s end");
 	send_order(supervisor, ORDER_STOPPING, NULL);
 	supervisor->leaving_because = "leave";
 	supervisor->is_leaving_jobs = true;

@@ -169,6 +169,7 @@ void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanishe
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
 size_t live_count(const struct supervisor *supervisor);
+size_t live_count_servers(struct supervisor *supervisor); /* of these */
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
 void live_stop_all(struct supervisor *supervisor, int64_t grace_ms);

@@ -156,6 +156,31 @@ quit_signal_leaves_and_says_how_many_run_on(void **state)
 }
 
 static void
+leaving_tells_jobs_that_run_on_from_servers_that_end(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd(&i, "start", "c", "--", SERVERS_DIRECTORY "/counter", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	result = jobberd(&i, "shutdown", "--leave", NULL);
+	assert_string_equal(result.err, "leaving: 0 running jobs run on, 1 server ends\n");
+	result_done(&result);
+	instance_expect(&i, "leaving: 0 running jobs run on, 1 server ends");
+	assert_int_equal(instance_wait(&i), 0);
+	/* until the next supervise */
+	instance_start(&i, NULL);
+	result = jobberd(&i, "call", "c", "get", NULL);
+	assert_string_equal(result.out, "0\n");
+	result_done(&result);
+	instance_finish(&i);
+}
+
+static void
 shutdown_now_needs_no_grace(void **state)
 {
 	struct instance i;
@@ -244,6 +269,7 @@ main(void)
 		cmocka_unit_test(ps_tells_the_two_processes_apart),
 		cmocka_unit_test(service_manager_is_told_ready_and_stopping),
 		cmocka_unit_test(quit_signal_leaves_and_says_how_many_run_on),
+		cmocka_unit_test(leaving_tells_jobs_that_run_on_from_servers_that_end),
 		cmocka_unit_test(shutdown_now_needs_no_grace),
 		cmocka_unit_test(run_shows_output_and_exits_with_the_jobs_status),
 		cmocka_unit_test(hostile_clients_hurt_nobody),
