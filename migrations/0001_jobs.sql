@@ -45,7 +45,8 @@ CREATE INDEX environments_by_hash ON environments (hash);
 -- Every number is at most 2^53 - 1, which JSON can carry exactly and no sum overflows.
 CREATE TABLE jobs (
   id           INTEGER PRIMARY KEY AUTOINCREMENT CHECK (id BETWEEN 1 AND 9007199254740991),
-  kind         TEXT CHECK (kind = 'command' OR kind = 'server'), -- NULL: command
+  kind         TEXT CHECK (kind = 'command' OR kind = 'server' -- NULL: command
+                 OR kind = 'message'),
   status       TEXT NOT NULL DEFAULT 'new' CHECK (status = 'new' OR
                  status = 'running' OR status = 'errored' OR status = 'done' OR
                  status = 'failed' OR status = 'cancelled'),
@@ -140,6 +141,7 @@ CREATE TABLE attempts (
   output_left_out INTEGER,        -- of these, punched out of the middle
   last_lines   TEXT,
   children_killed INTEGER,        -- what it left running
+  member       INTEGER,           -- of a message: the server of the pool that has it
   PRIMARY KEY (job_id, attempt),
   CHECK ((ended_at IS NULL) = (reason IS NULL)),
   CHECK (exit_code IS NULL OR signal IS NULL),

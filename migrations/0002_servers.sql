@@ -16,8 +16,17 @@ CREATE TABLE servers (
   mailbox          INTEGER NOT NULL DEFAULT 0,             -- not durable: as last told
   last_message_at  INTEGER,                                -- likewise
   state            TEXT,                                   -- durable: as last committed
-  last_commit      TEXT                                    -- durable: attempt and request id
+  last_commit      TEXT,                                   -- durable: attempt and request id
+  pool             INTEGER,                                -- the first server of its pool
+  pool_size        INTEGER CHECK (pool_size >= 1),         -- of the first: how many they are
+  max_messages     INTEGER CHECK (max_messages >= 1)       -- in a pool: to one process
 ) STRICT;
+CREATE INDEX servers_of_pool ON servers (pool) WHERE pool IS NOT NULL;
+
+-- A pool is several servers with one mailbox: its messages are jobs (kind = 'message', their
+-- command is the pool's name and the message), which the supervisor of the pool's name runs,
+-- one at each of its servers. This one belongs to the pool whose first server this is.
+ALTER TABLE supervisors ADD COLUMN pool INTEGER;
 
 -- Messages that are kept: those of durable servers until they are committed, and all
 -- timers until they fire (wake_at). Those that were given too often are set aside (dead_at).
@@ -69,6 +78,17 @@ BEGIN SELECT RAISE(ABORT, 'this server has its job still'); END;
 CREATE TRIGGER jobs_insert_server_guard BEFORE INSERT ON jobs
 WHEN (SELECT is_writing FROM writer) = 0 AND NEW.kind = 'server'
 BEGIN SELECT RAISE(ABORT, 'servers are started with jobberd start'); END;
+CREATE TRIGGER jobs_insert_message_guard BEFORE INSERT ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.kind = 'message'
+  OR EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.supervisor AND pool IS NOT NULL))
+BEGIN SELECT RAISE(ABORT, 'messages to a pool are sent with jobberd cast'); END;
+CREATE TRIGGER supervisors_insert_pool_guard BEFORE INSERT ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.pool IS NOT NULL
+BEGIN SELECT RAISE(ABORT, 'pools are started with jobberd start'); END;
+CREATE TRIGGER supervisors_update_pool_guard BEFORE UPDATE ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0
+  AND (NEW.pool IS NOT OLD.pool OR OLD.pool IS NOT NULL)
+BEGIN SELECT RAISE(ABORT, 'a pool is what its server was started with'); END;
 CREATE TRIGGER messages_insert_guard BEFORE INSERT ON messages
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'messages are sent with jobberd cast'); END;
@@ -103,5 +123,5 @@ SELECT j.id, j.name, j.status, s.restart, s.durable,
   (SELECT group_concat(value, ' ') FROM json_each(j.command)) AS command,
   strftime('%Y-%m-%dT%H:%M:%fZ', s.last_message_at / 1000.0, 'unixepoch')
     AS last_message_at_text,
-  s.state
+  s.state, s.pool
 FROM servers s JOIN jobs j ON j.id = s.job_id;

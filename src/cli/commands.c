@@ -47,7 +47,7 @@ static const struct option_row list_options[] = {
 	{ "failed", 0, NULL, "the same as --status failed" },
 	{ "name", 'n', "NAME", "only jobs of this name; * and ? match" },
 	{ "type", 0, "TYPE", "only jobs of this type" },
-	{ "kind", 0, "KIND", "only servers (server), or only the others (command)" },
+	{ "kind", 0, "KIND", "only those of this kind: command, server or message (to a pool)" },
 	{ "limit", 0, "N", "at most so many" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },

@@ -93,8 +93,9 @@ verb_list(struct invocation *invocation)
 
 	filter.kind = option_value(invocation, "kind");
 	if (filter.kind != NULL && strcmp(filter.kind, "server") != 0 &&
-	    strcmp(filter.kind, "command") != 0)
-		return cli_complain(STATUS_USAGE, "kind: \"%s\" is neither server nor command",
+	    strcmp(filter.kind, "command") != 0 && strcmp(filter.kind, "message") != 0)
+		return cli_complain(STATUS_USAGE,
+		    "kind: \"%s\" is none of server, message and command",
 		    filter.kind);
 	if (select_filter(invocation, &filter, &is_given, &error) == -1)
 		return cli_fail(&error);

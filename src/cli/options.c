@@ -76,7 +76,8 @@ collect(const struct command *command, struct option_list *list)
 		const struct option_row row = { spec->name, spec->letter, spec->argument,
 			spec->help };
 
-		if (spec->kind == SPEC_ANY || (spec->kind == SPEC_SERVER) == is_server)
+		if (spec->kind == SPEC_ANY || spec->kind == SPEC_WORK ||
+		    (spec->kind == SPEC_SERVER) == is_server)
 			add_row(list, &row, spec);
 	}
 	if (command->flags & COMMAND_PRINTS_DATA)
@@ -196,7 +197,7 @@ is_for_the_other_kind(const struct command *command, const char *word)
 	memcpy(name, word + 2, length - 2);
 	name[length - 2] = '\0';
 	option = strncmp(word, "--", 2) == 0 ? spec_option_find(name) : NULL;
-	return option != NULL && option->kind != SPEC_ANY;
+	return option != NULL && (option->kind == SPEC_COMMAND || option->kind == SPEC_SERVER);
 }
 
 /* What getopt_long(3) has to say, as one sentence of ours. */

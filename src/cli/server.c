@@ -98,6 +98,7 @@ static int
 explain(const struct invocation *invocation, const struct error *error, json_t *data)
 {
 	const char *name = invocation->arguments[0];
+	const json_t *job = json_object_get(data, "job"); /* what a message to a pool is */
 	char *text, words[WORDS_SIZE];
 
 	if (error->code == STATUS_NO && data != NULL) {
@@ -120,6 +121,9 @@ explain(const struct invocation *invocation, const struct error *error, json_t *
 	if (strcmp(error->text, "timeout") == 0)
 		return cli_complain(error->code,
 		    "timeout: %s has not answered; it may yet do what it was asked", name);
+	if (error->code == STATUS_INTERNAL && job != NULL)
+		return cli_complain(error->code, "%s: message %" JSON_INTEGER_FORMAT ": %s", name,
+		    json_integer_value(job), end_words(words, error->text));
 	if (error->code == STATUS_INTERNAL)
 		return cli_complain(
 		    error->code, "%s has ended: %s", name, end_words(words, error->text));
@@ -273,7 +277,7 @@ send_message(struct invocation *invocation, const char *method)
 {
 	struct client_connection connection;
 	struct error error;
-	json_t *message = message_from_words(invocation, &error);
+	json_t *message = message_from_words(invocation, &error), *result;
 	int status;
 
 	if (message == NULL)
@@ -283,8 +287,12 @@ send_message(struct invocation *invocation, const char *method)
 		json_decref(message);
 		return status;
 	}
-	json_decref(ask(invocation, &connection, method,
-	    json_pack("{s:o, s:o}", "to", address(invocation), "message", message), &status));
+	result = ask(invocation, &connection, method,
+	    json_pack("{s:o, s:o}", "to", address(invocation), "message", message), &status);
+	if (json_is_object(result)) /* a pool's messages are jobs */
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		    json_integer_value(json_object_get(result, "id")));
+	json_decref(result);
 	client_close(&connection);
 	return status;
 }

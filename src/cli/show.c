@@ -35,13 +35,21 @@ print_why(struct buf *out, const struct rows *row, const void *context)
 	buf_add_text(out, why_words(text, sizeof(text), &job, &subject->now, WHY_ALONE));
 }
 
+static bool
+is_message(const struct rows *row)
+{
+	const char *kind = rows_text(row, "kind");
+
+	return kind != NULL && strcmp(kind, "message") == 0;
+}
+
 static void
 print_stdin(struct buf *out, const struct rows *row, const void *context)
 {
 	const char *path = rows_text(row, "stdin");
 
 	(void)context;
-	if (!is_server(row))
+	if (!is_server(row) && !is_message(row))
 		buf_add_text(out, path != NULL ? path : "/dev/null");
 }
 
@@ -57,8 +65,16 @@ print_tries(struct buf *out, const struct rows *row, const void *context)
 static void
 print_kind(struct buf *out, const struct rows *row, const void *context)
 {
+	int64_t size = rows_number(row, "pool_size", 0), pool = rows_number(row, "pool", 0);
+
 	(void)context;
-	if (is_server(row))
+	if (size > 0)
+		buf_addf(out, "pool of %" PRId64 " servers, this and its others", size);
+	else if (pool > 0)
+		buf_addf(out, "server, of the pool of job %" PRId64, pool);
+	else if (is_message(row))
+		buf_add_text(out, "message to a pool");
+	else if (is_server(row))
 		buf_addf(out, "%sserver, %s",
 		    rows_number(row, "durable", 0) != 0 ? "durable " : "",
 		    rows_text(row, "restart"));
@@ -74,11 +90,23 @@ print_mailbox(struct buf *out, const struct rows *row, const void *context)
 		buf_addf(out, "%" PRId64 " message%s", waiting, waiting == 1 ? "" : "s");
 }
 
+/* The stored one is its process's: a message has none. */
+static void
+print_cwd(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *cwd = rows_text(row, "cwd");
+
+	(void)context;
+	if (!is_message(row) && cwd != NULL)
+		buf_add_text(out, cwd);
+}
+
 static void
 print_umask(struct buf *out, const struct rows *row, const void *context)
 {
 	(void)context;
-	buf_addf(out, "%03o", (unsigned)rows_number(row, "umask", 022));
+	if (!is_message(row))
+		buf_addf(out, "%03o", (unsigned)rows_number(row, "umask", 022));
 }
 
 static void
@@ -88,7 +116,7 @@ print_backoff(struct buf *out, const struct rows *row, const void *context)
 	int64_t jitter = rows_number(row, "jitter", 0);
 
 	(void)context;
-	if (is_server(row))
+	if (is_server(row) && rows_number(row, "pool_size", 0) == 0)
 		return;
 	buf_add_text(out, backoff != NULL ? backoff : "constant:5s");
 	if (jitter > 0)
@@ -101,8 +129,9 @@ print_grace(struct buf *out, const struct rows *row, const void *context)
 	char text[32];
 
 	(void)context;
-	buf_add_text(out, text_format_duration(text, sizeof(text),
-			      rows_number(row, "grace_ms", SPEC_DEFAULT_GRACE_MS)));
+	if (!is_message(row))
+		buf_add_text(out, text_format_duration(text, sizeof(text),
+				      rows_number(row, "grace_ms", SPEC_DEFAULT_GRACE_MS)));
 }
 
 static void
@@ -111,8 +140,9 @@ print_max_output(struct buf *out, const struct rows *row, const void *context)
 	char text[32];
 
 	(void)context;
-	buf_add_text(out, text_format_size(text, sizeof(text),
-			      rows_number(row, "max_output", SPEC_DEFAULT_MAX_OUTPUT)));
+	if (!is_message(row))
+		buf_add_text(out, text_format_size(text, sizeof(text),
+				      rows_number(row, "max_output", SPEC_DEFAULT_MAX_OUTPUT)));
 }
 
 static void
@@ -210,12 +240,13 @@ static const struct format_column show_columns[] = {
 	{ .name = "supervisor" },
 	{ .name = "priority" },
 	{ .name = "after", .print = print_after },
-	{ .name = "cwd" },
+	{ .name = "cwd", .print = print_cwd },
 	{ .name = "stdin", .print = print_stdin },
 	{ .name = "umask", .print = print_umask },
 	{ .name = "environment", .print = print_environment },
 	{ .name = "tries", .print = print_tries },
 	{ .name = "restarts" },
+	{ .name = "max messages", .cell = cell_stored, .stored = "max_messages" },
 	{ .name = "mailbox", .print = print_mailbox },
 	{ .name = "last message", .cell = cell_time, .stored = "last_message_at" },
 	{ .name = "backoff", .print = print_backoff },
@@ -225,6 +256,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "leave children", .print = print_leave_children },
 	{ .name = "created", .cell = cell_time, .stored = "created_at" },
 	{ .name = "attempt" },
+	{ .name = "member" },
 	{ .name = "pid" },
 	{ .name = "started", .cell = cell_time, .stored = "started_at" },
 	{ .name = "running time", .print = print_running_time },

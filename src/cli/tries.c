@@ -13,16 +13,12 @@ tries_of(const struct rows *row)
 {
 	int64_t failures = rows_number(row, "failures", 0);
 	bool was_run = rows_number(row, "attempt", 0) != 0;
-	struct reason last = { .kind = REASON_NONE };
-	const char *text = rows_text(row, "attempt_reason");
 	struct why_job job;
 
 	why_read(&job, row);
-	if (text != NULL)
-		reason_parse(text, &last);
 	if (!was_run || job.status == JOB_NEW || job.status == JOB_ERRORED)
 		return failures;
-	return reason_is_failure(last) ? failures : failures + 1;
+	return reason_is_failure(job.last) ? failures : failures + 1;
 }
 
 void

@@ -80,6 +80,7 @@ why_read(struct why_job *job, const struct rows *row)
 		.busy = rows_number(row, "busy", 0),
 		.max_children = rows_number(row, "max_children", -1),
 		.is_server = kind != NULL && strcmp(kind, "server") == 0,
+		.is_message = kind != NULL && strcmp(kind, "message") == 0,
 		.last = read_reason(row, "attempt_reason"),
 		.mailbox = rows_number(row, "mailbox", 0),
 	};
@@ -176,6 +177,8 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
+	else if (job->is_message && job->max_children == 0)
+		say(words, "no process of its pool runs");
 	else if (job->max_children == -1 || job->busy < job->max_children)
 		say(words, is_restarting(job) ? "restarting" : "next to start");
 	else {

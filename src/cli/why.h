@@ -37,6 +37,7 @@ struct why_job {
 	int64_t line;		/* its place among the ready ones */
 	int64_t busy, max_children; /* places of its supervisor; -1: no limit */
 	bool is_server; /* then also: */
+	bool is_message; /* to a pool */
 	bool has_process;
 	struct reason last;	/* of its last attempt */
 	int64_t mailbox;	/* messages that wait in it */

@@ -137,7 +137,8 @@ lifecycle_classify_end(const struct lifecycle_job *job, struct reason reason)
 	if (reason.kind == REASON_CANCELLED)
 		return JOB_STOPPED;
 	if (reason_is_failure(reason)) {
-		if (reason.kind == REASON_EXIT && reason.number == LIFECYCLE_NO_RETRY_STATUS)
+		if (job->is_final || (reason.kind == REASON_EXIT &&
+					 reason.number == LIFECYCLE_NO_RETRY_STATUS))
 			return JOB_FAILED_FINALLY;
 		if (job->retry.max_retries != RETRY_FOR_EVER &&
 		    job->failures >= job->retry.max_retries)

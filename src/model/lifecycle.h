@@ -72,6 +72,7 @@ struct lifecycle_job {
 	int64_t failures;
 	struct retry_policy retry;
 	int losses_in_a_row; /* attempts lost directly before this one */
+	bool is_final;	     /* a failure that is not to be retried, whatever its reason */
 
 	bool is_server; /* then also: */
 	enum restart_type restart;

@@ -19,6 +19,8 @@ spec_init(struct spec *spec)
 		.restart = RESTART_TRANSIENT,
 		.init_timeout_ms = SPEC_UNSET,
 		.max_redeliveries = SPEC_UNSET,
+		.pool_size = SPEC_UNSET,
+		.max_messages = SPEC_UNSET,
 	};
 }
 
@@ -40,6 +42,32 @@ spec_done(struct spec *spec)
 	spec_init(spec);
 }
 
+static int
+check_server(const struct spec *spec, struct error *error)
+{
+	bool is_pool = spec->pool_size != SPEC_UNSET;
+
+	if (spec->given_for_commands != NULL)
+		return error_set(error, STATUS_USAGE, "%s: not for a server",
+		    spec->given_for_commands);
+	if (spec->given_for_work != NULL && !is_pool)
+		return error_set(error, STATUS_USAGE,
+		    "%s: not for a server, unless it is a pool (pool)", spec->given_for_work);
+	if (spec->name == NULL)
+		return error_set(error, STATUS_USAGE, "a server needs a name");
+	if (spec->max_messages != SPEC_UNSET && !is_pool)
+		return error_set(error, STATUS_USAGE, "max-messages: only for a pool (pool)");
+	if (is_pool && !spec->is_durable)
+		return error_set(error, STATUS_USAGE,
+		    "pool: its messages are kept, which durable must say");
+	if (is_pool && (spec->restart != RESTART_TRANSIENT ||
+			   spec->max_redeliveries != SPEC_UNSET))
+		return error_set(error, STATUS_USAGE,
+		    "restart, max-redeliveries: not for a pool, whose processes are always "
+		    "started again and whose messages are retried");
+	return 0;
+}
+
 int
 spec_check(const struct spec *spec, struct error *error)
 {
@@ -51,15 +79,10 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "in, at: only one of them");
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
-	if (spec->is_server && spec->given_for_commands != NULL)
-		return error_set(error, STATUS_USAGE, "%s: not for a server",
-		    spec->given_for_commands);
 	if (!spec->is_server && spec->given_for_servers != NULL)
 		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",
 		    spec->given_for_servers);
-	if (spec->is_server && spec->name == NULL)
-		return error_set(error, STATUS_USAGE, "a server needs a name");
-	return 0;
+	return spec->is_server ? check_server(spec, error) : 0;
 }
 
 const char *

@@ -23,6 +23,7 @@
 #define SPEC_DEFAULT_MAX_OUTPUT (INT64_C(16) << 20)
 #define SPEC_DEFAULT_PRIORITY 5
 #define SPEC_DEFAULT_MAX_REDELIVERIES 3
+#define SPEC_LARGEST_POOL 1000
 #define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
 
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
@@ -64,12 +65,26 @@ struct spec {
 	bool is_durable;
 	int64_t init_timeout_ms;  /* or SPEC_UNSET: none */
 	int64_t max_redeliveries; /* SPEC_FOR_EVER, or SPEC_UNSET */
+	/*
+	 * A pool: so many servers of this description, and one mailbox, or SPEC_UNSET. Its
+	 * limits of retries and time are those of its messages.
+	 */
+	int64_t pool_size;
+	int64_t max_messages; /* to one process of a pool, or SPEC_UNSET: without end */
+	int64_t pool;	      /* which it is one of: the job of the first; 0: none */
+
+	/*
+	 * A message to a pool, which is the command: to whom, and its JSON text. What else it
+	 * is described with the pool says.
+	 */
+	bool is_message;
 
 	/* The name of an option that was given and is for one kind only, or NULL. */
-	const char *given_for_commands, *given_for_servers;
+	const char *given_for_commands, *given_for_servers, *given_for_work;
 };
 
-enum spec_kind { SPEC_ANY, SPEC_COMMAND, SPEC_SERVER };
+/* SPEC_WORK: of what is done once and retried: commands, and messages to pools. */
+enum spec_kind { SPEC_ANY, SPEC_COMMAND, SPEC_SERVER, SPEC_WORK };
 
 /* One option of submit, run and start; also a key of a --batch line. */
 struct spec_option {

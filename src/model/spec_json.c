@@ -314,6 +314,8 @@ spec_to_json(const struct spec *spec, struct error *error)
 		set_text(object, "max-redeliveries", "inf");
 	else
 		set_integer(object, "max-redeliveries", spec->max_redeliveries);
+	set_integer(object, "pool", spec->pool_size);
+	set_integer(object, "max-messages", spec->max_messages);
 	set_ms(object, "timeout", spec->timeout_ms);
 	set_ms(object, "grace", spec->grace_ms);
 	set_ms(object, "in", spec->start_in_ms);

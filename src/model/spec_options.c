@@ -341,6 +341,24 @@ set_max_redeliveries(struct spec *spec, const char *value, struct wall now,
 	return 0;
 }
 
+static int
+set_pool(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (text_number(value, 1, SPEC_LARGEST_POOL, &spec->pool_size) == -1)
+		return bad(error, "pool", value, "a number from 1 to 1000");
+	return 0;
+}
+
+static int
+set_max_messages(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (text_number(value, 1, SPEC_LARGEST_ID, &spec->max_messages) == -1)
+		return bad(error, "max-messages", value, "a number from 1");
+	return 0;
+}
+
 const struct spec_option spec_options[] = {
 	{ "name", 'n', "NAME", "a name of its own among live jobs", set_name, SPEC_ANY },
 	{ "once", 0, NULL, "if a live job has the name, print its id and succeed",
@@ -350,11 +368,11 @@ const struct spec_option spec_options[] = {
 	{ "type", 0, "TYPE", "a label to list by", set_type, SPEC_ANY },
 	{ "priority", 0, "0..9", "0 goes first; 5 unless given", set_priority, SPEC_ANY },
 	{ "max-retries", 'r', "N|inf", "how often a failed run is retried",
-	    set_max_retries, SPEC_COMMAND },
+	    set_max_retries, SPEC_WORK },
 	{ "backoff", 0, "KIND:D[,MAX]", "pause before a retry: constant, linear or exponential",
-	    set_backoff, SPEC_ANY },
+	    set_backoff, SPEC_WORK },
 	{ "jitter", 0, "PERCENT", "move each pause by up to this, up or down",
-	    set_jitter, SPEC_COMMAND },
+	    set_jitter, SPEC_WORK },
 	{ "timeout", 't', "DURATION", "end a run that takes longer", set_timeout, SPEC_ANY },
 	{ "grace", 0, "DURATION", "from SIGTERM to SIGKILL; 10s unless given",
 	    set_grace, SPEC_ANY },
@@ -384,6 +402,10 @@ const struct spec_option spec_options[] = {
 	{ "max-redeliveries", 0, "N|inf",
 	    "after so many, set a message aside over which it crashes; 3",
 	    set_max_redeliveries, SPEC_SERVER },
+	{ "pool", 0, "N", "so many processes with one mailbox; a message is retried like a job",
+	    set_pool, SPEC_SERVER },
+	{ "max-messages", 0, "N", "in a pool: start a process anew after so many messages",
+	    set_max_messages, SPEC_SERVER },
 	{ NULL, 0, NULL, NULL, NULL, SPEC_ANY },
 };
 
@@ -410,5 +432,7 @@ spec_set(struct spec *spec, const struct spec_option *option, const char *value,
 		spec->given_for_commands = option->name;
 	else if (option->kind == SPEC_SERVER)
 		spec->given_for_servers = option->name;
+	else if (option->kind == SPEC_WORK)
+		spec->given_for_work = option->name;
 	return option->set(spec, value, now, error);
 }

@@ -70,7 +70,7 @@ static const char *const sql[] = {
 			"supervisor FROM jobs INDEXED BY jobs_live "
 			"WHERE " JOB_IS_LIVE("") ") j "
 			"ON j.supervisor = s.name GROUP BY s.name",
-	[IS_DURABLE] = "SELECT durable FROM servers WHERE job_id = ?1",
+	[IS_DURABLE] = "SELECT iif(pool IS NULL, durable, 2) FROM servers WHERE job_id = ?1",
 	[MAILBOX] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 AND dead_at IS NULL "
 				    "AND wake_boot_ms IS NULL ORDER BY seq LIMIT ?3",
 	[SET_ASIDE] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 "
@@ -172,6 +172,10 @@ query_must_be_durable(struct query *query, int64_t job, struct error *error)
 		return -1;
 	if (durable == 1)
 		return 0;
+	if (durable == 2)
+		return error_set(error, STATUS_STATE,
+		    "job %" PRId64 " is of a pool, whose messages are jobs: "
+		    "jobberd list --kind message", job);
 	return error_set(error, STATUS_STATE,
 	    durable == 0 ? "job %" PRId64 " is not durable: its messages are in memory only"
 			 : "job %" PRId64 " is a command, not a server",

@@ -40,8 +40,13 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"CASE WHEN v.job_id IS NOT NULL THEN max(0, coalesce(a.attempt - "              \
 	"v.first_attempt, 0)) END AS restarts, CASE WHEN v.durable THEN (SELECT "         \
 	"count(*) FROM messages m WHERE m.job_id = j.id AND m.wake_boot_ms IS NULL "      \
-	"AND m.dead_at IS NULL) ELSE v.mailbox END AS mailbox, v.last_message_at, "       \
-	"?2 AS line, ?3 AS busy, s.max_children, "                    \
+	"AND m.dead_at IS NULL) WHEN v.pool = j.id THEN (SELECT count(*) FROM jobs r "    \
+	"WHERE r.supervisor = j.name AND " IS_READY("r") ") "                             \
+	"ELSE v.mailbox END AS mailbox, v.last_message_at, "                              \
+	"v.pool, v.pool_size, v.max_messages, a.member, ?2 AS line, ?3 AS busy, "         \
+	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
+	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
+	"AND p.status = 'running') END AS max_children, "                                 \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"

@@ -18,7 +18,8 @@ enum {
 
 static const char *const sql[] = {
 	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
-			 "a.stop_reason, a.started_at IS NULL, j.kind = 'server' "
+			 "a.stop_reason, a.started_at IS NULL, j.kind = 'server', "
+			 "j.kind = 'message' "
 			 "FROM attempts a "
 			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
 			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
@@ -330,7 +331,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	struct reason reason = step->ended.end.reason, stop;
 	enum job_event event;
 	int64_t max_redeliveries = SPEC_FOR_EVER;
-	bool starts, is_server;
+	bool starts, is_server, is_message;
 	int code = sqlite3_step(row);
 
 	if (code != SQLITE_ROW) {
@@ -341,10 +342,13 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	stop = column_reason(row, 5);
 	starts = step->ended.started.pid != 0 && sqlite3_column_int(row, 6);
 	is_server = sqlite3_column_int(row, 7) != 0;
+	is_message = sqlite3_column_int(row, 8) != 0; /* it ends only if it may have run */
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && is_server)
 		code = sqlite_read_server_rules(engine, key, &job, &max_redeliveries);
-	job.is_blamed = step->ended.handling != 0 && max_redeliveries != SPEC_FOR_EVER;
+	job.is_blamed = step->ended.had_message ||
+	    (step->ended.handling != 0 && max_redeliveries != SPEC_FOR_EVER);
+	job.is_final = step->ended.is_final;
 	job.was_told_to_stop = stop.kind != REASON_NONE;
 	reason = final_reason(&job, reason, stop);
 	if (code == SQLITE_OK && reason_is_loss(reason))
@@ -352,7 +356,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	if (code != SQLITE_OK)
 		return code;
 	/* It has run, whether or not anybody said so before. */
-	if (starts || is_server || reason.kind == REASON_NORMAL)
+	if (starts || is_server || is_message || reason.kind == REASON_NORMAL)
 		job.status = JOB_RUNNING;
 	event = lifecycle_classify_end(&job, reason);
 	if (lifecycle_decide(&job, event, step->ended.random, &verdict) == -1) {

@@ -175,7 +175,7 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	const struct reason reason = { .kind = REASON_CANCELLED };
 	struct lifecycle_verdict verdict;
 	struct lifecycle_job rules;
-	bool is_allowed, found, is_started;
+	bool is_allowed = false, found, is_started, is_blocked = false;
 	int code = find_open_attempt(
 	    engine, step->change.job, &step->change.ret_attempt, &is_started);
 
@@ -184,7 +184,16 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 		return code;
 	if (step->change.ret_attempt.job != 0)
 		return change_claimed(engine, step, is_started);
-	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
+	if (step->change.event == JOB_RETRY)
+		code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
+	if (code == SQLITE_OK && is_blocked) {
+		step->answer = STEP_REFUSED;
+		error_set(&step->error, STATUS_TRY_LATER,
+		    "a process of this pool is still ending, or another job has its name");
+		return SQLITE_OK;
+	}
+	if (code == SQLITE_OK)
+		code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
 	    NULL, &is_allowed, &verdict);
 	if ((code & 0xff) == SQLITE_CONSTRAINT) {
 		step->answer = STEP_REFUSED;
@@ -195,6 +204,8 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	}
 	if (code == SQLITE_OK && !is_allowed)
 		return refuse_change(engine, step);
+	if (code == SQLITE_OK && step->change.event == JOB_RETRY)
+		code = sqlite_begin_pool(engine, step->change.job);
 	if (code == SQLITE_OK) /* not the verdict: a dependency may have ended it again */
 		code = sqlite_read_job(engine, step->change.job, &rules, &found);
 	if (code == SQLITE_OK)

@@ -17,14 +17,14 @@ static const char *const sql[] = {
 	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
 		  "grace_ms, max_output, leave_children, max_retries, priority, "
 		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "
-		  "kind = 'server' "
+		  "kind "
 		  "FROM jobs "
 		  "WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "
 		  "AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "
 		  "WHERE job_id = jobs.id AND ended_at IS NULL) "
 		  "ORDER BY priority, id LIMIT ?2",
-	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at) "
-		  "VALUES (?1, ?2, ?3, ?4)",
+	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at, member) "
+		  "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		     "AND generation = ?3 AND started_at IS NULL AND ended_at IS NULL "
 		     "RETURNING stop_reason",
@@ -61,7 +61,9 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	spec->leaves_children = column_number(row, 10, 0) != 0;
 	spec->retry.max_retries = column_number(row, 11, RETRY_FOR_EVER);
 	spec->priority = column_number(row, 12, SPEC_DEFAULT_PRIORITY);
-	spec->is_server = sqlite3_column_int(row, 14) != 0;
+	text = column_text(row, 14);
+	spec->is_server = text != NULL && strcmp(text, "server") == 0;
+	spec->is_message = text != NULL && strcmp(text, "message") == 0;
 	return 0;
 }
 
@@ -75,6 +77,7 @@ claim_attempt(struct sqlite_engine *engine, struct claimed_job *claimed)
 	bind_number(statement, 2, claimed->key.attempt);
 	bind_number(statement, 3, claimed->key.generation);
 	bind_number(statement, 4, engine->now.ms);
+	bind_unless(statement, 5, claimed->member, 0);
 	return statement_run(statement);
 }
 
@@ -149,6 +152,8 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 		    &claimed->environment, &candidate->why);
 	if (code == SQLITE_OK && candidate->why == NULL && claimed->spec.is_server)
 		code = sqlite_read_server(engine, claimed);
+	if (claimed->spec.is_message && step->claim.members != NULL)
+		claimed->member = step->claim.members[step->claim.ret_count];
 	if (code == SQLITE_OK && candidate->why == NULL)
 		code = claim_attempt(engine, claimed);
 	else if (code == SQLITE_OK)

@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEPENDENTS, UNMET, RELEASE, FOREIGN_CANCELS, FORGET_CANCELS, COUNT };
+enum { DEPEND, DEPENDENTS, UNMET, RELEASE, FOREIGN_CANCELS, FORGET_CANCELS, COUNT };
 
 static const char *const sql[] = {
+	/* One job given twice: the stricter word counts. */
+	[DEPEND] = "INSERT INTO dependencies (job_id, on_id, kind) VALUES (?1, ?2, ?3) "
+		   "ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind)",
 	[DEPENDENTS] = "SELECT d.job_id FROM dependencies d "
 		       "JOIN jobs j ON j.id = d.job_id "
 		       "WHERE d.on_id = ?1 AND j.hold = 'dependency' "
@@ -138,6 +141,27 @@ sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job)
 	return work_off(engine, &list);
 }
 
+int
+sqlite_insert_dependencies(struct sqlite_engine *engine, const struct spec *spec, int64_t job)
+{
+	static const char *const kinds[] = {
+		[DEPENDENCY_DONE] = "done",
+		[DEPENDENCY_ENDED] = "ended",
+	};
+	sqlite3_stmt *statement = engine->depend.prepared[DEPEND];
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < spec->dependency_count && code == SQLITE_OK; i++) {
+		bind_number(statement, 1, job);
+		bind_number(statement, 2, spec->dependencies[i].on);
+		bind_text(statement, 3, kinds[spec->dependencies[i].kind]);
+		code = statement_run(statement);
+	}
+	if (code == SQLITE_OK && spec->dependency_count > 0)
+		code = sqlite_check_dependencies(engine, job);
+	return code;
+}
+
 /* A job has ended: tell those above and those that wait for it. */
 int
 sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status status,
@@ -150,6 +174,8 @@ sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status sta
 	code = sqlite_tell_monitors(engine, job, reason);
 	if (code == SQLITE_OK) /* a server that ends without a process has some, too */
 		code = sqlite_forget_monitors(engine, job, 0);
+	if (code == SQLITE_OK)
+		code = sqlite_end_pool(engine, job);
 	if (code == SQLITE_OK)
 		code = add_dependents(engine, job, &list);
 	if (code != SQLITE_OK) {

@@ -249,6 +249,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->message);
 	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
+	statements_done(&engine->pool);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
 	statements_done(&engine->claim);
@@ -271,6 +272,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_message_prepare(engine, error) == -1 ||
 	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
+	    sqlite_pool_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||

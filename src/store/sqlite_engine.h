@@ -20,7 +20,7 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, server, message, set_aside,
-	    monitor, commit, claim, advance, depend, change, prune, other;
+	    monitor, pool, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -38,7 +38,7 @@ struct sqlite_engine {
 	} *environments;
 	size_t environment_count;
 	/* What the last request to submit came with, since most come from the same place. */
-	bool has_monitors; /* there may be some */
+	bool has_monitors, has_pools; /* there may be some */
 	struct strings recent_variables;
 	int64_t recent_environment; /* 0: not to be used */
 };
@@ -80,6 +80,7 @@ int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
@@ -122,6 +123,9 @@ int sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status
 /* What a name means: its live job, else the one that ended last, 0 if none (other.c). */
 int sqlite_find_name(struct sqlite_engine *engine, const char *name, int64_t *ret_job);
 
+/* What a new job waits for (depend.c). */
+int sqlite_insert_dependencies(struct sqlite_engine *engine, const struct spec *spec,
+    int64_t job);
 /* A job waits for others: release it, or cancel it if one ended badly (depend.c). */
 int sqlite_check_dependencies(struct sqlite_engine *engine, int64_t job);
 
@@ -166,8 +170,22 @@ int sqlite_tell_monitors(struct sqlite_engine *engine, int64_t job, struct reaso
 /* Whoever set them has ended, with this attempt, or (0) for good; its tasks are abandoned. */
 int sqlite_forget_monitors(struct sqlite_engine *engine, int64_t owner, int64_t attempt);
 
-/* What only a server has (server.c): its row, */
-int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* ---- pools (pool.c) ---- */
+
+/* Fill in what the pool says of a message to it; false: there is no such pool. */
+int sqlite_describe_message(struct sqlite_engine *engine, struct spec *spec, bool *ret_found);
+/* Make the supervisor of its messages; false: another one has the name. */
+int sqlite_register_pool(struct sqlite_engine *engine, int64_t first, const struct spec *spec,
+    bool *ret_is_free);
+/* This job has ended: if it is a pool's first server, the others are abandoned. */
+int sqlite_end_pool(struct sqlite_engine *engine, int64_t first);
+/* May it begin again? And the others begin again with it. */
+int sqlite_pool_is_blocked(struct sqlite_engine *engine, int64_t first, bool *ret_is_blocked);
+int sqlite_begin_pool(struct sqlite_engine *engine, int64_t first);
+
+/* What only a server has (server.c): its row, `pool` 0 if it is of none, */
+int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
+    const struct spec *spec);
 /* … for a claim, */
 int sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed);
 /* … for the rules when this attempt of it has ended, */

@@ -33,8 +33,9 @@ static const char *const sql[] = {
 	[OPEN] = "SELECT a.job_id, a.attempt, a.generation, a.started_at, a.pid, a.pid_start, "
 		 "a.claimed_at, a.stop_reason, g.boot_id, j.supervisor, j.timeout_ms, "
 		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable, "
-		 "s.trap_exit, s.resumes "
-		 "FROM attempts a "
+		 "s.trap_exit, s.resumes, s.pool, s.max_messages, j.kind = 'message', a.member, "
+		 "j.max_retries = 0, iif(j.kind = 'message', json_extract(j.command, '$[1]'), "
+		 "NULL) FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
 		 "LEFT JOIN jobs j ON j.id = a.job_id "
 		 "LEFT JOIN servers s ON s.job_id = a.job_id WHERE a.ended_at IS NULL",
@@ -58,11 +59,12 @@ static const char *const sql[] = {
 	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
 		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
 		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
-		   "AND o.ended_at IS NULL), j.kind = 'server' FROM jobs j WHERE j.id = ?1",
+		   "AND o.ended_at IS NULL), j.kind = 'server', j.result "
+		   "FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
-	[LIMITS] = "SELECT name, max_children FROM supervisors",
+	[LIMITS] = "SELECT name, max_children, pool FROM supervisors",
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
 	[REMAINING] = "SELECT count(*) FILTER (WHERE hold IS NULL AND (status <> 'new' "
 		      "OR wake_at IS NULL)), "
@@ -147,6 +149,12 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.traps_exit = sqlite3_column_int(row, 17) != 0,
 		.resumes = sqlite3_column_int(row, 18) != 0,
 		.is_ready = status != NULL && strcmp(status, "running") == 0,
+		.pool = column_number(row, 19, 0),
+		.max_messages = column_number(row, 20, SPEC_UNSET),
+		.is_message = sqlite3_column_int(row, 21) != 0,
+		.member = column_number(row, 22, 0),
+		.runs_once = sqlite3_column_int(row, 23) != 0,
+		.message = column_text(row, 24) != NULL ? xstrdup(column_text(row, 24)) : NULL,
 	};
 	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");
 	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
@@ -356,6 +364,8 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	step->lookup.ret_timeout_ms = column_number(row, 2, 0);
 	step->lookup.ret_is_claimed = sqlite3_column_int(row, 3) != 0;
 	step->lookup.ret_is_server = sqlite3_column_int(row, 4) != 0;
+	if (column_text(row, 5) != NULL)
+		step->lookup.ret_result = xstrdup(column_text(row, 5));
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && step->lookup.ret_is_server)
 		code = sqlite_is_durable(
@@ -398,6 +408,7 @@ sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 		limit = &step->limits.ret_limits[step->limits.ret_count++];
 		snprintf(limit->name, sizeof(limit->name), "%s", column_text(row, 0));
 		limit->max_children = column_number(row, 1, -1);
+		limit->pool = column_number(row, 2, 0);
 	}
 	return statement_end(row, code);
 }

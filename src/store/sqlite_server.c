@@ -10,9 +10,10 @@ enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
 
 static const char *const sql[] = {
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
-		   "max_redeliveries) VALUES (?1, ?2, ?3, ?4, ?5)",
-	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state "
-		 "FROM servers WHERE job_id = ?1",
+		   "max_redeliveries, pool, pool_size, max_messages) "
+		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
+		 "max_messages FROM servers WHERE job_id = ?1",
 	[FIRST] = "SELECT restart, first_attempt, max_redeliveries FROM servers "
 		  "WHERE job_id = ?1",
 	/* What was interrupted or lost was no fault of the server's. */
@@ -41,18 +42,24 @@ sqlite_server_prepare(struct sqlite_engine *engine, struct error *error)
 }
 
 int
-sqlite_insert_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec)
+sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
+    const struct spec *spec)
 {
 	sqlite3_stmt *statement = engine->server.prepared[INSERT];
 	int64_t redeliveries = spec->max_redeliveries;
+	enum restart_type restart = pool != 0 ? RESTART_PERMANENT : spec->restart;
 
 	if (redeliveries == SPEC_UNSET)
 		redeliveries = SPEC_DEFAULT_MAX_REDELIVERIES;
 	bind_number(statement, 1, job);
-	bind_text(statement, 2, restart_name(spec->restart));
-	bind_number(statement, 3, spec->is_durable);
+	bind_text(statement, 2, restart_name(restart));
+	/* A pool's messages are kept as jobs: its servers have nothing to commit. */
+	bind_number(statement, 3, spec->is_durable && pool == 0);
 	bind_unless(statement, 4, spec->init_timeout_ms, SPEC_UNSET);
 	bind_unless(statement, 5, redeliveries, SPEC_FOR_EVER);
+	bind_unless(statement, 6, pool, 0);
+	bind_unless(statement, 7, pool == job ? spec->pool_size : SPEC_UNSET, SPEC_UNSET);
+	bind_unless(statement, 8, spec->max_messages, SPEC_UNSET);
 	return statement_run(statement);
 }
 
@@ -72,6 +79,10 @@ sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
 		spec->max_redeliveries = column_number(row, 3, SPEC_FOR_EVER);
 		if (column_text(row, 4) != NULL)
 			claimed->state = xstrdup(column_text(row, 4));
+		spec->pool = column_number(row, 5, 0);
+		spec->max_messages = column_number(row, 6, SPEC_UNSET);
+		if (spec->pool != 0) /* that is a message's */
+			spec->timeout_ms = SPEC_UNSET;
 	}
 	return statement_end(row, code);
 }

@@ -14,7 +14,7 @@
 #include <string.h>
 
 enum {
-	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS, DEPEND,
+	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS,
 	FIND_TOKEN, COUNT
 };
 
@@ -29,11 +29,8 @@ static const char *const sql[] = {
 		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
 	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
-	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
+	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1 AND pool IS NULL",
 	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
-	/* One job given twice: the stricter word counts. */
-	[DEPEND] = "INSERT INTO dependencies (job_id, on_id, kind) VALUES (?1, ?2, ?3) "
-		   "ON CONFLICT DO UPDATE SET kind = min(kind, excluded.kind)",
 	[FIND_TOKEN] = "SELECT job_id FROM events WHERE seq > (SELECT max(seq) FROM events) - "
 		       "1000000 AND event = 'submitted' AND detail = ?1",
 };
@@ -161,7 +158,7 @@ check_references(struct sqlite_engine *engine, struct request *request, size_t w
 	bool found;
 	int code;
 
-	if (strcmp(supervisor, request->supervisor) != 0) {
+	if (strcmp(supervisor, request->supervisor) != 0 && !spec->is_message) {
 		bind_text(statement, 1, supervisor);
 		code = exists(statement, &found);
 		if (code != SQLITE_OK)
@@ -177,27 +174,6 @@ check_references(struct sqlite_engine *engine, struct request *request, size_t w
 			return code;
 	}
 	return SQLITE_OK;
-}
-
-static int
-insert_dependencies(struct sqlite_engine *engine, const struct spec *spec, int64_t job)
-{
-	static const char *const kinds[] = {
-		[DEPENDENCY_DONE] = "done",
-		[DEPENDENCY_ENDED] = "ended",
-	};
-	sqlite3_stmt *statement = engine->submit.prepared[DEPEND];
-	int code = SQLITE_OK;
-
-	for (size_t i = 0; i < spec->dependency_count && code == SQLITE_OK; i++) {
-		bind_number(statement, 1, job);
-		bind_number(statement, 2, spec->dependencies[i].on);
-		bind_text(statement, 3, kinds[spec->dependencies[i].kind]);
-		code = statement_run(statement);
-	}
-	if (code == SQLITE_OK && spec->dependency_count > 0)
-		code = sqlite_check_dependencies(engine, job);
-	return code;
 }
 
 static void
@@ -217,9 +193,10 @@ bind_times(struct sqlite_engine *engine, sqlite3_stmt *statement, const struct s
 
 static int
 insert(struct sqlite_engine *engine, const struct spec *spec, const char *command,
-    int64_t environment, int64_t *ret_id)
+    int64_t environment, int64_t pool, int64_t *ret_id)
 {
 	sqlite3_stmt *statement = engine->submit.prepared[INSERT];
+	bool is_pool = spec->pool_size != SPEC_UNSET;
 	const struct retry_policy *retry = &spec->retry;
 	char backoff[96];
 	int code;
@@ -234,7 +211,8 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	bind_unless(statement, 7, environment, 0);
 	bind_unless(statement, 8, spec->umask, SPEC_UNSET);
 	bind_text(statement, 9, spec->stdin_path);
-	bind_unless(statement, 10, spec->is_server ? RETRY_FOR_EVER : retry->max_retries,
+	bind_unless(statement, 10,
+	    spec->is_server && !is_pool ? RETRY_FOR_EVER : retry->max_retries,
 	    RETRY_FOR_EVER);
 	bind_text(statement, 11, spec->has_backoff
 		? retry_format_backoff(backoff, sizeof(backoff), retry)
@@ -248,29 +226,14 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		: spec->is_held				    ? "user"
 							    : NULL);
 	bind_times(engine, statement, spec);
-	bind_text(statement, 22, spec->is_server ? "server" : NULL);
+	bind_text(statement, 22, spec->is_server ? "server" : spec->is_message ? "message" : NULL);
 	code = statement_run(statement);
 	*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
 	if (code == SQLITE_OK && spec->is_server)
-		code = sqlite_insert_server(engine, *ret_id, spec);
+		code = sqlite_insert_server(
+		    engine, *ret_id, is_pool && pool == 0 ? *ret_id : pool, spec);
 	if (code == SQLITE_OK && spec->dependency_count > 0)
-		code = insert_dependencies(engine, spec, *ret_id);
-	return code;
-}
-
-static int
-insert_job(struct sqlite_engine *engine, struct step *step, size_t which, int64_t environment)
-{
-	const struct spec *spec = &step->submit.specs[which];
-	json_t *array = strings_to_json(&spec->command);
-	char *command = json_dumps(array, JSON_COMPACT);
-	int code;
-
-	code = command != NULL
-	    ? insert(engine, spec, command, environment, &step->submit.ret_ids[which])
-	    : refuse_bytes(step, which);
-	free(command);
-	json_decref(array);
+		code = sqlite_insert_dependencies(engine, spec, *ret_id);
 	return code;
 }
 
@@ -290,6 +253,53 @@ refuse_name(struct step *step, size_t which, int64_t holder, enum job_status sta
 	    job_status_name(status));
 }
 
+/* The others of a pool: NAME.2 and so on. */
+static int
+insert_pool(struct sqlite_engine *engine, struct step *step, size_t which,
+    const char *command, int64_t environment)
+{
+	struct spec *spec = &step->submit.specs[which];
+	int64_t first = step->submit.ret_ids[which], id, holder;
+	enum job_status status = JOB_NEW;
+	char *name = spec->name;
+	bool is_free;
+	int code = sqlite_register_pool(engine, first, spec, &is_free);
+
+	if (code == SQLITE_OK && !is_free)
+		return refuse(step, which, STATUS_STATE,
+		    "already_started: there is a supervisor %s", name);
+	for (int64_t i = 2;
+	     i <= spec->pool_size && code == SQLITE_OK && step->answer == STEP_OK; i++) {
+		spec->name = xasprintf("%s.%" PRId64, name, i);
+		code = find_holder(engine, spec->name, &holder, &status);
+		if (code == SQLITE_OK && holder != 0)
+			code = refuse_name(step, which, holder, status);
+		else if (code == SQLITE_OK)
+			code = insert(engine, spec, command, environment, first, &id);
+		free(spec->name);
+	}
+	spec->name = name;
+	return code;
+}
+
+static int
+insert_job(struct sqlite_engine *engine, struct step *step, size_t which, int64_t environment)
+{
+	const struct spec *spec = &step->submit.specs[which];
+	json_t *array = strings_to_json(&spec->command);
+	char *command = json_dumps(array, JSON_COMPACT);
+	int code;
+
+	code = command != NULL
+	    ? insert(engine, spec, command, environment, 0, &step->submit.ret_ids[which])
+	    : refuse_bytes(step, which);
+	if (code == SQLITE_OK && command != NULL && spec->pool_size != SPEC_UNSET)
+		code = insert_pool(engine, step, which, command, environment);
+	free(command);
+	json_decref(array);
+	return code;
+}
+
 static int
 submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 {
@@ -297,9 +307,14 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 	const struct spec *spec = &step->submit.specs[which];
 	enum job_status status = JOB_NEW;
 	int64_t holder = 0, environment;
+	bool found = true;
 	int code = SQLITE_OK;
 
-	if (spec->name != NULL)
+	if (spec->is_message)
+		code = sqlite_describe_message(engine, &step->submit.specs[which], &found);
+	if (code == SQLITE_OK && !found)
+		return refuse(step, which, STATUS_NOT_FOUND, "noproc");
+	if (code == SQLITE_OK && spec->name != NULL)
 		code = find_holder(engine, spec->name, &holder, &status);
 	if (code != SQLITE_OK)
 		return code;

@@ -54,6 +54,8 @@ forget_results(struct step *step)
 	step->error.text[0] = '\0';
 	switch (step->kind) {
 	case STEP_OPEN:
+		for (size_t i = 0; i < step->open.ret_count; i++)
+			free(step->open.ret_attempts[i].message);
 		free(step->open.ret_attempts);
 		step->open.ret_attempts = NULL;
 		step->open.ret_count = 0;
@@ -83,6 +85,10 @@ forget_results(struct step *step)
 	case STEP_MAILBOX:
 		forget_messages(&step->mailbox.ret_messages, &step->mailbox.ret_count);
 		break;
+	case STEP_LOOKUP:
+		free(step->lookup.ret_result);
+		step->lookup.ret_result = NULL;
+		break;
 	case STEP_COMMIT:
 		for (size_t i = 0; i < step->commit.part_count; i++)
 			forget_results(step->commit.parts[i]);
@@ -103,6 +109,9 @@ batch_free_step(struct step *step)
 		free(step->submit.specs);
 		strings_done(&step->submit.environment);
 		free(step->submit.token);
+		break;
+	case STEP_CLAIM:
+		free(step->claim.members);
 		break;
 	case STEP_NOTE:
 		free(step->note.text);

@@ -97,6 +97,11 @@ struct open_attempt {
 	bool is_ready;	/* its init has answered */
 	bool is_durable, traps_exit, resumes;
 	char name[NAME_SIZE];
+	int64_t pool, max_messages; /* 0: not of one; SPEC_UNSET: without end */
+	bool is_message; /* to a pool: it has no process of its own, but then also: */
+	int64_t member;  /* the server that has it */
+	char *message;	 /* its JSON text, owned by the batch */
+	bool runs_once;
 };
 
 /* A claimed job, with all that starting it needs. Owned by the batch. */
@@ -105,6 +110,7 @@ struct claimed_job {
 	struct spec spec; /* command, name, cwd, stdin_path, limits, umask; unset = default */
 	const struct strings *environment; /* the engine's, good until the next turn; or NULL */
 	char *state; /* of a durable server, as last committed: JSON; or NULL */
+	int64_t member; /* of a message to a pool: the server that is to have it */
 };
 
 /* How an attempt ended, as the keeper saw it. */
@@ -178,6 +184,7 @@ struct step {
 			int64_t places; /* how many at most … */
 			int64_t ahead;	/* … of which the last so many ahead of their turn:
 					 * that ends before the first that may run once */
+			int64_t *members; /* taken over: a pool's: who is to have each; or NULL */
 			struct claimed_job *ret_jobs; /* owned by the batch */
 			size_t ret_count; /* less than `places`: nothing more can start now */
 			int64_t ret_refused; /* rows that made no sense and have ended failed */
@@ -209,6 +216,8 @@ struct step {
 			int64_t age_ms;
 			uint32_t random;
 			int64_t handling; /* a durable server: this message was; 0: none */
+			bool had_message; /* one of a pool: it is the message that is blamed */
+			bool is_final;	  /* a message: its failure is not to be retried */
 			bool ret_is_server;
 			bool ret_counts; /* it used up a retry */
 			enum job_status ret_status;
@@ -253,6 +262,7 @@ struct step {
 			int64_t ret_timeout_ms;
 			bool ret_is_claimed;
 			bool ret_is_server, ret_is_durable;
+			char *ret_result; /* JSON or NULL, owned by the batch */
 		} lookup;
 		struct {
 			char set[NAME_SIZE]; /* "": only read */
@@ -260,6 +270,7 @@ struct step {
 			struct supervisor_limit {
 				char name[NAME_SIZE];
 				int64_t max_children; /* -1: no limit */
+				int64_t pool; /* of messages: its first server; 0: of jobs */
 			} *ret_limits;		      /* owned by the batch */
 			size_t ret_count;
 		} limits;

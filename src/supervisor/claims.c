@@ -5,7 +5,7 @@
  */
 
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 #include "supervisor/start.h"
 
 #include <assert.h>
@@ -97,6 +97,12 @@ order_all(struct supervisor *supervisor, struct place_count *place,
 	struct chain chains[MOST_CHAINS];
 	size_t at_once = 0, chain_count;
 
+	if (place->pool != NULL) {
+		for (size_t i = 0; i < count; i++)
+			pool_give(supervisor, &jobs[i], place->name);
+		return;
+	}
+
 	while (at_once < count &&
 	    (place->max_children == -1 || place->taken < place->max_children))
 		order_start(supervisor, &jobs[at_once++], place->name, NULL);
@@ -149,7 +155,7 @@ ahead_target(const struct place_count *place)
 {
 	int64_t target;
 
-	if (place->max_children <= 0 || place->max_children > MOST_CHAINS ||
+	if (place->pool != NULL || place->max_children <= 0 || place->max_children > MOST_CHAINS ||
 	    place->run_us < 0 || place->run_us > AHEAD_MS * 1000)
 		return 0;
 	target = place->max_children * AHEAD_MS * 1000 /
@@ -157,11 +163,21 @@ ahead_target(const struct place_count *place)
 	return target < MOST_CLAIMS ? target : MOST_CLAIMS;
 }
 
+static int64_t *
+copy_ids(const int64_t *ids, size_t count)
+{
+	int64_t *copy = xreallocarray(NULL, count, sizeof(*copy));
+
+	memcpy(copy, ids, count * sizeof(*copy));
+	return copy;
+}
+
 /* Ends that are recorded in this same transaction free their places for its claims. */
 void
 claims_add(struct supervisor *supervisor)
 {
 	struct place_count *place;
+	int64_t members[MOST_CLAIMS];
 
 	if (timer_is_set(&supervisor->pause_timer))
 		return;
@@ -176,10 +192,15 @@ claims_add(struct supervisor *supervisor)
 		/* Small portions cost as much as large ones: wait until half are used up. */
 		if (ahead < ahead_target(place) / 2 || ahead < 0 || place->wants_free_place)
 			ahead = 0;
+		if (place->pool != NULL)
+			free_places = (int64_t)pool_free_members(
+			    place->pool, members, MOST_CLAIMS);
 		if (!place->may_have_ready || free_places + ahead <= 0)
 			continue;
 		place->may_have_ready = false;
 		step = turn_add(supervisor, STEP_CLAIM, claimed, supervisor);
+		if (place->pool != NULL)
+			step->claim.members = copy_ids(members, (size_t)free_places);
 		memcpy(step->claim.supervisor, place->name, sizeof(place->name));
 		step->claim.places = free_places + ahead < MOST_CLAIMS ? free_places + ahead
 									: MOST_CLAIMS;
@@ -259,7 +280,10 @@ claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
 {
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_RECALL,
 		.key = { key->job, key->attempt, key->generation } };
+	const struct live *live = live_find(supervisor, key->job);
 
+	if (live != NULL && pool_is_message(live))
+		return; /* it is being written, and has started then */
 	link_send(supervisor->link, &order, sizeof(order), -1);
 }
 

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -287,7 +287,8 @@ listen_ready(void *arg, uint32_t events)
 bool
 control_tells_of(struct supervisor *supervisor, const struct ended_job *ended, size_t count)
 {
-	return wait_is_for(supervisor, ended, count);
+	return wait_is_for(supervisor, ended, count) ||
+	    pool_waits_for(supervisor, ended, count);
 }
 
 void
@@ -295,6 +296,7 @@ control_jobs_ended(
     struct supervisor *supervisor, const struct ended_job *ended, size_t count)
 {
 	wait_jobs_ended(supervisor, ended, count);
+	pool_jobs_ended(supervisor, ended, count);
 }
 
 /* ---- followers ---- */

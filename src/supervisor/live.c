@@ -5,7 +5,7 @@
  */
 
 #include "supervisor/live.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -116,6 +116,7 @@ live_remove(struct live *live)
 	}
 	claims_tell(live, true);
 	live_unlink(live);
+	pool_forget(live);
 	server_free(live->server);
 	talk_done(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
@@ -128,7 +129,7 @@ live_remove(struct live *live)
 size_t
 live_count(const struct supervisor *supervisor)
 {
-	return supervisor->live->count;
+	return supervisor->live->count - supervisor->live->messages;
 }
 
 size_t
@@ -139,6 +140,12 @@ live_count_servers(struct supervisor *supervisor)
 	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live))
 		count += live->server != NULL;
 	return count;
+}
+
+bool
+live_is_empty(const struct supervisor *supervisor)
+{
+	return supervisor->live->count == 0;
 }
 
 void
@@ -179,6 +186,12 @@ live_stop(struct supervisor *supervisor, const struct attempt_key *key,
 	    ? live->server
 	    : NULL;
 
+	if (live != NULL && pool_is_message(live)) {
+		pool_interrupt(live);
+		return;
+	}
+	if (live != NULL)
+		live->is_being_ended = true;
 	/* One that traps exits is asked first. */
 	if (server != NULL && server->traps_exit && grace_ms != 0 && live->channel != NULL)
 		server_terminate(server, (struct reason){ .kind = REASON_SHUTDOWN },
@@ -205,7 +218,7 @@ live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
 
 	supervisor->stop_grace_ms = grace_ms;
 	for (live = live_first(supervisor); live != NULL; live = live_next(live)) {
-		if (!live->has_ended && !live->is_ahead)
+		if (!live->has_ended && !live->is_ahead && !pool_is_message(live))
 			live_interrupt(live, grace_ms);
 	}
 }
@@ -273,6 +286,7 @@ live_take_limits(void *arg, struct step *step)
 			place = add_place(supervisor, limit->name);
 		place->max_children = limit->max_children;
 		place->may_have_ready = true;
+		pool_has_place(supervisor, limit->pool, place);
 	}
 }
 

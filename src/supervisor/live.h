@@ -12,6 +12,7 @@
 struct server;
 
 struct asked;
+struct handling;
 
 /*
  * A live attempt, from its claim until its end is recorded. What the database holds is not
@@ -32,6 +33,8 @@ struct live {
 	bool is_in_store; /* settling: it has an open row */
 	bool must_note_start; /* settling: the row does not say started yet */
 	bool is_orphan;	  /* its row is gone: it is being stopped */
+	bool is_being_ended; /* by us, or because somebody asked for it */
+	struct handling *handling; /* pool.h: a message's, and its member's; or NULL */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
 	struct channel *channel;  /* made when it says something, or is a server */
@@ -53,7 +56,7 @@ RB_HEAD(live_tree, live);
 
 struct live_table {
 	struct live_tree tree;
-	size_t count;
+	size_t count, messages; /* of these, those of pools */
 	int inotify_fd;
 	struct loop_watch *inotify_watch;
 };
@@ -74,6 +77,8 @@ struct place_count *live_place(struct supervisor *supervisor, const char *name);
 void reports_init(struct supervisor *supervisor);
 void reports_record_start(struct live *live);
 void reports_record_end(struct live *live);
+/* What has come of an attempt, once it is recorded. */
+void reports_log_end(const struct step *step);
 /* The reason in what the keeper says of an end. */
 struct reason reports_reason(const struct report_ended *ended);
 /* Tell the keeper to forget it. */
@@ -83,6 +88,9 @@ void live_disown(struct live *live);
 
 /* The keeper's part of live_stop(): nothing is asked first. */
 void live_order_stop(struct live *live, enum stop_cause cause, int64_t grace_ms);
+
+/* settle.c: nobody knows what came of it */
+void settle_loss(struct supervisor *supervisor, const struct open_attempt *open);
 
 /* claims.c */
 /* End it, to be started again some time: that is no failure. grace_ms as for live_stop(). */

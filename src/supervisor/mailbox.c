@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -91,10 +91,15 @@ struct step *
 mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
     const json_t *message, struct caller caller)
 {
-	struct kept *kept = xcalloc(1, sizeof(*kept));
-	struct step *step = batch_make_step(STEP_SEND, is_kept, kept);
+	struct pool *pool = to != NULL ? pool_find(supervisor, to) : NULL;
 	const char *word = json_string_value(to);
+	struct kept *kept;
+	struct step *step;
 
+	if (pool != NULL)
+		return pool_make_send(supervisor, pool, message, caller);
+	kept = xcalloc(1, sizeof(*kept));
+	step = batch_make_step(STEP_SEND, is_kept, kept);
 	kept->supervisor = supervisor;
 	kept->caller = caller;
 	kept->message = json_incref((json_t *)message);
@@ -223,7 +228,7 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 	for (size_t i = 0; i < count; i++) {
 		struct server *server = server_of(supervisor, messages[i].job);
 		struct step *step;
-		json_t *value;
+		json_t *value, *to;
 
 		if (messages[i].text == NULL) { /* it is in the mailbox */
 			if (server != NULL)
@@ -231,10 +236,14 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 			continue;
 		}
 		value = json_loads(messages[i].text, JSON_DECODE_ANY, NULL);
-		if (server != NULL && value != NULL &&
+		to = json_integer(messages[i].job);
+		if (value != NULL && pool_find(supervisor, to) != NULL)
+			mailbox_keep(supervisor, to, true, value, (struct caller){ 0 });
+		else if (server != NULL && value != NULL &&
 		    router_send(server, "info", value, 0, messages[i].seq) == -1)
 			log_warn("job=%" PRId64 " overloaded: a timer's message is dropped",
 			    messages[i].job);
+		json_decref(to);
 		json_decref(value);
 		step = turn_add(supervisor, STEP_TIMER_END, NULL, NULL);
 		step->timer_end.timer = messages[i].seq;

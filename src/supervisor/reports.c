@@ -4,8 +4,9 @@
  */
 
 #include "base/log.h"
+#include "base/text.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <bsd/stdlib.h>
 #include <inttypes.h>
@@ -77,12 +78,13 @@ reports_reason(const struct report_ended *ended)
 		.core = ended->core != 0 };
 }
 
-static void
-log_end(const struct step *step)
+void
+reports_log_end(const struct step *step)
 {
-	char words[96], retries[32];
+	char said[REASON_TEXT_SIZE + 64], words[sizeof(said)], retries[32];
 
-	reason_words(words, sizeof(words), step->ended.end.reason, 0);
+	reason_words(said, sizeof(said), step->ended.end.reason, 0);
+	text_quote(words, sizeof(words), said);
 	snprintf(retries, sizeof(retries), "%" PRId64 "/%" PRId64,
 	    step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0,
 	    step->ended.ret_max_retries);
@@ -121,7 +123,7 @@ end_recorded(void *arg, struct step *step)
 	if (step->answer == STEP_OK && step->ended.started.pid != 0)
 		log_start(key, step->ended.started.pid);
 	if (step->answer == STEP_OK)
-		log_end(step);
+		reports_log_end(step);
 	else
 		log_warn("job=%" PRId64 " attempt=%" PRId64
 			 " ended, but the database knows no such attempt (any more)",
@@ -181,6 +183,10 @@ reports_record_end(struct live *live)
 	if (live->server != NULL) {
 		end->reason = server_reason(live->server, end->reason);
 		step->ended.handling = mailbox_handling(live->server);
+	}
+	if (live->handling != NULL) {
+		step->ended.had_message = true;
+		pool_member_ended(live, reports_reason(ended));
 	}
 }
 

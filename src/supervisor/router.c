@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -149,6 +149,7 @@ router_flush(struct supervisor *supervisor)
 		if (server->live->channel != NULL)
 			channel_flush(server->live->channel);
 		count_bytes(server);
+		pool_written(server);
 	}
 }
 
@@ -291,6 +292,8 @@ router_take_answer(struct server *server, const struct rpc_message *message)
 	const char *ref = json_string_value(message->id);
 	struct call *call = ref != NULL ? find_call(server, ref) : NULL;
 
+	if (call == NULL && pool_take_answer(server, message))
+		return;
 	if (call == NULL) { /* its caller has given up, or will come back */
 		late_keep(server, message);
 		return;

@@ -4,6 +4,7 @@
  * reason that it gave if it went quietly, and with the kernel's if it did not.
  */
 
+#include "supervisor/pool.h"
 #include "supervisor/server.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -37,6 +38,7 @@ server_init(struct supervisor *supervisor)
 	TAILQ_INIT(&supervisor->servers->starts);
 	TAILQ_INIT(&supervisor->servers->stops);
 	gauge_init(supervisor);
+	pool_init(supervisor);
 }
 
 /* ---- made and gone ---- */
@@ -95,6 +97,8 @@ server_add(struct live *live, const struct claimed_job *claimed)
 	copy_claimed(server, claimed);
 	if (claimed->spec.grace_ms != SPEC_UNSET)
 		server->grace_ms = claimed->spec.grace_ms;
+	if (claimed->spec.pool != 0)
+		pool_join(server, claimed->spec.pool, claimed->spec.max_messages);
 }
 
 /* Nobody finds it any more, and nothing reaches it. */
@@ -105,6 +109,7 @@ detach(struct server *server)
 		return;
 	router_forget_caller(server);
 	gauge_forget(server);
+	pool_leave(server);
 	behind_done(server);
 	late_done(server);
 	loop_timer_remove(server->supervisor->loop, &server->timer);
@@ -133,6 +138,7 @@ server_leave(struct supervisor *supervisor)
 	for (server = RB_MIN(server_tree, &supervisor->servers->by_name); server != NULL;
 	     server = RB_NEXT(server_tree, NULL, server))
 		router_fail_calls(server, STATUS_TRY_LATER, "the supervisor is leaving");
+	pool_fail_calls(supervisor, STATUS_TRY_LATER, "the supervisor is leaving");
 	server_wait_done(supervisor);
 }
 
@@ -140,6 +146,7 @@ void
 server_done(struct supervisor *supervisor)
 {
 	gauge_done(supervisor);
+	pool_done(supervisor);
 	free(supervisor->servers);
 	supervisor->servers = NULL;
 }
@@ -238,6 +245,8 @@ server_attach(struct live *live, const struct open_attempt *open)
 	server->was_attached = true;
 	server->traps_exit = open->traps_exit;
 	server->resumes = open->resumes;
+	if (open->pool != 0)
+		pool_join(server, open->pool, open->max_messages);
 	if (live->has_ended)
 		return;
 	server->phase = SERVER_READY;
@@ -269,6 +278,8 @@ is_ready(void *arg, struct step *step)
 	log_info("job=%" PRId64 " ready attempt=%" PRId64, key->job, key->attempt);
 	if (live->server != NULL)
 		mailbox_look(live->server);
+	if (live->server != NULL && live->server->pool != NULL)
+		pool_look(live->server->pool);
 	server_tell_ready(supervisor, key->job);
 }
 
@@ -371,6 +382,7 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 	if (grace_ms < 0 && behind_hold(server, TERMINATE_ID, "terminate", params, true))
 		return;
 	server->phase = SERVER_LEAVING;
+	live->is_being_ended = true;
 	rpc_add_named_request(&live->channel->out, TERMINATE_ID, "terminate", params);
 	router_queue(server);
 	if (grace_ms >= 0)

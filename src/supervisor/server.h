@@ -66,6 +66,9 @@ struct server {
 	int64_t accepted;   /* the last message that somebody was told is in it */
 	struct timer timer;   /* init, or leaving, takes too long */
 	int64_t grace_ms;     /* to terminate in */
+	struct pool *pool;    /* it is a member of; or NULL */
+	TAILQ_ENTRY(server) member;
+	int64_t messages, max_messages; /* of the pool: had by this process, and at most */
 	struct claimed_job *claimed; /* until init is sent */
 
 	/* live is NULL: */
@@ -83,6 +86,7 @@ struct server {
 #define SERVER_TOO_LARGE "too_large: a message to a server has at most 1047552 bytes"
 
 RB_HEAD(server_tree, server);
+RB_HEAD(pool_call_tree, pool_call);
 
 struct server_table {
 	struct server_tree by_name; /* live ones */
@@ -94,6 +98,8 @@ struct server_table {
 	int64_t next_ref;
 	TAILQ_HEAD(, server) gauged;
 	struct timer gauge_timer;
+	TAILQ_HEAD(, pool) pools;
+	struct pool_call_tree pool_calls;
 };
 
 /* ---- server.c ---- */

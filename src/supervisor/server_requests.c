@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "model/spec_json.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,6 +74,8 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 	const json_t *to = json_object_get(params, "to");
 	int64_t timeout_ms = timeout_of(params);
 	struct server *server = server_find(supervisor, to);
+	struct pool *pool = pool_find(supervisor, to);
+	bool is_repeated = json_is_true(json_object_get(params, "repeated"));
 	struct caller caller = { 0 };
 	char ref[64], from[32];
 
@@ -87,14 +89,17 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 		return;
 	}
 	caller.request = request_new(client, id);
+	make_ref(supervisor, params, ref);
+	if (message != NULL && pool != NULL) {
+		pool_call(supervisor, pool, message, caller, ref, timeout_ms, is_repeated);
+		return;
+	}
 	if (server == NULL) {
 		router_call_nobody(supervisor, to, caller);
 		return;
 	}
-	make_ref(supervisor, params, ref);
 	name_client(client, from);
-	router_call(server, caller, ref, from, message, timeout_ms,
-	    json_is_true(json_object_get(params, "repeated")));
+	router_call(server, caller, ref, from, message, timeout_ms, is_repeated);
 }
 
 void
@@ -126,7 +131,7 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
 	else if (router_is_too_large(message))
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
-	else if (server == NULL || server->is_durable)
+	else if (server == NULL || server->is_durable || pool_find(supervisor, to) != NULL)
 		mailbox_keep(supervisor, to, method[0] == 'i', message,
 		    (struct caller){ .request = request_new(client, id) });
 	else if (router_send(server, method, message, 0, 0) == -1)
@@ -260,7 +265,8 @@ server_handle_start(struct client *client, json_t *id, json_t *params)
 /* ---- stop ---- */
 
 struct stopping {
-	struct request *request;
+	struct supervisor *supervisor;
+	struct request *request; /* NULL: another one of its pool was asked to stop */
 	int64_t timeout_ms;
 };
 
@@ -268,19 +274,49 @@ static void
 stop_recorded(void *arg, struct step *step)
 {
 	struct stopping *stopping = arg;
-	struct supervisor *supervisor = stopping->request->client->supervisor;
-	struct live *live = live_find(supervisor, step->stopping.key.job);
+	struct live *live = live_find(stopping->supervisor, step->stopping.key.job);
 	struct caller caller = { .request = stopping->request };
 
 	if (live == NULL || live->server == NULL ||
 	    live->key.attempt != step->stopping.key.attempt)
 		router_answer_error(caller, STATUS_NOT_FOUND, "noproc", NULL);
 	else {
-		server_await_stop(supervisor, live->key.job, step->stopping.reason,
-		    stopping->request, stopping->timeout_ms);
+		if (stopping->request != NULL)
+			server_await_stop(stopping->supervisor, live->key.job,
+			    step->stopping.reason, stopping->request, stopping->timeout_ms);
 		server_terminate(live->server, step->stopping.reason, -1);
 	}
 	free(stopping);
+}
+
+static void
+stop_one(struct server *server, struct reason reason, struct request *request,
+    int64_t timeout_ms)
+{
+	struct stopping *stopping = xmalloc(sizeof(*stopping));
+	struct step *step =
+	    turn_add(server->supervisor, STEP_STOPPING, stop_recorded, stopping);
+
+	server->is_being_stopped = true; /* its place among the messages is here */
+	*stopping = (struct stopping){ server->supervisor, request, timeout_ms };
+	step->stopping.key = server->live->key;
+	step->stopping.reason = reason;
+}
+
+/* The first of a pool stops with all the others, each when it has done what it is at. */
+static void
+stop(struct server *server, struct reason reason, struct request *request, int64_t timeout_ms)
+{
+	struct pool *pool = pool_of_first(server);
+	struct server *other;
+
+	stop_one(server, reason, request, timeout_ms);
+	if (pool == NULL)
+		return;
+	TAILQ_FOREACH (other, &pool->members, member) {
+		if (other != server && !other->is_being_stopped)
+			stop_one(other, reason, NULL, -1);
+	}
 }
 
 void
@@ -291,8 +327,6 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 	const json_t *reason = json_object_get(params, "reason");
 	int64_t timeout_ms = timeout_of(params);
 	struct server *server = server_find(supervisor, to);
-	struct stopping *stopping;
-	struct step *step;
 
 	if (!is_address(to) || timeout_ms == -2) {
 		fail(client, id, RPC_INVALID_PARAMS,
@@ -304,13 +338,8 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 		    supervisor, to, (struct caller){ .request = request_new(client, id) });
 		return;
 	}
-	server->is_being_stopped = true; /* its place among the messages is here */
-	stopping = xcalloc(1, sizeof(*stopping));
-	stopping->request = request_new(client, id);
-	stopping->timeout_ms = timeout_ms;
-	step = turn_add(supervisor, STEP_STOPPING, stop_recorded, stopping);
-	step->stopping.key = server->live->key;
-	step->stopping.reason = reason != NULL
-	    ? server_reason_from_json(reason)
-	    : (struct reason){ .kind = REASON_NORMAL };
+	stop(server,
+	    reason != NULL ? server_reason_from_json(reason)
+			   : (struct reason){ .kind = REASON_NORMAL },
+	    request_new(client, id), timeout_ms);
 }

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -107,7 +107,9 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 	json_t *message = json_object_get(params, "message");
 	const json_t *timeout = json_object_get(params, "timeout_ms");
 	struct server *other = server_find(server->live->supervisor, to);
+	struct pool *pool = pool_find(server->supervisor, to);
 	char *ref, *id_text, from[32];
+	int64_t timeout_ms;
 
 	if (id == NULL || message == NULL || (!json_is_string(to) && !json_is_integer(to)))
 		return "call is a request with to and message";
@@ -115,7 +117,7 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		return "timeout_ms is not a number";
 	if (router_is_too_large(message))
 		return SERVER_TOO_LARGE;
-	if (other == NULL) {
+	if (other == NULL && pool == NULL) {
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
 		return NULL;
 	}
@@ -123,11 +125,15 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 	ref = xasprintf("j%" PRId64 ".%" PRId64 ".%s", server->live->key.job,
 	    server->live->key.attempt, id_text);
 	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
-	router_call(other, caller_of(server, id), ref, from, message,
-	    json_is_integer(timeout)	? json_integer_value(timeout)
-		: timeout == NULL	? DEFAULT_TIMEOUT_MS
-					: -1,
-	    server->was_attached);
+	timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout)
+	    : timeout == NULL		      ? DEFAULT_TIMEOUT_MS
+					      : -1;
+	if (pool != NULL)
+		pool_call(server->supervisor, pool, message, caller_of(server, id), ref,
+		    timeout_ms, server->was_attached);
+	else
+		router_call(other, caller_of(server, id), ref, from, message, timeout_ms,
+		    server->was_attached);
 	free(ref);
 	free(id_text);
 	return NULL;
@@ -144,7 +150,7 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 		return "wants to and message";
 	if (router_is_too_large(message))
 		return SERVER_TOO_LARGE;
-	if (other == NULL || other->is_durable)
+	if (other == NULL || other->is_durable || pool_find(server->supervisor, to) != NULL)
 		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
 		    id != NULL ? caller_of(server, id) : (struct caller){ 0 });
 	else if (router_send(other, method, message, 0, 0) == 0)

@@ -1,7 +1,7 @@
 /* server_wait: clients that wait for the start or the end of a server, and what they are told. */
 
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,6 +20,8 @@ struct stop {
 	struct supervisor *supervisor;
 	int64_t job;
 	struct reason reason;
+	bool has_ended; /* so; other processes of its pool may not have */
+	struct reason ended;
 	struct request *request; /* NULL: its time has passed */
 	struct timer timer;
 };
@@ -131,23 +133,34 @@ server_tell_ready(struct supervisor *supervisor, int64_t job)
 }
 
 static void
-answer_stops(struct supervisor *supervisor, int64_t job, struct reason reason)
+answer_stop(struct stop *stop)
 {
 	char text[REASON_TEXT_SIZE], wanted[REASON_TEXT_SIZE];
-	struct stop *stop, *next;
 	struct error error;
 
-	reason_format(text, reason);
+	reason_format(text, stop->ended);
+	if (strcmp(reason_format(wanted, stop->reason), text) == 0)
+		request_reply(stop->request, json_true());
+	else {
+		error_set(&error, STATUS_INTERNAL, "%s", text);
+		request_fail(stop->request, &error, json_pack("{s:s}", "reason", text));
+	}
+	free_stop(stop);
+}
+
+/* A pool has ended when all its processes have. */
+static void
+answer_stops(struct supervisor *supervisor, int64_t job, struct reason reason)
+{
+	struct stop *stop, *next;
+
 	TAILQ_FOREACH_SAFE (stop, &supervisor->servers->stops, entry, next) {
-		if (stop->job != job)
-			continue;
-		if (strcmp(reason_format(wanted, stop->reason), text) == 0)
-			request_reply(stop->request, json_true());
-		else {
-			error_set(&error, STATUS_INTERNAL, "%s", text);
-			request_fail(stop->request, &error, json_pack("{s:s}", "reason", text));
+		if (stop->job == job) {
+			stop->has_ended = true;
+			stop->ended = reason;
 		}
-		free_stop(stop);
+		if (stop->has_ended && !pool_is_alive(supervisor, stop->job))
+			answer_stop(stop);
 	}
 }
 

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 
 #include <bsd/stdlib.h>
 #include <inttypes.h>
@@ -58,6 +58,13 @@ cause_of(struct reason reason)
 					       : STOP_INTERRUPTED;
 }
 
+void
+settle_loss(struct supervisor *supervisor, const struct open_attempt *open)
+{
+	record_loss(supervisor, open,
+	    open->is_same_boot ? REASON_LOST_KEEPER : REASON_LOST_BOOT);
+}
+
 static void
 order_adoption(struct supervisor *supervisor, const struct open_attempt *open, int64_t pid,
     int64_t pid_start)
@@ -100,6 +107,7 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	live->place = live_place(supervisor, open->supervisor);
 	if (live->place != NULL)
 		live->place->taken++;
+	live->is_being_ended = open->stop.kind != REASON_NONE;
 	if (open->is_server && !open->has_vanished)
 		server_attach(live, open);
 	if (!open->is_started && live->is_started)
@@ -119,14 +127,14 @@ settle_missing(struct supervisor *supervisor, const struct open_attempt *open)
 	struct step *step;
 
 	if (!open->is_same_boot)
-		record_loss(supervisor, open, REASON_LOST_BOOT);
+		settle_loss(supervisor, open);
 	else if (open->is_started && open->pid > 0)
 		order_adoption(supervisor, open, open->pid, open->pid_start);
 	else if (journal != NULL)
 		order_adoption(
 		    supervisor, open, journal->journal.pid, journal->journal.pid_start);
 	else if (open->is_started)
-		record_loss(supervisor, open, REASON_LOST_KEEPER);
+		settle_loss(supervisor, open);
 	else {
 		step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
 		step->withdraw.key = open->key;
@@ -168,10 +176,16 @@ compared(void *arg, struct step *step)
 		const struct open_attempt *open = &step->open.ret_attempts[i];
 		struct live *live = live_find(supervisor, open->key.job);
 
+		if (open->is_message)
+			continue;
 		if (live != NULL && live->key.attempt == open->key.attempt)
 			settle_held(supervisor, live, open);
 		else
 			settle_missing(supervisor, open);
+	}
+	for (size_t i = 0; i < step->open.ret_count; i++) {
+		if (step->open.ret_attempts[i].is_message)
+			pool_settle(supervisor, &step->open.ret_attempts[i]);
 	}
 	settle_unknown(supervisor);
 	free(supervisor->journal);

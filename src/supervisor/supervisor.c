@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
-#include "supervisor/live.h"
+#include "supervisor/pool.h"
 
 #include <sys/stat.h>
 
@@ -110,7 +110,7 @@ counted(void *arg, struct step *step)
 	int64_t delayed = step->remaining.ret_delayed, held = step->remaining.ret_held;
 
 	supervisor->must_count = false;
-	if (step->remaining.ret_keeping > 0 || live_count(supervisor) > 0 ||
+	if (step->remaining.ret_keeping > 0 || !live_is_empty(supervisor) ||
 	    supervisor->drain_clients > 0 || supervisor->phase != PHASE_RUNNING)
 		return;
 	if (delayed + held > 0)
@@ -129,7 +129,7 @@ has_unstarted(struct supervisor *supervisor)
 {
 	for (struct live *live = live_first(supervisor); live != NULL;
 	     live = live_next(live)) {
-		if (!live->is_started || live->has_ended)
+		if ((!live->is_started && !pool_is_message(live)) || live->has_ended)
 			return true;
 	}
 	return false;
@@ -142,13 +142,13 @@ supervisor_turned(struct supervisor *supervisor)
 	switch (supervisor->phase) {
 	case PHASE_RUNNING:
 		if (supervisor->setup->drains && supervisor->must_count &&
-		    live_count(supervisor) == 0 && supervisor->drain_clients == 0) {
+		    live_is_empty(supervisor) && supervisor->drain_clients == 0) {
 			turn_add(supervisor, STEP_REMAINING, counted, supervisor);
 			loop_again(supervisor->loop);
 		}
 		break;
 	case PHASE_STOPPING:
-		if (live_count(supervisor) == 0)
+		if (live_is_empty(supervisor))
 			quit(supervisor);
 		break;
 	case PHASE_LEAVING:

@@ -37,6 +37,7 @@ struct client;
 struct waiter;
 struct watch;
 struct server_table;
+struct pool;
 
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
@@ -48,6 +49,7 @@ struct place_count {
 	int64_t run_us;	      /* how long a run takes, a running average; -1: not known */
 	bool may_have_ready;  /* something may be ready: ask */
 	bool wants_free_place; /* … which is not to be claimed ahead of its turn */
+	struct pool *pool; /* of messages to this one; or NULL */
 };
 
 enum supervisor_phase {
@@ -168,8 +170,9 @@ void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
-size_t live_count(const struct supervisor *supervisor);
+size_t live_count(const struct supervisor *supervisor); /* attempts that are processes */
 size_t live_count_servers(struct supervisor *supervisor); /* of these */
+bool live_is_empty(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
 void live_stop_all(struct supervisor *supervisor, int64_t grace_ms);

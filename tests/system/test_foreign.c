@@ -308,7 +308,7 @@ insert_of_a_supervisor_is_heeded(void **state)
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
-	write_foreign(&i, "INSERT INTO supervisors VALUES ('imports', 1)");
+	write_foreign(&i, "INSERT INTO supervisors (name, max_children) VALUES ('imports', 1)");
 	write_foreign(&i, "INSERT INTO jobs (supervisor, command) "
 			  "VALUES ('imports', '[\"true\"]')");
 	assert_int_equal(wait_job(&i, 1), 0);

@@ -136,7 +136,7 @@ start_answers_when_init_has(void **state)
 		   "--batch", NULL), 2, "", "started with start");
 	expect(jobberd(&scene.instance, "start", "g", NULL), 4, "", "no server of this name");
 	expect(jobberd(&scene.instance, "start", "--max-retries", "3", "h", "--", "x", NULL), 2,
-	    "", "for commands");
+	    "", "not for a server");
 	assert_int_equal(sql_number(&scene.instance,
 	    "SELECT count(*) FROM attempts WHERE job_id > 1 AND attempt > 1"), 0);
 	instance_finish(&scene.instance);

@@ -61,7 +61,8 @@ list_counts_starts_and_tells_servers_from_commands(void **state)
 	    "1\tc\tserver\t1\trunning\t\n2\tjob\tcommand\t1/4\tdone\t\n", NULL);
 	expect(jobberd(&i, "list", "--kind", "server", "-Ho", "id", NULL), 0, "1\n", NULL);
 	expect(jobberd(&i, "list", "--kind", "command", "-Ho", "id", NULL), 0, "2\n", NULL);
-	expect(jobberd(&i, "list", "--kind", "daemon", NULL), 2, "", "neither server nor command");
+	expect(jobberd(&i, "list", "--kind", "daemon", NULL), 2, "",
+	    "none of server, message and command");
 	expect(jobberd(&i, "cast", "c", "crash", NULL), 0, "", NULL);
 	instance_expect(&i, "ready attempt=2");
 	expect(jobberd(&i, "list", "--live", "-Ho", "try,status,restarts,restart,durable", NULL), 0,

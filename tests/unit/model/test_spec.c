@@ -58,6 +58,8 @@ static const struct {
 	{ "durable", { "true", "false" }, { "", "yes" } },
 	{ "init-timeout", { "5", "250ms" }, { "", "0", "-1", "soon" } },
 	{ "max-redeliveries", { "0", "3", "inf" }, { "", "-1", "x", "1000001" } },
+	{ "pool", { "1", "4", "1000" }, { "", "0", "-1", "x", "1001" } },
+	{ "max-messages", { "1", "1000" }, { "", "0", "-1", "x" } },
 };
 
 static int
