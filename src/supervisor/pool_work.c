@@ -253,7 +253,7 @@ pool_member_ended(struct live *member, struct reason seen)
 	/* Whoever ended it did not mean the message; the store knows who did. */
 	if (member->is_being_ended || reason_is_stop(seen))
 		reason = (struct reason){ .kind = REASON_INTERRUPTED };
-	else if (seen.kind == REASON_NORMAL)
+	else if (!reason_is_failure(seen) && !reason_is_loss(seen))
 		reason = reason_from_words("its process ended without an answer");
 	record_end(handling, reason, false);
 }

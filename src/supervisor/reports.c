@@ -186,7 +186,7 @@ reports_record_end(struct live *live)
 	}
 	if (live->handling != NULL) {
 		step->ended.had_message = true;
-		pool_member_ended(live, reports_reason(ended));
+		pool_member_ended(live, end->reason);
 	}
 }
 

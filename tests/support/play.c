@@ -112,6 +112,16 @@ play_start(struct play *play, const char *name, const char *script)
 }
 
 void
+play_start_pool(struct play *play, const char *size, const char *name, const char *script)
+{
+	char *text = script_text(play, script);
+
+	play_expect(jobberd(&play->instance, "start", "--durable", "--pool", size,
+			"--max-retries", "0", name, "--", own_program(), text, NULL), 0, NULL, NULL);
+	free(text);
+}
+
+void
 play_start_beside(struct play *play, struct helper *starter, const char *name,
     const char *script)
 {

@@ -487,6 +487,32 @@ name_means_the_process_while_it_lives(void **state) /* 111, G13, S25 */
 	play_done(&play);
 }
 
+static void
+pool_is_spoken_to_as_any_server(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_start_pool(&play, "2", "p", "{}");
+	play_start(&play, "s", "{}");
+	play_expect(play_call(&play, "s", "{'do':[['call','p',{'quiet':true,'reply':5}],"
+					  "['call','p',{'verb':'stop','reason':'tired'}],"
+					  "['call','p',{'verb':'stop','reason':'shutdown'}],"
+					  "['cast','p','x'],['send_after','p','late',1]],"
+					  "'reply':0}"), 0, "0\n", NULL);
+	assert_int_equal(wait_job(&play.instance, 7), 0); /* the cast */
+	assert_int_equal(wait_job(&play.instance, 8), 0); /* the timer */
+	play_stop(&play, "s");
+	play_history(&play, "s", "call; call: 5; call: exit (tired); call: exit (its process ended without an "
+				 "answer); send_after: 1; "
+				 "terminate normal 0");
+	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs WHERE "
+	    "kind = 'message' AND (result = '5' OR result = '\"x\"' OR result = '\"late\"')"),
+	    3);
+	play_done(&play);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -514,6 +540,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(server_that_just_exits_has_ended_so),
 		cmocka_unit_test(clean_end_is_no_warning_and_a_crash_is),
 		cmocka_unit_test(name_means_the_process_while_it_lives),
+		cmocka_unit_test(pool_is_spoken_to_as_any_server),
 	};
 	int status;
 

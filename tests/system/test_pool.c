@@ -46,6 +46,8 @@ static const char member[] =
     "            bell.write('%d\\n' % os.getpid())\n"
     "        open(what[2]).read()\n"
     "        answer(request, result='waited')\n"
+    "    elif what[0] == 'add':\n"
+    "        answer(request, result=what[1])\n"
     "for line in stream.makefile('rb'):\n"
     "    message = json.loads(line) if line.strip() else {}\n"
     "    if message.get('method') == 'init':\n"
@@ -491,6 +493,27 @@ messages_are_all_done_through_kills(void **state)
 /* ---- from a server, and as the page says ---- */
 
 static void
+durable_server_passes_on_to_a_pool_in_its_commit(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_init(&scene);
+	START(&scene, "--pool", "2");
+	expect(jobberd(&scene.i, "start", "--durable", "c", "--", SERVERS_DIRECTORY "/counter",
+		   NULL), 0, "3\n", NULL);
+	expect(jobberd(&scene.i, "cast", "c", "pass", "p", "3", NULL), 0, "", NULL);
+	instance_kill_supervisor(&scene.i);
+	expect(jobberd(&scene.i, "cast", "c", "pass", "p", "4", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "call", "c", "get", "--timeout", "60s", NULL), 0, "7\n", NULL);
+	assert_int_equal(wait_job(&scene.i, 4), 0);
+	assert_int_equal(wait_job(&scene.i, 5), 0);
+	assert_int_equal(
+	    sql_number(&scene.i, "SELECT sum(result) FROM jobs WHERE kind = 'message'"), 7);
+	scene_done(&scene);
+}
+
+static void
 server_of_the_page_is_one(void **state)
 {
 	struct instance i;
@@ -530,6 +553,7 @@ main(void)
 		cmocka_unit_test(message_outlives_the_supervisor_process),
 		cmocka_unit_test(message_of_a_killed_keeper_is_given_again),
 		cmocka_unit_test(messages_are_all_done_through_kills),
+		cmocka_unit_test(durable_server_passes_on_to_a_pool_in_its_commit),
 		cmocka_unit_test(server_of_the_page_is_one),
 	};
 
