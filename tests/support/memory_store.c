@@ -334,7 +334,7 @@ struct store *
 memory_store_new(bool is_late)
 {
 	static const struct supervisor_limit limits[] = {
-		{ "default", 4 }, { "serial", 1 }, { "servers", -1 },
+		{ "default", 4, 0 }, { "serial", 1, 0 }, { "servers", -1, 0 },
 	};
 	struct memory_store *store = xcalloc(1, sizeof(*store));
 

@@ -117,7 +117,8 @@ play_start_pool(struct play *play, const char *size, const char *name, const cha
 	char *text = script_text(play, script);
 
 	play_expect(jobberd(&play->instance, "start", "--durable", "--pool", size,
-			"--max-retries", "0", name, "--", own_program(), text, NULL), 0, NULL, NULL);
+			"--max-retries", "0", name, "--", own_program(), text, NULL), 0, NULL,
+	    NULL);
 	free(text);
 }
 

@@ -504,9 +504,9 @@ pool_is_spoken_to_as_any_server(void **state)
 	assert_int_equal(wait_job(&play.instance, 7), 0); /* the cast */
 	assert_int_equal(wait_job(&play.instance, 8), 0); /* the timer */
 	play_stop(&play, "s");
-	play_history(&play, "s", "call; call: 5; call: exit (tired); call: exit (its process ended without an "
-				 "answer); send_after: 1; "
-				 "terminate normal 0");
+	play_history(&play, "s", "call; call: 5; call: exit (tired); "
+				 "call: exit (its process ended without an answer); "
+				 "send_after: 1; terminate normal 0");
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs WHERE "
 	    "kind = 'message' AND (result = '5' OR result = '\"x\"' OR result = '\"late\"')"),
 	    3);
