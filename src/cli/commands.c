@@ -93,6 +93,15 @@ static const struct option_row change_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row supervisor_options[] = {
+	{ "max-children", 0, "N|none", "how many of its jobs run at once" },
+	{ "overflow", 0, "wait|reject", "what becomes of a job for which there is no place" },
+	{ "rate", 0, "N/TIME|none", "how many may start within a time, like 10/min" },
+	{ "no-header", 'H', NULL, "leave out the header" },
+	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row shutdown_options[] = {
 	{ "leave", 0, NULL, "let running jobs run on; the next supervise adopts them" },
 	{ "now", 0, NULL, "no grace: SIGKILL at once" },
@@ -154,6 +163,12 @@ const struct command commands[] = {
 	    change_options, verb_release },
 	{ "status", "[NAME]", "how the supervisors are", COMMAND_PRINTS_DATA, 0, 1, NULL,
 	    verb_status },
+	{ "supervisor", "list | show NAME | add NAME | set NAME | pause NAME | resume NAME | "
+	    "drain NAME | rm NAME",
+	    "supervisors, which run jobs: make, change, list and remove them",
+	    COMMAND_PRINTS_DATA, 1, 2, supervisor_options, verb_supervisor },
+	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_options,
+	    verb_supervisor }, /* another name of it */
 	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,
 	    verb_shutdown },
 	{ "prune", "", "forget ended jobs and remove their output", COMMAND_PRINTS_DATA, 0, 0,

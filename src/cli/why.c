@@ -6,6 +6,7 @@
 #include "cli/why.h"
 #include "base/text.h"
 #include "keeper/lock.h"
+#include "model/supervisor.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -81,6 +82,9 @@ why_read(struct why_job *job, const struct rows *row)
 		.max_children = rows_number(row, "max_children", -1),
 		.is_server = kind != NULL && strcmp(kind, "server") == 0,
 		.is_message = kind != NULL && strcmp(kind, "message") == 0,
+		.is_paused = rows_number(row, "paused", 0) != 0,
+		.rate = rows_number(row, "rate", 0),
+		.rate_ms = rows_number(row, "rate_ms", 0),
 		.last = read_reason(row, "attempt_reason"),
 		.mailbox = rows_number(row, "mailbox", 0),
 	};
@@ -159,7 +163,7 @@ bool
 why_must_wait(const struct why_job *job)
 {
 	return !job->is_claimed &&
-	    (job->hold != NULL || job->wake_at != 0 ||
+	    (job->hold != NULL || job->wake_at != 0 || job->is_paused ||
 		(job->max_children != -1 && job->busy >= job->max_children));
 }
 
@@ -170,6 +174,18 @@ is_restarting(const struct why_job *job)
 }
 
 static void
+say_next(struct words *words, const struct why_job *job)
+{
+	char rate[96];
+
+	if (job->rate > 0)
+		say(words, "%s may start",
+		    supervisor_format_rate(rate, sizeof(rate), job->rate, job->rate_ms));
+	else
+		say(words, is_restarting(job) ? "restarting" : "next to start");
+}
+
+static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
 	int64_t ahead = claimed_ahead(job);
@@ -177,10 +193,12 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
+	else if (job->is_paused)
+		say(words, "its supervisor is paused");
 	else if (job->is_message && job->max_children == 0)
 		say(words, "no process of its pool runs");
 	else if (job->max_children == -1 || job->busy < job->max_children)
-		say(words, is_restarting(job) ? "restarting" : "next to start");
+		say_next(words, job);
 	else {
 		say(words, "no free place (%" PRId64 " of %" PRId64 ")",
 		    job->busy - ahead, job->max_children);

@@ -38,6 +38,8 @@ struct why_job {
 	int64_t busy, max_children; /* places of its supervisor; -1: no limit */
 	bool is_server; /* then also: */
 	bool is_message; /* to a pool */
+	bool is_paused;	 /* its supervisor is */
+	int64_t rate, rate_ms; /* … has this rate; 0: none */
 	bool has_process;
 	struct reason last;	/* of its last attempt */
 	int64_t mailbox;	/* messages that wait in it */

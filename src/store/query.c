@@ -59,7 +59,8 @@ static const char *const sql[] = {
 			   "WHERE id = ?1 AND id > ?2 LIMIT ?3",
 	[NTH_JOB] = "SELECT id FROM jobs WHERE ?1 = 0 AND id > ?2 ORDER BY id DESC "
 		    "LIMIT 1 OFFSET ?3",
-	[SUPERVISORS] = "SELECT s.name, s.max_children, "
+	[SUPERVISORS] = "SELECT s.name, s.max_children, s.overflow, s.rate, s.rate_ms, "
+			"s.paused, s.pool, "
 			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
 			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "
 			"count(j.id) FILTER (WHERE j.status = 'errored') AS errored, "

@@ -47,6 +47,7 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
 	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
 	"AND p.status = 'running') END AS max_children, "                                 \
+	"s.paused, s.rate, s.rate_ms, "                                                   \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"

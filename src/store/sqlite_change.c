@@ -169,6 +169,22 @@ change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
 	return sqlite_stop_attempt(engine, &step->change.ret_attempt, cancelled);
 }
 
+/* A job that has ended has no place with a supervisor that rejects: is there one for it? */
+static int
+check_place(struct sqlite_engine *engine, struct step *step)
+{
+	struct lifecycle_job rules;
+	bool found, has_place = true;
+	int code = sqlite_read_job(engine, step->change.job, &rules, &found);
+
+	if (code == SQLITE_OK && found && !job_status_is_live(rules.status))
+		code = sqlite_job_has_place(
+		    engine, step->change.job, &step->error, &has_place);
+	if (code == SQLITE_OK && !has_place)
+		step->answer = STEP_REFUSED;
+	return code;
+}
+
 int
 sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 {
@@ -186,6 +202,10 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 		return change_claimed(engine, step, is_started);
 	if (step->change.event == JOB_RETRY)
 		code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
+	if (code == SQLITE_OK && step->change.event == JOB_RETRY && !is_blocked)
+		code = check_place(engine, step);
+	if (code == SQLITE_OK && step->answer != STEP_OK)
+		return code;
 	if (code == SQLITE_OK && is_blocked) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_TRY_LATER,

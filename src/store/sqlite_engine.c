@@ -39,6 +39,7 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_EVENT] = sqlite_step_event,
 	[STEP_DUE] = sqlite_step_due,
 	[STEP_LOOKUP] = sqlite_step_lookup,
+	[STEP_SUPERVISOR] = sqlite_step_supervisor,
 	[STEP_LIMITS] = sqlite_step_limits,
 	[STEP_PRUNE] = sqlite_step_prune,
 	[STEP_REMAINING] = sqlite_step_remaining,
@@ -246,10 +247,12 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->turn);
 	statements_done(&engine->environment);
 	statements_done(&engine->submit);
+	statements_done(&engine->submit_check);
 	statements_done(&engine->message);
 	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
 	statements_done(&engine->pool);
+	statements_done(&engine->supervisor);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
 	statements_done(&engine->claim);
@@ -268,11 +271,13 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 		return -1;
 	if (statements_prepare(&engine->turn, &engine->db, turn_sql, COUNT, error) == -1 ||
 	    sqlite_submit_prepare(engine, error) == -1 ||
+	    sqlite_submit_check_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
 	    sqlite_message_prepare(engine, error) == -1 ||
 	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
 	    sqlite_pool_prepare(engine, error) == -1 ||
+	    sqlite_supervisor_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||

@@ -19,8 +19,8 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, environment, submit, server, message, set_aside,
-	    monitor, pool, commit, claim, advance, depend, change, prune, other;
+	struct statements turn, environment, submit, submit_check, server, message, set_aside,
+	    monitor, pool, supervisor, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -58,6 +58,7 @@ int sqlite_step_note(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_event(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_due(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_lookup(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_supervisor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_limits(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_prune(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_remaining(struct sqlite_engine *engine, struct step *step);
@@ -76,10 +77,12 @@ int sqlite_run_step(struct sqlite_engine *engine, struct step *step);
 
 /* Each file's statements. */
 int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_submit_check_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
@@ -169,6 +172,20 @@ int sqlite_add_monitor(struct sqlite_engine *engine, const struct attempt_key *o
 int sqlite_tell_monitors(struct sqlite_engine *engine, int64_t job, struct reason reason);
 /* Whoever set them has ended, with this attempt, or (0) for good; its tasks are abandoned. */
 int sqlite_forget_monitors(struct sqlite_engine *engine, int64_t owner, int64_t attempt);
+
+/* What a CHECK refuses is this one statement, and a refusal of its step (other.c). */
+int sqlite_refuse_constraint(struct sqlite_engine *engine, struct step *step, int code);
+
+/* ---- supervisors (supervisor.c) ---- */
+
+/* *ret_most: it rejects when so many live jobs are there; -1: it does not. */
+int sqlite_find_supervisor(struct sqlite_engine *engine, const char *name, bool *ret_found,
+    bool *ret_is_pool, int64_t *ret_most);
+int sqlite_count_live(struct sqlite_engine *engine, const char *name, int64_t *ret_count);
+/* May this ended job be live again? If not *error says why. */
+int sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *error,
+    bool *ret_has_place);
+void sqlite_say_full(struct error *error, const char *name, int64_t live, int64_t most);
 
 /* ---- pools (pool.c) ---- */
 

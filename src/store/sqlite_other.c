@@ -1,5 +1,5 @@
 /*
- * sqlite_other: the steps around jobs: generations, timers, notes, limits and look-ups.
+ * sqlite_other: the steps around jobs: generations, timers, notes and look-ups.
  */
 
 #include "base/xalloc.h"
@@ -16,7 +16,7 @@
 enum {
 	END_GENERATION, END_GENERATIONS, INSERT_GENERATION, TO_THIS_BOOT, AFTER_STEP,
 	OPEN, PROGRESS, RESULT, IS_RUNNING, WAKE_BOOT, WAKE_WALL, NEXT_BOOT, NEXT_WALL,
-	LOOKUP, BY_NAME, LIMITS, SET_LIMIT, REMAINING, COUNT
+	LOOKUP, BY_NAME, REMAINING, COUNT
 };
 
 static const char *const sql[] = {
@@ -64,8 +64,6 @@ static const char *const sql[] = {
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
-	[LIMITS] = "SELECT name, max_children, pool FROM supervisors",
-	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
 	[REMAINING] = "SELECT count(*) FILTER (WHERE hold IS NULL AND (status <> 'new' "
 		      "OR wake_at IS NULL)), "
 		      "count(*) FILTER (WHERE hold IS NULL AND status = 'new' "
@@ -195,8 +193,8 @@ write_progress(struct sqlite_engine *engine, const struct step *step)
 }
 
 /* What a CHECK refuses is this one statement, and a refusal of its step. */
-static int
-refuse_constraint(struct sqlite_engine *engine, struct step *step, int code)
+int
+sqlite_refuse_constraint(struct sqlite_engine *engine, struct step *step, int code)
 {
 	if ((code & 0xff) != SQLITE_CONSTRAINT)
 		return code;
@@ -244,7 +242,7 @@ sqlite_step_note(struct sqlite_engine *engine, struct step *step)
 	}
 	code = statement_end(statement, code);
 	if (code == SQLITE_OK)
-		code = refuse_constraint(engine, step, write_note(engine, step));
+		code = sqlite_refuse_constraint(engine, step, write_note(engine, step));
 	return code;
 }
 
@@ -371,46 +369,6 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 		code = sqlite_is_durable(
 		    engine, step->lookup.ret_job, &step->lookup.ret_is_durable);
 	return code;
-}
-
-static int
-set_limit(struct sqlite_engine *engine, struct step *step)
-{
-	sqlite3_stmt *set = engine->other.prepared[SET_LIMIT];
-	int code;
-
-	bind_text(set, 1, step->limits.set);
-	bind_unless(set, 2, step->limits.set_max_children, -1);
-	code = refuse_constraint(engine, step, statement_run(set));
-	if (code == SQLITE_OK && step->answer == STEP_OK &&
-	    sqlite3_changes(engine->db.handle) == 0) {
-		step->answer = STEP_NOT_FOUND;
-		error_set(&step->error, STATUS_NOT_FOUND, "there is no supervisor %s",
-		    step->limits.set);
-	}
-	return code;
-}
-
-int
-sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
-{
-	sqlite3_stmt *row = engine->other.prepared[LIMITS];
-	struct supervisor_limit *limit;
-	int code = SQLITE_OK;
-
-	if (step->limits.set[0] != '\0')
-		code = set_limit(engine, step);
-	if (code != SQLITE_OK || step->answer != STEP_OK)
-		return code;
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		step->limits.ret_limits = xreallocarray(step->limits.ret_limits,
-		    step->limits.ret_count + 1, sizeof(step->limits.ret_limits[0]));
-		limit = &step->limits.ret_limits[step->limits.ret_count++];
-		snprintf(limit->name, sizeof(limit->name), "%s", column_text(row, 0));
-		limit->max_children = column_number(row, 1, -1);
-		limit->pool = column_number(row, 2, 0);
-	}
-	return statement_end(row, code);
 }
 
 int

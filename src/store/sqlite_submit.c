@@ -1,21 +1,19 @@
 /*
- * sqlite_submit: new jobs. A step's jobs are all recorded or none; a taken name, an
- * unknown supervisor or dependency is a refusal, not a failure of the turn.
+ * sqlite_submit: new jobs. A step's jobs are all recorded or none; whether they may be is
+ * asked in sqlite_submit_check.c, and a refusal is no failure of the turn.
  */
 
 #include "base/xalloc.h"
 #include "model/spec_json.h"
-#include "store/sqlite_engine.h"
+#include "store/sqlite_submit.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	SAVE, RELEASE, UNDO, INSERT, HOLDER, SUPERVISOR, JOB_EXISTS,
-	FIND_TOKEN, COUNT
+	SAVE, RELEASE, UNDO, INSERT, FIND_TOKEN, COUNT
 };
 
 static const char *const sql[] = {
@@ -27,10 +25,6 @@ static const char *const sql[] = {
 		   "grace_ms, max_output, leave_children, hold, wake_at, wake_boot_ms, "
 		   "wake_boot_id, created_at, kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
-	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
-		   "AND " JOB_IS_LIVE(""),
-	[SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1 AND pool IS NULL",
-	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
 	[FIND_TOKEN] = "SELECT job_id FROM events WHERE seq > (SELECT max(seq) FROM events) - "
 		       "1000000 AND event = 'submitted' AND detail = ?1",
 };
@@ -42,138 +36,32 @@ sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error)
 	return statements_prepare(&engine->submit, &engine->db, sql, COUNT, error);
 }
 
-/* What the jobs of one request have in common, looked up once. */
-struct request {
-	struct step *step;
-	int64_t environment; /* of jobs without variables of their own */
-	char supervisor[NAME_SIZE]; /* known to exist */
-};
-
-/* Refuse the whole step because of this job; never a failure of the turn. */
-static int refuse(struct step *step, size_t which, int code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-static int
-refuse(struct step *step, size_t which, int code, const char *format, ...)
-{
-	char text[sizeof(step->error.text)];
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(text, sizeof(text), format, arguments);
-	va_end(arguments);
-	error_set(&step->error, code, "%s", text);
-	step->answer = STEP_REFUSED;
-	step->submit.ret_bad = which;
-	return SQLITE_OK;
-}
-
 static int
 refuse_bytes(struct step *step, size_t which)
 {
-	return refuse(
+	return submission_refuse(
 	    step, which, STATUS_USAGE, "an argument or a variable is not UTF-8");
 }
 
 /* 0 for a job without any environment given: the supervisor's basics. */
 static int
-find_environment(struct sqlite_engine *engine, struct request *request, size_t which,
+find_environment(struct sqlite_engine *engine, struct submission *submission, size_t which,
     int64_t *ret_id)
 {
-	const struct strings *shared = &request->step->submit.environment;
-	const struct strings *own = &request->step->submit.specs[which].environment;
+	const struct strings *shared = &submission->step->submit.environment;
+	const struct strings *own = &submission->step->submit.specs[which].environment;
 	bool is_text = true;
 	int code;
 
-	*ret_id = request->environment;
-	if (own->count == 0 && (request->environment != 0 || shared->count == 0))
+	*ret_id = submission->environment;
+	if (own->count == 0 && (submission->environment != 0 || shared->count == 0))
 		return SQLITE_OK;
 	code = sqlite_keep_environment(engine, shared, own, ret_id, &is_text);
 	if (code == SQLITE_OK && !is_text)
-		return refuse_bytes(request->step, which);
+		return refuse_bytes(submission->step, which);
 	if (own->count == 0)
-		request->environment = *ret_id;
+		submission->environment = *ret_id;
 	return code;
-}
-
-static int
-exists(sqlite3_stmt *statement, bool *ret_exists)
-{
-	int code = sqlite3_step(statement);
-
-	*ret_exists = code == SQLITE_ROW;
-	return statement_end(statement, code);
-}
-
-/* The live job of this name: *ret_holder, 0 if there is none. */
-static int
-find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
-    enum job_status *ret_status)
-{
-	sqlite3_stmt *statement = engine->submit.prepared[HOLDER];
-	int code;
-
-	*ret_holder = 0;
-	bind_text(statement, 1, name);
-	code = sqlite3_step(statement);
-	if (code == SQLITE_ROW) {
-		*ret_holder = sqlite3_column_int64(statement, 0);
-		job_status_parse(column_text(statement, 1), ret_status);
-	}
-	return statement_end(statement, code);
-}
-
-/* A name means what it means now, and from here on is that job's id. */
-static int
-find_dependency(struct sqlite_engine *engine, struct step *step, size_t which,
-    struct dependency *dependency)
-{
-	sqlite3_stmt *statement = engine->submit.prepared[JOB_EXISTS];
-	bool found;
-	int code;
-
-	if (dependency->name != NULL) {
-		code = sqlite_find_name(engine, dependency->name, &dependency->on);
-		if (code == SQLITE_OK && dependency->on == 0)
-			return refuse(step, which, STATUS_NOT_FOUND,
-			    "after: there is no job %s", dependency->name);
-		return code;
-	}
-	bind_number(statement, 1, dependency->on);
-	code = exists(statement, &found);
-	if (code == SQLITE_OK && !found)
-		return refuse(step, which, STATUS_NOT_FOUND,
-		    "after: there is no job %" PRId64, dependency->on);
-	return code;
-}
-
-/* Does everything it names exist? Refuses if not. */
-static int
-check_references(struct sqlite_engine *engine, struct request *request, size_t which)
-{
-	struct step *step = request->step;
-	const struct spec *spec = &step->submit.specs[which];
-	const char *supervisor = spec_supervisor(spec);
-	sqlite3_stmt *statement = engine->submit.prepared[SUPERVISOR];
-	bool found;
-	int code;
-
-	if (strcmp(supervisor, request->supervisor) != 0 && !spec->is_message) {
-		bind_text(statement, 1, supervisor);
-		code = exists(statement, &found);
-		if (code != SQLITE_OK)
-			return code;
-		if (!found)
-			return refuse(step, which, STATUS_NOT_FOUND,
-			    "there is no supervisor %s", supervisor);
-		snprintf(request->supervisor, sizeof(request->supervisor), "%s", supervisor);
-	}
-	for (size_t i = 0; i < spec->dependency_count && step->answer == STEP_OK; i++) {
-		code = find_dependency(engine, step, which, &spec->dependencies[i]);
-		if (code != SQLITE_OK)
-			return code;
-	}
-	return SQLITE_OK;
 }
 
 static void
@@ -237,22 +125,6 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	return code;
 }
 
-static int
-refuse_name(struct step *step, size_t which, int64_t holder, enum job_status status)
-{
-	const char *name = step->submit.specs[which].name;
-
-	for (size_t i = 0; i < which; i++) {
-		if (step->submit.ret_ids[i] == holder && !step->submit.ret_existed[i])
-			return refuse(step, which, STATUS_STATE,
-			    "already_started: two of these jobs have the name %s", name);
-	}
-	step->submit.ret_holder = holder;
-	return refuse(step, which, STATUS_STATE,
-	    "already_started: job %" PRId64 " has the name %s (%s)", holder, name,
-	    job_status_name(status));
-}
-
 /* The others of a pool: NAME.2 and so on. */
 static int
 insert_pool(struct sqlite_engine *engine, struct step *step, size_t which,
@@ -266,14 +138,14 @@ insert_pool(struct sqlite_engine *engine, struct step *step, size_t which,
 	int code = sqlite_register_pool(engine, first, spec, &is_free);
 
 	if (code == SQLITE_OK && !is_free)
-		return refuse(step, which, STATUS_STATE,
+		return submission_refuse(step, which, STATUS_STATE,
 		    "already_started: there is a supervisor %s", name);
 	for (int64_t i = 2;
 	     i <= spec->pool_size && code == SQLITE_OK && step->answer == STEP_OK; i++) {
 		spec->name = xasprintf("%s.%" PRId64, name, i);
-		code = find_holder(engine, spec->name, &holder, &status);
+		code = submission_find_holder(engine, spec->name, &holder, &status);
 		if (code == SQLITE_OK && holder != 0)
-			code = refuse_name(step, which, holder, status);
+			code = submission_refuse_name(step, which, holder, status);
 		else if (code == SQLITE_OK)
 			code = insert(engine, spec, command, environment, first, &id);
 		free(spec->name);
@@ -301,9 +173,9 @@ insert_job(struct sqlite_engine *engine, struct step *step, size_t which, int64_
 }
 
 static int
-submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
+submit_one(struct sqlite_engine *engine, struct submission *submission, size_t which)
 {
-	struct step *step = request->step;
+	struct step *step = submission->step;
 	const struct spec *spec = &step->submit.specs[which];
 	enum job_status status = JOB_NEW;
 	int64_t holder = 0, environment;
@@ -313,9 +185,9 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 	if (spec->is_message)
 		code = sqlite_describe_message(engine, &step->submit.specs[which], &found);
 	if (code == SQLITE_OK && !found)
-		return refuse(step, which, STATUS_NOT_FOUND, "noproc");
+		return submission_refuse(step, which, STATUS_NOT_FOUND, "noproc");
 	if (code == SQLITE_OK && spec->name != NULL)
-		code = find_holder(engine, spec->name, &holder, &status);
+		code = submission_find_holder(engine, spec->name, &holder, &status);
 	if (code != SQLITE_OK)
 		return code;
 	if (holder != 0 && spec->is_once) {
@@ -324,14 +196,14 @@ submit_one(struct sqlite_engine *engine, struct request *request, size_t which)
 		return SQLITE_OK;
 	}
 	if (holder != 0)
-		return refuse_name(step, which, holder, status);
-	code = check_references(engine, request, which);
+		return submission_refuse_name(step, which, holder, status);
+	code = submission_check(engine, submission, which);
 	if (code == SQLITE_OK && step->answer == STEP_OK)
-		code = find_environment(engine, request, which, &environment);
+		code = find_environment(engine, submission, which, &environment);
 	if (code == SQLITE_OK && step->answer == STEP_OK)
 		code = insert_job(engine, step, which, environment);
 	if ((code & 0xff) == SQLITE_CONSTRAINT)
-		return refuse(step, which, STATUS_USAGE, "the database refuses it: %s",
+		return submission_refuse(step, which, STATUS_USAGE, "the database refuses it: %s",
 		    sqlite3_errmsg(engine->db.handle));
 	return code;
 }
@@ -379,14 +251,14 @@ find_token(struct sqlite_engine *engine, struct step *step, bool *ret_found)
 static int
 submit_all(struct sqlite_engine *engine, struct step *step)
 {
-	struct request request = { .step = step };
+	struct submission submission = { .step = step, .most = -1 };
 	size_t ended_before = engine->batch->ended_count;
 	int64_t released_before = engine->batch->released;
 	int code = has_parts(step) ? statement_run(engine->submit.prepared[SAVE]) : SQLITE_OK;
 
 	for (size_t i = 0;
 	     i < step->submit.count && code == SQLITE_OK && step->answer == STEP_OK; i++)
-		code = submit_one(engine, &request, i);
+		code = submit_one(engine, &submission, i);
 	if (code == SQLITE_OK && step->answer != STEP_OK)
 		code = undo(engine, step, ended_before, released_before);
 	else if (code == SQLITE_OK && step->submit.token != NULL && step->submit.count > 0)

@@ -67,11 +67,14 @@ forget_results(struct step *step)
 		step->submit.ret_existed = NULL;
 		step->submit.ret_bad = 0;
 		step->submit.ret_holder = 0;
+		step->submit.ret_is_full = false;
 		break;
 	case STEP_CLAIM:
 		forget_claimed(step);
 		break;
 	case STEP_LIMITS:
+		for (size_t i = 0; i < step->limits.ret_count; i++)
+			free(step->limits.ret_limits[i].starts_ms);
 		free(step->limits.ret_limits);
 		step->limits.ret_limits = NULL;
 		step->limits.ret_count = 0;

@@ -7,6 +7,7 @@
 #include "model/lifecycle.h"
 #include "model/reason.h"
 #include "model/spec.h"
+#include "model/supervisor.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -60,7 +61,8 @@ enum step_kind {
 	STEP_EVENT,  /* something for the history */
 	STEP_DUE,    /* wake what is due; when is the next one */
 	STEP_LOOKUP, /* one job's status */
-	STEP_LIMITS, /* read the supervisors' max_children, or set one */
+	STEP_LIMITS, /* read the supervisors' limits, or set one max_children */
+	STEP_SUPERVISOR, /* a supervisor is made, changed or removed */
 	STEP_PRUNE,
 	STEP_REMAINING, /* what is left to do: for a draining supervisor */
 	STEP_SEND,	/* a message into the mailbox of a durable server */
@@ -178,6 +180,7 @@ struct step {
 			bool *ret_existed; /* with `once`: that id had the name already */
 			size_t ret_bad;	   /* STEP_REFUSED: which one */
 			int64_t ret_holder; /* … because this job has its name; else 0 */
+			bool ret_is_full; /* … because its supervisor rejects it */
 		} submit;
 		struct {
 			char supervisor[NAME_SIZE];
@@ -267,13 +270,23 @@ struct step {
 		struct {
 			char set[NAME_SIZE]; /* "": only read */
 			int64_t set_max_children;
+			bool wants_starts; /* also when jobs started, where there is a rate */
 			struct supervisor_limit {
 				char name[NAME_SIZE];
 				int64_t max_children; /* -1: no limit */
 				int64_t pool; /* of messages: its first server; 0: of jobs */
+				int64_t rate, rate_ms; /* starts within this time; 0: any */
+				bool is_paused;
+				int64_t *starts_ms; /* how long ago, the last first */
+				size_t start_count;
 			} *ret_limits;		      /* owned by the batch */
 			size_t ret_count;
 		} limits;
+		struct supervisor_change {
+			enum { SUPERVISOR_ADD, SUPERVISOR_SET, SUPERVISOR_REMOVE } change;
+			char name[NAME_SIZE];
+			struct supervisor_spec spec;
+		} supervisor;
 		struct {
 			bool statuses[JOB_STATUS_COUNT];
 			int64_t older_than_ms; /* ended at least so long ago */

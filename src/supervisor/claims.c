@@ -142,8 +142,10 @@ claimed(void *arg, struct step *step)
 	if (supervisor->phase != PHASE_RUNNING) {
 		for (size_t i = 0; i < step->claim.ret_count; i++)
 			give_back(supervisor, &step->claim.ret_jobs[i]);
-	} else
+	} else {
+		rate_count(place, step->claim.ret_count);
 		order_all(supervisor, place, step->claim.ret_jobs, step->claim.ret_count);
+	}
 }
 
 /*
@@ -155,7 +157,9 @@ ahead_target(const struct place_count *place)
 {
 	int64_t target;
 
-	if (place->pool != NULL || place->max_children <= 0 || place->max_children > MOST_CHAINS ||
+	if (place->pool != NULL || place->rate != NULL)
+		return 0;
+	if (place->max_children <= 0 || place->max_children > MOST_CHAINS ||
 	    place->run_us < 0 || place->run_us > AHEAD_MS * 1000)
 		return 0;
 	target = place->max_children * AHEAD_MS * 1000 /
@@ -189,12 +193,19 @@ claims_add(struct supervisor *supervisor)
 		struct step *step;
 
 		free_places = free_places > 0 ? free_places : 0;
+		if (!place->is_there || place->is_paused)
+			continue;
 		/* Small portions cost as much as large ones: wait until half are used up. */
 		if (ahead < ahead_target(place) / 2 || ahead < 0 || place->wants_free_place)
 			ahead = 0;
 		if (place->pool != NULL)
 			free_places = (int64_t)pool_free_members(
 			    place->pool, members, MOST_CLAIMS);
+		if (place->rate != NULL) {
+			int64_t allowed = rate_allows(place);
+
+			free_places = free_places < allowed ? free_places : allowed;
+		}
 		if (!place->may_have_ready || free_places + ahead <= 0)
 			continue;
 		place->may_have_ready = false;
@@ -331,6 +342,16 @@ claims_tell_all(struct supervisor *supervisor)
 	for (struct live *live = live_first(supervisor); live != NULL;
 	     live = live_next(live))
 		claims_tell(live, true);
+}
+
+void
+claims_recall_place(struct place_count *place)
+{
+	for (struct live *live = live_first(place->supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (live->place == place && live->is_ahead)
+			claims_recall(place->supervisor, &live->key);
+	}
 }
 
 void

@@ -68,6 +68,10 @@ void server_handle_stop(struct client *client, json_t *id, json_t *params);
 /* set_aside.c: messages that their servers have crashed over too often */
 void set_aside_request(struct client *client, json_t *id, json_t *params, bool is_drop);
 
+/* supervisors.c: supervisors, the records, as people make them */
+void supervisors_request(struct client *client, json_t *id, json_t *params);
+void supervisors_done(struct supervisor *supervisor); /* all are told that we leave */
+
 /* wait.c: who waits for the end of which jobs */
 void wait_request(struct client *client, json_t *id, json_t *params);
 /* Does somebody wait for one of these? */

@@ -382,6 +382,7 @@ control_done(struct supervisor *supervisor)
 	while ((client = TAILQ_FIRST(&supervisor->clients)) != NULL)
 		gone(client);
 	wait_done(supervisor);
+	supervisors_done(supervisor);
 	claims_tell_all(supervisor);
 	server_leave(supervisor);
 	while (!TAILQ_EMPTY(&supervisor->deferred))

@@ -70,6 +70,7 @@ add_place(struct supervisor *supervisor, const char *name)
 
 	memcpy(place->name, name, sizeof(place->name));
 	place->run_us = -1;
+	place->supervisor = supervisor;
 	TAILQ_INSERT_TAIL(&supervisor->places, place, entry);
 	return place;
 }
@@ -113,6 +114,8 @@ live_remove(struct live *live)
 		else
 			live->place->taken--;
 		live->place->may_have_ready = true;
+		if (live->place->taken + live->place->ahead == 0)
+			supervisors_emptied(live->place);
 	}
 	claims_tell(live, true);
 	live_unlink(live);
@@ -277,7 +280,12 @@ void
 live_take_limits(void *arg, struct step *step)
 {
 	struct supervisor *supervisor = arg;
+	struct place_count *each;
 
+	if (step->answer == STEP_OK) {
+		TAILQ_FOREACH (each, &supervisor->places, entry)
+			each->is_there = false;
+	}
 	for (size_t i = 0; i < step->limits.ret_count; i++) {
 		const struct supervisor_limit *limit = &step->limits.ret_limits[i];
 		struct place_count *place = live_place(supervisor, limit->name);
@@ -286,7 +294,12 @@ live_take_limits(void *arg, struct step *step)
 			place = add_place(supervisor, limit->name);
 		place->max_children = limit->max_children;
 		place->may_have_ready = true;
+		if (limit->is_paused && !place->is_paused)
+			claims_recall_place(place);
+		place->is_paused = limit->is_paused;
 		pool_has_place(supervisor, limit->pool, place);
+		rate_set(place, supervisor, limit);
+		place->is_there = true;
 	}
 }
 
@@ -300,6 +313,7 @@ void
 live_init(struct supervisor *supervisor)
 {
 	TAILQ_INIT(&supervisor->places);
+	TAILQ_INIT(&supervisor->drains);
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
@@ -319,6 +333,7 @@ live_done(struct supervisor *supervisor)
 	server_done(supervisor);
 	while ((place = TAILQ_FIRST(&supervisor->places)) != NULL) {
 		TAILQ_REMOVE(&supervisor->places, place, entry);
+		rate_free(place);
 		free(place);
 	}
 	loop_remove(supervisor->loop, supervisor->live->inotify_watch);

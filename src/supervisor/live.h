@@ -92,6 +92,14 @@ void live_order_stop(struct live *live, enum stop_cause cause, int64_t grace_ms)
 /* settle.c: nobody knows what came of it */
 void settle_loss(struct supervisor *supervisor, const struct open_attempt *open);
 
+/* rate.c: starts in a time, counted in memory, and read from the history at first */
+void rate_set(struct place_count *place, struct supervisor *supervisor,
+    const struct supervisor_limit *limit);
+void rate_free(struct place_count *place);
+/* How many may start now; asks again by itself when more may. */
+int64_t rate_allows(struct place_count *place);
+void rate_count(struct place_count *place, size_t starts);
+
 /* claims.c */
 /* End it, to be started again some time: that is no failure. grace_ms as for live_stop(). */
 void live_interrupt(struct live *live, int64_t grace_ms);
@@ -104,6 +112,8 @@ void claims_withdraw(struct live *live); /* forget a claim that was not started 
 void claims_recall_and_tell(struct supervisor *supervisor, const struct attempt_key *key,
     void (*tell)(void *arg, bool was_recalled), void *arg);
 void claims_tell(struct live *live, bool was_recalled);
+/* Recall what was claimed ahead of its turn here. */
+void claims_recall_place(struct place_count *place);
 /* It has ended: its place is its successor's now, by the keeper's own doing. */
 void claims_promote(struct live *live, const struct report_ended *ended);
 

@@ -201,6 +201,7 @@ handle_shutdown(struct client *client, json_t *id, json_t *params)
 
 const struct method methods[] = {
 	{ "stay", handle_stay, false },
+	{ "supervisor", supervisors_request, false },
 	{ "submit", submit_request, false },
 	{ "cancel", handle_cancel, false },
 	{ "retry", handle_retry, false },

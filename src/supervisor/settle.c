@@ -213,6 +213,7 @@ settle_begin(struct supervisor *supervisor)
 	step->generation.pid = getpid();
 	step->generation.version = JOBBERD_VERSION;
 	step = turn_add(supervisor, STEP_LIMITS, live_take_limits, supervisor);
+	step->limits.wants_starts = true;
 	if (supervisor->setup->max_children != -1) {
 		memcpy(step->limits.set, "default", sizeof("default"));
 		step->limits.set_max_children = supervisor->setup->max_children;

@@ -38,6 +38,14 @@ best_priority(const struct step *step)
 	return best;
 }
 
+/* What a program looks at. */
+static void
+add_full(json_t *data, const struct spec *spec)
+{
+	json_object_set_new(data, "error", json_string("max_children"));
+	json_object_set_new(data, "supervisor", json_string(spec_supervisor(spec)));
+}
+
 static void
 submitted(void *arg, struct step *step)
 {
@@ -50,6 +58,8 @@ submitted(void *arg, struct step *step)
 		if (step->submit.ret_holder != 0)
 			json_object_set_new(
 			    data, "holder", json_integer(step->submit.ret_holder));
+		if (step->submit.ret_is_full)
+			add_full(data, &step->submit.specs[step->submit.ret_bad]);
 		request_fail(request, &step->error, data);
 		return;
 	}

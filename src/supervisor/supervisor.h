@@ -38,10 +38,12 @@ struct waiter;
 struct watch;
 struct server_table;
 struct pool;
+struct rate;
 
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
 	TAILQ_ENTRY(place_count) entry;
+	struct supervisor *supervisor;
 	char name[NAME_SIZE];
 	int64_t max_children; /* -1: no limit */
 	int64_t taken;	      /* attempts that have, or are about to have, a process */
@@ -50,6 +52,9 @@ struct place_count {
 	bool may_have_ready;  /* something may be ready: ask */
 	bool wants_free_place; /* … which is not to be claimed ahead of its turn */
 	struct pool *pool; /* of messages to this one; or NULL */
+	bool is_there;	   /* its row is: if not, nothing is claimed */
+	bool is_paused;	   /* nothing is claimed either */
+	struct rate *rate; /* rate.c: how many may start in a time; NULL: any */
 };
 
 enum supervisor_phase {
@@ -115,6 +120,7 @@ struct supervisor {
 	size_t client_count;
 	TAILQ_HEAD(, deferred) deferred; /* requests, until all is settled */
 	TAILQ_HEAD(, waiter) waiters;
+	TAILQ_HEAD(, drain) drains; /* supervisors.c */
 	int64_t drain_clients; /* clients that keep a draining supervisor */
 	bool must_count;       /* something happened since it was last counted what is left */
 	struct timer listen_timer;
@@ -162,6 +168,9 @@ void claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
 /* At the end of all: nobody waits to hear of a recall any more. */
 void claims_tell_all(struct supervisor *supervisor);
 void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
+
+/* supervisors.c: nothing of it runs any more */
+void supervisors_emptied(struct place_count *place);
 
 /* live.c: attempts from claim to recorded end */
 void live_init(struct supervisor *supervisor);

@@ -334,7 +334,9 @@ struct store *
 memory_store_new(bool is_late)
 {
 	static const struct supervisor_limit limits[] = {
-		{ "default", 4, 0 }, { "serial", 1, 0 }, { "servers", -1, 0 },
+		{ .name = "default", .max_children = 4 },
+		{ .name = "serial", .max_children = 1 },
+		{ .name = "servers", .max_children = -1 },
 	};
 	struct memory_store *store = xcalloc(1, sizeof(*store));
 

@@ -306,7 +306,7 @@ static const struct {
 	{ "DELETE FROM environments", "shared by jobs" },
 	{ "UPDATE supervisors SET max_children = 7 WHERE name = 'serial'", NULL },
 	{ "UPDATE supervisors SET max_children = -1", "CHECK" },
-	{ "UPDATE supervisors SET name = 'x' WHERE name = 'serial'", "built in" },
+	{ "UPDATE supervisors SET name = 'x' WHERE name = 'serial'", "keeps its name" },
 	{ "DELETE FROM supervisors", "built in" },
 	{ "DELETE FROM writer", "guards all others" },
 };

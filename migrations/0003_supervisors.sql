@@ -1,0 +1,58 @@
+-- Supervisors as people want them: what becomes of a job for which there is no place, how many
+-- may start in a time, and a pause.
+
+ALTER TABLE supervisors ADD COLUMN overflow TEXT NOT NULL DEFAULT 'wait'
+  CHECK (overflow = 'wait' OR overflow = 'reject');
+ALTER TABLE supervisors ADD COLUMN rate INTEGER           -- starts within rate_ms; NULL: any
+  CHECK (rate BETWEEN 1 AND 10000);
+ALTER TABLE supervisors ADD COLUMN rate_ms INTEGER
+  CHECK (rate_ms BETWEEN 1 AND 9007199254740991);
+ALTER TABLE supervisors ADD COLUMN paused INTEGER NOT NULL DEFAULT 0
+  CHECK (paused BETWEEN 0 AND 1);
+
+-- How many live jobs a supervisor has is asked at each job for one that rejects.
+DROP INDEX jobs_live;
+CREATE INDEX jobs_live ON jobs (supervisor, id)
+  WHERE (status = 'new' OR status = 'running' OR status = 'errored');
+
+CREATE TRIGGER jobs_insert_place_guard BEFORE INSERT ON jobs
+WHEN (SELECT is_writing FROM writer) = 0
+  AND (SELECT overflow FROM supervisors WHERE name = NEW.supervisor) = 'reject'
+BEGIN
+  SELECT RAISE(ABORT, 'max_children: every place of the supervisor is taken')
+    WHERE (SELECT count(*) FROM jobs WHERE supervisor = NEW.supervisor
+      AND (status = 'new' OR status = 'running' OR status = 'errored'))
+      >= (SELECT max_children FROM supervisors WHERE name = NEW.supervisor);
+END;
+
+DROP TRIGGER supervisors_delete_guard;
+CREATE TRIGGER supervisors_delete_guard BEFORE DELETE ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'this supervisor is built in')
+    WHERE OLD.name = 'default' OR OLD.name = 'serial' OR OLD.name = 'servers';
+  SELECT RAISE(ABORT, 'this is the supervisor of a pool') WHERE OLD.pool IS NOT NULL;
+  SELECT RAISE(ABORT, 'this supervisor has live jobs')
+    WHERE EXISTS (SELECT 1 FROM jobs WHERE supervisor = OLD.name
+      AND (status = 'new' OR status = 'running' OR status = 'errored'));
+END;
+DROP TRIGGER supervisors_name_guard;
+CREATE TRIGGER supervisors_name_guard BEFORE UPDATE OF name ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.name <> OLD.name
+BEGIN SELECT RAISE(ABORT, 'a supervisor keeps its name'); END;
+CREATE TRIGGER supervisors_rate_guard BEFORE UPDATE ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.rate IS NULL) <> (NEW.rate_ms IS NULL)
+BEGIN SELECT RAISE(ABORT, 'rate and rate_ms belong together'); END;
+
+DROP VIEW supervisor_list;
+CREATE VIEW supervisor_list AS
+SELECT s.name, s.max_children, s.overflow, s.rate, s.rate_ms, s.paused, s.pool,
+  count(j.id) FILTER (WHERE j.status = 'running') AS running,
+  count(j.id) FILTER (WHERE j.status = 'new') AS new,
+  count(j.id) FILTER (WHERE j.status = 'errored') AS errored,
+  count(j.id) FILTER (WHERE j.status IN ('new', 'errored') AND j.hold IS NULL
+    AND j.wake_at IS NULL) AS ready,
+  count(j.id) FILTER (WHERE j.hold IS NOT NULL) AS held
+FROM supervisors s LEFT JOIN jobs j
+  ON j.supervisor = s.name AND j.status IN ('new', 'running', 'errored')
+GROUP BY s.name;

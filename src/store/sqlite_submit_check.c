@@ -1,0 +1,157 @@
+/*
+ * sqlite_submit_check: may a new job be? A taken name, a supervisor that is not there or has no
+ * place, an unknown dependency: each refuses the step in words.
+ */
+
+#include "store/sqlite_submit.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HOLDER, JOB_EXISTS, COUNT };
+
+static const char *const sql[] = {
+	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
+		   "AND " JOB_IS_LIVE(""),
+	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+int
+sqlite_submit_check_prepare(struct sqlite_engine *engine, struct error *error)
+{
+	return statements_prepare(&engine->submit_check, &engine->db, sql, COUNT, error);
+}
+
+int
+submission_refuse(struct step *step, size_t which, int code, const char *format, ...)
+{
+	char text[sizeof(step->error.text)];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	error_set(&step->error, code, "%s", text);
+	step->answer = STEP_REFUSED;
+	step->submit.ret_bad = which;
+	return SQLITE_OK;
+}
+
+static int
+exists(sqlite3_stmt *statement, bool *ret_exists)
+{
+	int code = sqlite3_step(statement);
+
+	*ret_exists = code == SQLITE_ROW;
+	return statement_end(statement, code);
+}
+
+int
+submission_find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
+    enum job_status *ret_status)
+{
+	sqlite3_stmt *statement = engine->submit_check.prepared[HOLDER];
+	int code;
+
+	*ret_holder = 0;
+	bind_text(statement, 1, name);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW) {
+		*ret_holder = sqlite3_column_int64(statement, 0);
+		job_status_parse(column_text(statement, 1), ret_status);
+	}
+	return statement_end(statement, code);
+}
+
+int
+submission_refuse_name(struct step *step, size_t which, int64_t holder, enum job_status status)
+{
+	const char *name = step->submit.specs[which].name;
+
+	for (size_t i = 0; i < which; i++) {
+		if (step->submit.ret_ids[i] == holder && !step->submit.ret_existed[i])
+			return submission_refuse(step, which, STATUS_STATE,
+			    "already_started: two of these jobs have the name %s", name);
+	}
+	step->submit.ret_holder = holder;
+	return submission_refuse(step, which, STATUS_STATE,
+	    "already_started: job %" PRId64 " has the name %s (%s)", holder, name,
+	    job_status_name(status));
+}
+
+/* A name means what it means now, and from here on is that job's id. */
+static int
+find_dependency(struct sqlite_engine *engine, struct step *step, size_t which,
+    struct dependency *dependency)
+{
+	sqlite3_stmt *statement = engine->submit_check.prepared[JOB_EXISTS];
+	bool found;
+	int code;
+
+	if (dependency->name != NULL) {
+		code = sqlite_find_name(engine, dependency->name, &dependency->on);
+		if (code == SQLITE_OK && dependency->on == 0)
+			return submission_refuse(step, which, STATUS_NOT_FOUND,
+			    "after: there is no job %s", dependency->name);
+		return code;
+	}
+	bind_number(statement, 1, dependency->on);
+	code = exists(statement, &found);
+	if (code == SQLITE_OK && !found)
+		return submission_refuse(step, which, STATUS_NOT_FOUND,
+		    "after: there is no job %" PRId64, dependency->on);
+	return code;
+}
+
+/* A supervisor that rejects has so many live jobs and no more. */
+static int
+refuse_if_full(struct sqlite_engine *engine, struct submission *submission, size_t which)
+{
+	struct step *step = submission->step;
+	struct error error;
+	int64_t live;
+	int code = sqlite_count_live(engine, submission->supervisor, &live);
+
+	if (code != SQLITE_OK || live < submission->most)
+		return code;
+	sqlite_say_full(&error, submission->supervisor, live, submission->most);
+	step->submit.ret_is_full = true;
+	return submission_refuse(step, which, error.code, "%s", error.text);
+}
+
+int
+submission_check(struct sqlite_engine *engine, struct submission *submission, size_t which)
+{
+	struct step *step = submission->step;
+	const struct spec *spec = &step->submit.specs[which];
+	const char *supervisor = spec_supervisor(spec);
+	bool found, is_pool;
+	int code = SQLITE_OK;
+
+	if (strcmp(supervisor, submission->supervisor) != 0 && !spec->is_message) {
+		code = sqlite_find_supervisor(
+		    engine, supervisor, &found, &is_pool, &submission->most);
+		if (code != SQLITE_OK)
+			return code;
+		if (!found)
+			return submission_refuse(step, which, STATUS_NOT_FOUND,
+			    "there is no supervisor %s", supervisor);
+		if (is_pool)
+			return submission_refuse(step, which, STATUS_STATE,
+			    "%s is a pool: jobberd cast sends it messages", supervisor);
+		snprintf(submission->supervisor, sizeof(submission->supervisor), "%s", supervisor);
+	}
+	if (submission->most != -1 && !spec->is_message)
+		code = refuse_if_full(engine, submission, which);
+	if (code != SQLITE_OK)
+		return code;
+	for (size_t i = 0; i < spec->dependency_count && step->answer == STEP_OK; i++) {
+		code = find_dependency(engine, step, which, &spec->dependencies[i]);
+		if (code != SQLITE_OK)
+			return code;
+	}
+	return SQLITE_OK;
+}

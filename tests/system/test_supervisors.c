@@ -1,0 +1,306 @@
+/* supervisors: quotas, rates and pauses of supervisors that people make. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/xalloc.h"
+#include "support/helper.h"
+#include "support/outside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void
+expect(struct result result, int status, const char *out, const char *err)
+{
+	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
+	    (err != NULL && strstr(result.err, err) == NULL))
+		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
+		    result.out, result.err, status, out != NULL ? out : "…",
+		    err != NULL ? err : "…");
+	result_done(&result);
+}
+
+#define SUP(i, status, err, ...)                                                             \
+	expect(jobberd(i, "supervisor", __VA_ARGS__, NULL), status, NULL, err)
+
+/* A job of imports that runs until the fifo is written to; its id on standard output. */
+#define IMPORT(i, fifo)                                                                      \
+	jobberd(i, "submit", "--type", "import", "-s", "imports", "--", "cat", fifo, NULL)
+
+static void
+quota_is_so_many_live_jobs_and_no_more(void **state)
+{
+	struct instance i;
+	char *fifo;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	fifo = fifo_make(&i, "go");
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "2", "--overflow", "reject");
+	expect(IMPORT(&i, fifo), 0, "1\n", NULL);
+	expect(IMPORT(&i, fifo), 0, "2\n", NULL);
+	expect(IMPORT(&i, fifo), 75, "", "imports: 2 of 2 places taken (max_children)");
+	expect(jobberd(&i, "submit", "true", NULL), 0, "3\n", NULL); /* others are untouched */
+	fifo_write(fifo, "x");
+	assert_int_equal(wait_job(&i, 1), 0);
+	assert_int_equal(wait_job(&i, 2), 0);
+	expect(IMPORT(&i, "/dev/null"), 0, "4\n", NULL);
+	assert_int_equal(wait_job(&i, 4), 0);
+	free(fifo);
+	instance_finish(&i);
+}
+
+static void
+quota_counts_jobs_in_retry_pause_and_retries_by_hand(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "1", "--overflow", "reject");
+	expect(jobberd(&i, "submit", "-s", "imports", "--backoff", "constant:1h", "--", "false",
+		   NULL), 0, "1\n", NULL);
+	instance_expect(&i, "job=1 errored");
+	expect(jobberd(&i, "submit", "-s", "imports", "true", NULL), 75, "", "1 of 1 places");
+	expect(jobberd(&i, "cancel", "1", NULL), 0, NULL, NULL);
+	expect(jobberd(&i, "submit", "-s", "imports", "--hold", "true", NULL), 0, "2\n", NULL);
+	expect(jobberd(&i, "retry", "1", NULL), 75, NULL, "1 of 1 places taken");
+	expect(jobberd(&i, "release", "2", NULL), 0, NULL, NULL);
+	assert_int_equal(wait_job(&i, 2), 0);
+	expect(jobberd(&i, "retry", "1", NULL), 0, NULL, NULL);
+	expect(jobberd(&i, "cancel", "1", NULL), 0, NULL, NULL);
+	instance_finish(&i);
+}
+
+/* Each of them tries until it is refused. */
+static void
+quota_is_exact_under_simultaneous_clients(void **state)
+{
+	enum { CLIENTS = 8, PLACES = 21 };
+	static const char loop[] = "while \"$0\" -C \"$1\" submit -s imports --hold true "
+				   "2>/dev/null; do :; done";
+	struct helper clients[CLIENTS];
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "21", "--overflow", "reject");
+	for (int n = 0; n < CLIENTS; n++) {
+		const char *arguments[] = { "sh", "-c", loop, getenv("JOBBERD"),
+			i.state, NULL };
+
+		helper_start(&clients[n], NULL, arguments);
+	}
+	for (int n = 0; n < CLIENTS; n++) {
+		helper_wait(&clients[n]);
+		helper_end(&clients[n]);
+	}
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), PLACES);
+	instance_finish(&i);
+}
+
+static void
+quota_holds_for_a_batch_and_for_sql(void **state)
+{
+	struct instance i;
+	char *wrong;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "2", "--overflow", "reject");
+	/* All or nothing, as one request is. */
+	expect(jobberd_with_input(&i, "true\ntrue\ntrue\n", "submit", "-s", "imports", "--hold",
+		   "--batch", NULL), 75, "", "2 of 2 places taken");
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 0);
+	assert_null(foreign(&i, "INSERT INTO jobs (command, supervisor, hold) VALUES "
+				"('[\"true\"]', 'imports', 'user')"));
+	assert_null(foreign(&i, "INSERT INTO jobs (command, supervisor, hold) VALUES "
+				"('[\"true\"]', 'imports', 'user')"));
+	wrong = foreign(&i, "INSERT INTO jobs (command, supervisor) VALUES "
+			    "('[\"true\"]', 'imports')");
+	assert_string_equal(wrong, "max_children: every place of the supervisor is taken");
+	free(wrong);
+	instance_finish(&i);
+}
+
+static void
+refusal_is_told_to_programs(void **state)
+{
+	struct instance i;
+	char *line = NULL;
+	size_t room = 0;
+	FILE *in;
+	int fd;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "0", "--overflow", "reject");
+	fd = connect_client(&i);
+	in = fdopen(fd, "r");
+	dprintf(fd, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"submit\",\"params\":{\"jobs\":"
+		    "[{\"command\":[\"true\"],\"supervisor\":\"imports\"}]}}\n");
+	assert_true(getline(&line, &room, in) > 0);
+	assert_has(line, "\"code\":75");
+	assert_has(line, "\"error\":\"max_children\",\"supervisor\":\"imports\"");
+	free(line);
+	fclose(in);
+	instance_finish(&i);
+}
+
+static void
+surplus_waits_unless_it_is_to_be_refused(void **state)
+{
+	struct instance i;
+	char *fifo;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	fifo = fifo_make(&i, "go");
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "1");
+	expect(IMPORT(&i, fifo), 0, "1\n", NULL);
+	expect(IMPORT(&i, "/dev/null"), 0, "2\n", NULL);
+	instance_expect(&i, "job=1 started");
+	expect(jobberd(&i, "why", "2", NULL), 0, "no free place (1 of 1), 1st in line\n", NULL);
+	SUP(&i, 0, NULL, "set", "imports", "--max-children", "none"); /* at once */
+	assert_int_equal(wait_job(&i, 2), 0);
+	fifo_write(fifo, "x");
+	assert_int_equal(wait_job(&i, 1), 0);
+	free(fifo);
+	instance_finish(&i);
+}
+
+static void
+pause_survives_restarts(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "pause", "default");
+	expect(jobberd(&i, "submit", "true", NULL), 0, "1\n", NULL);
+	expect(jobberd(&i, "submit", "-s", "serial", "true", NULL), 0, "2\n", NULL);
+	assert_int_equal(wait_job(&i, 2), 0);
+	expect(jobberd(&i, "why", "1", NULL), 0, "its supervisor is paused\n", NULL);
+	instance_kill_supervisor(&i);
+	instance_stop(&i);
+	instance_start(&i, NULL);
+	expect(jobberd(&i, "submit", "-s", "serial", "true", NULL), 0, "3\n", NULL);
+	assert_int_equal(wait_job(&i, 3), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 0);
+	SUP(&i, 0, NULL, "resume", "default");
+	assert_int_equal(wait_job(&i, 1), 0);
+	instance_finish(&i);
+}
+
+static void
+drain_is_answered_when_nothing_runs(void **state)
+{
+	struct instance i;
+	struct helper drain;
+	char *fifo;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	fifo = fifo_make(&i, "go");
+	SUP(&i, 0, NULL, "drain", "default"); /* nothing runs */
+	SUP(&i, 0, NULL, "resume", "default");
+	expect(jobberd(&i, "submit", "cat", fifo, NULL), 0, "1\n", NULL);
+	instance_expect(&i, "job=1 started");
+	helper_jobberd(&drain, &i, NULL, "supervisor", "drain", "default", NULL);
+	assert_true(helper_runs_for(&drain, 50));
+	expect(jobberd(&i, "submit", "true", NULL), 0, "2\n", NULL);
+	fifo_write(fifo, "x");
+	assert_int_equal(helper_wait(&drain), 0);
+	helper_end(&drain);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM job_list WHERE id = 1 "
+					"AND status = 'done'"), 1);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2"), 0);
+	free(fifo);
+	instance_finish(&i);
+}
+
+/* 4 starts in 300 ms; a restart in between gives nobody more. */
+static void
+rate_is_so_many_starts_in_any_such_time(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "8", NULL);
+	SUP(&i, 0, NULL, "add", "slow", "--rate", "4/300ms");
+	for (int n = 1; n <= 6; n++)
+		submit_job(&i, "-s", "slow", "true", NULL);
+	instance_kill_supervisor(&i);
+	for (int n = 7; n <= 12; n++)
+		submit_job(&i, "-s", "slow", "true", NULL);
+	for (int n = 1; n <= 12; n++)
+		assert_int_equal(wait_job(&i, n), 0);
+	/* The fifth of any five begins 300 ms after the first, but for the clock's grain. */
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM (SELECT started_at - "
+		"lag(started_at, 4) OVER (ORDER BY started_at) AS span FROM attempts) "
+		"WHERE span < 290"), 0);
+	instance_finish(&i);
+}
+
+static void
+supervisor_is_removed_when_nothing_of_it_lives(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports");
+	SUP(&i, 5, "is there already", "add", "imports");
+	expect(jobberd(&i, "submit", "-s", "imports", "--hold", "true", NULL), 0, "1\n", NULL);
+	SUP(&i, 5, "has live jobs", "rm", "imports");
+	expect(jobberd(&i, "cancel", "1", NULL), 0, NULL, NULL);
+	SUP(&i, 0, NULL, "rm", "imports");
+	expect(jobberd(&i, "submit", "-s", "imports", "true", NULL), 4, "", "no supervisor");
+	SUP(&i, 4, "is no supervisor", "pause", "imports");
+	SUP(&i, 5, "is built in", "rm", "default");
+	SUP(&i, 2, "none of list", "frobnicate");
+	SUP(&i, 2, "wants one NAME", "pause");
+	SUP(&i, 2, "has no option --rate", "pause", "default", "--rate", "1/s");
+	SUP(&i, 2, "is not COUNT/TIME", "add", "x", "--rate", "1");
+	SUP(&i, 2, "neither wait nor reject", "add", "x", "--overflow", "drop");
+	expect(jobberd(&i, "sup", "list", "-H", "-o", "name,state,places", NULL), 0,
+	    NULL, NULL);
+	instance_finish(&i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(quota_is_so_many_live_jobs_and_no_more),
+		cmocka_unit_test(quota_counts_jobs_in_retry_pause_and_retries_by_hand),
+		cmocka_unit_test(quota_is_exact_under_simultaneous_clients),
+		cmocka_unit_test(quota_holds_for_a_batch_and_for_sql),
+		cmocka_unit_test(refusal_is_told_to_programs),
+		cmocka_unit_test(surplus_waits_unless_it_is_to_be_refused),
+		cmocka_unit_test(pause_survives_restarts),
+		cmocka_unit_test(drain_is_answered_when_nothing_runs),
+		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
+		cmocka_unit_test(supervisor_is_removed_when_nothing_of_it_lives),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
