@@ -34,7 +34,7 @@ spawned(struct keeper *keeper, struct child *child, const struct order_start *st
 	if (start->timeout_ms >= 0)
 		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
 	child->is_start_untold = true;
-	keeper_tell_soon(keeper);
+	keeper_tell_soon(keeper, start->is_awaited != 0);
 }
 
 static void
