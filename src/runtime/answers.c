@@ -14,10 +14,9 @@ struct gen_from *
 answers_begin(struct gen_server *server, struct message *call)
 {
 	struct gen_from *from = xcalloc(1, sizeof(*from));
-	const char *name = json_string_value(call->from);
 
 	from->id = json_incref(call->id);
-	from->name = xstrdup(name != NULL ? name : "client");
+	from->name = json_is_string(call->from) ? json_incref(call->from) : json_string("client");
 	TAILQ_INSERT_TAIL(&server->at_work, from, entry);
 	return from;
 }
@@ -39,7 +38,7 @@ from_free(struct gen_server *server, struct gen_from *from)
 {
 	TAILQ_REMOVE(&server->at_work, from, entry);
 	json_decref(from->id);
-	free(from->name);
+	json_decref(from->name);
 	free(from);
 }
 
@@ -60,6 +59,8 @@ remember(struct answers *answers, json_t *id, const char *line, size_t length)
 {
 	struct answer *answer;
 
+	if (answers->ring == NULL)
+		answers->ring = xcalloc(ANSWERS_MOST, sizeof(*answers->ring));
 	while (answers->count > 0 && (answers->count == ANSWERS_MOST ||
 	    answers->bytes + length > ANSWERS_MOST_BYTES))
 		forget_oldest(answers);
@@ -177,6 +178,7 @@ answers_done(struct gen_server *server)
 {
 	while (server->answers.count > 0)
 		forget_oldest(&server->answers);
+	free(server->answers.ring);
 	while (!TAILQ_EMPTY(&server->at_work))
 		from_free(server, TAILQ_FIRST(&server->at_work));
 }

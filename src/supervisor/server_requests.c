@@ -54,16 +54,18 @@ make_ref(struct supervisor *supervisor, const json_t *params, char ref[64])
 		    ++supervisor->servers->next_ref);
 }
 
-static void
-name_client(struct client *client, char from[32])
+static const char *
+name_of(struct client *client)
 {
 	struct ucred peer = { 0 };
 	socklen_t length = sizeof(peer);
 
-	if (client->pid == 0 &&
-	    getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
-		client->pid = peer.pid;
-	snprintf(from, 32, "client:%" PRId64, (int64_t)client->pid);
+	if (client->name[0] == '\0') {
+		getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+		snprintf(client->name, sizeof(client->name), "client:%" PRId64,
+		    (int64_t)peer.pid);
+	}
+	return client->name;
 }
 
 /* `message` NULL: for its state. */
@@ -75,7 +77,7 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 	int64_t timeout_ms = timeout_of(params);
 	struct server *server = server_find(supervisor, to);
 	struct caller caller = { 0 };
-	char ref[64], from[32];
+	char ref[64];
 
 	if (!is_address(to) || timeout_ms == -2) {
 		fail(client, id, RPC_INVALID_PARAMS,
@@ -92,8 +94,7 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 		return;
 	}
 	make_ref(supervisor, params, ref);
-	name_client(client, from);
-	router_call(server, caller, ref, from, message, timeout_ms,
+	router_call(server, caller, ref, name_of(client), message, timeout_ms,
 	    json_is_true(json_object_get(params, "repeated")));
 }
 
