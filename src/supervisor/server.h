@@ -158,8 +158,8 @@ void router_call(struct server *to, struct caller caller, const char *ref, const
  */
 int router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer);
-/* As JSON text it has more than SERVER_LARGEST_MESSAGE bytes. */
-bool router_is_too_large(const json_t *message);
+/* As JSON text this, of a line that came from there, has more than SERVER_LARGEST_MESSAGE bytes. */
+bool router_is_too_large(const struct channel *from, const json_t *message);
 void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
 void router_answer(struct caller caller, json_t *result); /* takes over result */
 /* It has answered a call, or something that we do not know. */

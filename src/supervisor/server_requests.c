@@ -84,7 +84,7 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 		    "wants to and perhaps timeout_ms, a number");
 		return;
 	}
-	if (message != NULL && router_is_too_large(message)) {
+	if (message != NULL && router_is_too_large(&client->channel, message)) {
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
 		return;
 	}
@@ -125,7 +125,7 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 
 	if (!is_address(to) || message == NULL)
 		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
-	else if (router_is_too_large(message))
+	else if (router_is_too_large(&client->channel, message))
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
 	else if (server == NULL || server->is_durable)
 		mailbox_keep(supervisor, to, method[0] == 'i', message,

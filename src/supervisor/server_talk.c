@@ -113,7 +113,7 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		return "call is a request with to and message";
 	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
 		return "timeout_ms is not a number";
-	if (router_is_too_large(message))
+	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
 	if (other == NULL) {
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
@@ -142,7 +142,7 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 
 	if (message == NULL || (!json_is_string(to) && !json_is_integer(to)))
 		return "wants to and message";
-	if (router_is_too_large(message))
+	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
 	if (other == NULL || other->is_durable)
 		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
