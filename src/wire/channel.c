@@ -12,8 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_SIZE 32768 /* freed after each read: twice as much makes malloc tidy up its heap */
-#define READS_AT_ONCE 8 /* a flood must not keep the others waiting */
+#define READ_SIZE 65536
+#define READS_AT_ONCE 4 /* a flood must not keep the others waiting */
 #define SAVED_VERSION 1
 
 struct saved {
@@ -91,6 +91,31 @@ read_nothing(struct channel *channel, ssize_t got)
 	return -1;
 }
 
+/* To make room for each read and to free it again costs as much as to read. */
+static void
+borrow_room(struct channel *channel)
+{
+	if (channel->in.room > 0)
+		return;
+	channel->in = *loop_room(channel->loop);
+	*loop_room(channel->loop) = (struct buf){ 0 };
+}
+
+/* Idle peers cost no memory. */
+static void
+return_room(struct channel *channel)
+{
+	struct buf *room = loop_room(channel->loop);
+
+	if (channel->in.length > 0)
+		return;
+	if (room->room == 0 && channel->in.room <= READ_SIZE)
+		*room = channel->in;
+	else
+		buf_done(&channel->in);
+	channel->in = (struct buf){ 0 };
+}
+
 static void
 discard_held(struct channel *channel)
 {
@@ -160,6 +185,7 @@ read_some(struct channel *channel, int reads)
 {
 	bool was_short = false;
 
+	borrow_room(channel);
 	while (reads-- > 0 && !was_short && may_read(channel)) {
 		int more = read_once(channel, &was_short);
 
@@ -168,9 +194,7 @@ read_some(struct channel *channel, int reads)
 		if (more == 0)
 			break;
 	}
-	/* Idle peers cost no memory. */
-	if (channel->in.length == 0)
-		buf_done(&channel->in);
+	return_room(channel);
 }
 
 static void
@@ -288,8 +312,7 @@ channel_release(struct channel *channel)
 	if (channel->is_closed || channel->held == 0)
 		return;
 	discard_held(channel);
-	if (channel->in.length == 0)
-		buf_done(&channel->in);
+	return_room(channel);
 	if (channel->is_drained || channel->watch != NULL)
 		return;
 	channel->watch = loop_add(channel->loop, channel->fd, EPOLLIN, ready, channel);

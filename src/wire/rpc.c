@@ -11,20 +11,20 @@ classify(struct rpc_message *message)
 	json_t *root = message->root, *error;
 
 	message->method = json_string_value(json_object_get(root, "method"));
-	message->params = json_object_get(root, "params");
 	message->id = json_object_get(root, "id");
-	message->result = json_object_get(root, "result");
-	error = json_object_get(root, "error");
 	if (message->id != NULL && !json_is_string(message->id) &&
 	    !json_is_integer(message->id) && !json_is_null(message->id))
 		return RPC_INVALID_REQUEST;
 	if (message->method != NULL) {
+		message->params = json_object_get(root, "params");
 		if (message->params != NULL && !json_is_object(message->params) &&
 		    !json_is_array(message->params))
 			return RPC_INVALID_REQUEST;
 		message->kind = message->id != NULL ? RPC_REQUEST : RPC_NOTIFICATION;
 		return 0;
 	}
+	message->result = json_object_get(root, "result");
+	error = json_object_get(root, "error");
 	if (json_is_object(error)) {
 		message->kind = RPC_ERROR;
 		message->code = (int)json_integer_value(json_object_get(error, "code"));
