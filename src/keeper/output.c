@@ -62,9 +62,10 @@ remove_spares(struct outputs *outputs)
 int
 outputs_open(struct outputs *outputs, int state_fd)
 {
-	*outputs = (struct outputs){ .fd = open_directory(state_fd, "output"),
-		.spare_fd = open_directory(state_fd, "spare") };
-	if (outputs->fd == -1 || outputs->spare_fd == -1)
+	/* Without room for the second, on a full disk, nothing is kept in it. */
+	*outputs = (struct outputs){ .spare_fd = open_directory(state_fd, "spare") };
+	outputs->fd = open_directory(state_fd, "output");
+	if (outputs->fd == -1)
 		return -1;
 	remove_spares(outputs); /* of a keeper before us */
 	return 0;

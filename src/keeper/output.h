@@ -10,7 +10,7 @@
  * empty at the end goes to STATE/spare, and the next attempt gets it.
  */
 struct outputs {
-	int fd, spare_fd; /* the directories */
+	int fd, spare_fd; /* the directories; the second may be -1 */
 	size_t spares;	  /* files there, called 0, 1 … */
 };
 

@@ -193,6 +193,22 @@ outputs_that_a_keeper_left_are_removed(void **state)
 	close(make(scene, &first)); /* what it thought to have is gone: it makes one */
 }
 
+static void
+outputs_are_made_where_none_can_be_kept(void **state)
+{
+	struct scene *scene = *state;
+
+	outputs_close(&scene->outputs);
+	assert_int_equal(unlinkat(scene->state_fd, "spare", AT_REMOVEDIR), 0);
+	close(openat(scene->state_fd, "spare", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	assert_int_equal(outputs_open(&scene->outputs, scene->state_fd), 0);
+	close(make(scene, &first));
+	outputs_drop(&scene->outputs, &first);
+	assert_int_equal(faccessat(scene->outputs.fd, "1.1", F_OK, 0), -1);
+	close(make(scene, &second));
+	assert_int_equal(unlinkat(scene->state_fd, "spare", 0), 0);
+}
+
 int
 main(void)
 {
@@ -211,6 +227,8 @@ main(void)
 		    output_with_another_name_is_nobody_elses, begin, finish),
 		cmocka_unit_test_setup_teardown(
 		    outputs_that_a_keeper_left_are_removed, begin, finish),
+		cmocka_unit_test_setup_teardown(
+		    outputs_are_made_where_none_can_be_kept, begin, finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
