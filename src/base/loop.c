@@ -40,6 +40,7 @@ struct loop {
 	int64_t armed_at; /* what the timerfd stands at, or will have; -1 = nothing */
 	struct loop_watch *timer_watch, *signal_watch;
 	struct loop_watch *removed; /* freed at the end of the turn */
+	struct buf room;
 	void (*received)(void *arg, int signal);
 	void *received_arg;
 	void (*turn_end)(void *arg);
@@ -139,6 +140,7 @@ loop_free(struct loop *loop)
 	loop_remove(loop, loop->signal_watch);
 	sweep(loop);
 	timers_done(&loop->timers);
+	buf_done(&loop->room);
 	if (loop->signal_fd != -1)
 		close(loop->signal_fd);
 	if (loop->timer_fd != -1)
@@ -250,6 +252,12 @@ loop_on_clock_step(struct loop *loop, void (*stepped)(void *arg), void *arg)
 {
 	loop->stepped = stepped;
 	loop->stepped_arg = arg;
+}
+
+struct buf *
+loop_room(struct loop *loop)
+{
+	return &loop->room;
 }
 
 void

@@ -1,6 +1,7 @@
 #ifndef BASE_LOOP_H
 #define BASE_LOOP_H
 
+#include "base/buf.h"
 #include "base/timers.h"
 
 #include <signal.h>
@@ -66,6 +67,12 @@ void loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg);
  * to ask whether more is ready. Without it every turn gathers.
  */
 void loop_gather_while(struct loop *loop, bool (*gathers)(void *arg), void *arg);
+
+/*
+ * Room that is lent to whoever reads: taken by emptying this, and given back by filling it in
+ * with what has nothing in it. Nobody needs to give it back.
+ */
+struct buf *loop_room(struct loop *loop);
 
 /* Do not wait at the end of this turn: there is more to do. */
 void loop_again(struct loop *loop);

@@ -225,13 +225,11 @@ open_state(struct keeper *keeper, struct error *error)
 		return error_set_errno(error, STATUS_CONFIG, "%s", path);
 	if (lock_take(keeper->state_fd, &keeper->lock_fd, error) == -1)
 		return -1;
-	if (mkdirat(keeper->state_fd, "output", 0700) == -1 && errno != EEXIST)
+	if (outputs_open(&keeper->outputs, keeper->state_fd) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "%s/output", path);
-	keeper->output_fd =
-	    openat(keeper->state_fd, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	keeper->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (keeper->output_fd == -1 || keeper->null_fd == -1)
-		return error_set_errno(error, STATUS_CONFIG, "%s/output", path);
+	if (keeper->null_fd == -1)
+		return error_set_errno(error, STATUS_CONFIG, "/dev/null");
 	if (journal_open(&keeper->journal, keeper->state_fd, &keeper->old_records,
 		&keeper->old_record_count) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "%s/" JOURNAL_FILE, path);
@@ -269,6 +267,7 @@ set_up(struct keeper *keeper, struct error *error)
 		return error_set_errno(error, STATUS_CONFIG, "event loop");
 	loop_on_turn_end(keeper->loop, keeper_turn_end, keeper);
 	tree_self_init(&keeper->self);
+	keeper->has_map = keeper->setup->behaviours != NULL && spawn_read_map(&keeper->map) == 0;
 	return 0;
 }
 
@@ -288,7 +287,7 @@ tear_down(struct keeper *keeper)
 	free(keeper->old_records);
 	loop_free(keeper->loop);
 	close(keeper->state_fd);
-	close(keeper->output_fd);
+	outputs_close(&keeper->outputs);
 	close(keeper->null_fd);
 	close(keeper->listen_fd);
 	close(keeper->lock_fd);
@@ -302,7 +301,7 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		.journal.fd = -1,
 		.self.fd = -1,
 		.state_fd = -1,
-		.output_fd = -1,
+		.outputs = { .fd = -1, .spare_fd = -1 },
 		.lock_fd = -1,
 		.listen_fd = -1,
 		.null_fd = -1,

@@ -7,6 +7,7 @@
 #include "keeper/child.h"
 #include "keeper/journal.h"
 #include "keeper/orders.h"
+#include "keeper/output.h"
 #include "keeper/spawn.h"
 #include "keeper/tree.h"
 
@@ -52,9 +53,12 @@ struct keeper {
 	struct journal_record *old_records; /* what a keeper before us left */
 	size_t old_record_count;
 	struct tree_self self;
-	int state_fd, output_fd, lock_fd, listen_fd, null_fd;
+	int state_fd, lock_fd, listen_fd, null_fd;
+	struct outputs outputs;
 	struct rlimit files; /* RLIMIT_NOFILE as it was before it was raised */
 	bool resets_oom_score; /* ours is below 0, which is not for jobs */
+	bool has_map;
+	struct prctl_mm_map map; /* of our memory, for behaviours */
 
 	struct cgroup cgroup;
 	TAILQ_HEAD(, watched_leaf) watched_leaves; /* not empty yet */
@@ -85,7 +89,8 @@ void keeper_receive_order(struct keeper *keeper, const void *packet, size_t leng
 void keeper_report(struct keeper *keeper, const struct report *report, int descriptor);
 /* The same for what nobody waits for: more may come and go out with it. */
 void keeper_report_soon(struct keeper *keeper, const struct report *report, int descriptor);
-void keeper_tell_soon(struct keeper *keeper); /* some start is untold */
+/* Some start is untold; awaited: it is told at this turn's end. */
+void keeper_tell_soon(struct keeper *keeper, bool is_awaited);
 void keeper_tell_now(void *arg);	      /* tell_timer's fire */
 void keeper_turn_end(void *arg);
 void keeper_send_table(struct keeper *keeper);
@@ -116,7 +121,6 @@ void keeper_child_timer(void *arg);
 void keeper_begin_report(struct child *child, enum end_kind how, int code);
 /* Nothing is left of it: report its end, let its successor start. */
 void keeper_finish(struct keeper *keeper, struct child *child);
-void keeper_output_name(char buffer[64], const struct order_key *key);
 void keeper_report_started(struct keeper *keeper, struct child *child);
 
 #endif

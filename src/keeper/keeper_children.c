@@ -11,20 +11,10 @@
 #include "keeper/pidfd.h"
 
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 
-#include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-void
-keeper_output_name(char buffer[64], const struct order_key *key)
-{
-	snprintf(buffer, 64, "%" PRId64 ".%" PRId64, key->job, key->attempt);
-}
 
 /* Out of the chain of those who wait for one another. */
 static void
@@ -151,27 +141,6 @@ keeper_begin_report(struct child *child, enum end_kind how, int code)
 	report->ended.user_ms = report->ended.system_ms = report->ended.max_rss_kib = -1;
 }
 
-static void
-measure_output(struct keeper *keeper, struct child *child)
-{
-	struct stat info;
-	char name[64];
-
-	keeper_output_name(name, &child->key);
-	if (fstatat(keeper->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == 0)
-		child->report.ended.output_bytes = info.st_size;
-}
-
-/* An empty output file says nothing. */
-static void
-remove_output(struct keeper *keeper, const struct order_key *key)
-{
-	char name[64];
-
-	keeper_output_name(name, key);
-	unlinkat(keeper->output_fd, name, 0);
-}
-
 /* Its socket, if something it said was not read yet. */
 static int
 unread_socket(const struct child *child)
@@ -208,7 +177,7 @@ keeper_finish(struct keeper *keeper, struct child *child)
 	const struct order_key key = child->key;
 	bool is_silent;
 
-	measure_output(keeper, child);
+	child->report.ended.output_bytes = outputs_size(&keeper->outputs, &key);
 	is_silent = child->report.ended.output_bytes == 0;
 	children_set_state(&keeper->children, child, CHILD_ENDED);
 	loop_timer_remove(keeper->loop, &child->timer);
@@ -218,5 +187,5 @@ keeper_finish(struct keeper *keeper, struct child *child)
 	if (next != NULL)
 		keeper_start_successor(keeper, next);
 	if (is_silent) /* last: its place does not wait for the file system */
-		remove_output(keeper, &key);
+		outputs_drop(&keeper->outputs, &key);
 }

@@ -1,9 +1,9 @@
 /*
  * keeper_orders: what the supervisor process says and hears. Dispatch by table.
  *
- * It is told at the end of a turn; but what it need not act on, a start, or an end that was
- * followed by the next claim already, waits up to TELL_MS for others of its kind. Both wake
- * it once then, and it records them in one transaction.
+ * It is told at the end of a turn; but what it need not act on, a command's start, or an end
+ * that was followed by the next claim already, waits up to TELL_MS for others of its kind.
+ * Both wake it once then, and it records them in one transaction.
  */
 
 #include "base/log.h"
@@ -152,7 +152,7 @@ keeper_report_soon(struct keeper *keeper, const struct report *report, int descr
 	/* Between two lives of the supervisor process the table is the report. */
 	if (keeper->link != NULL)
 		link_send(keeper->link, report, sizeof(*report), descriptor);
-	keeper_tell_soon(keeper);
+	keeper_tell_soon(keeper, false);
 }
 
 void
@@ -164,9 +164,11 @@ keeper_report(struct keeper *keeper, const struct report *report, int descriptor
 }
 
 void
-keeper_tell_soon(struct keeper *keeper)
+keeper_tell_soon(struct keeper *keeper, bool is_awaited)
 {
-	if (!timer_is_set(&keeper->tell_timer))
+	if (is_awaited)
+		loop_timer_set(keeper->loop, &keeper->tell_timer, 0);
+	else if (!timer_is_set(&keeper->tell_timer))
 		loop_timer_set(keeper->loop, &keeper->tell_timer, TELL_MS);
 }
 

@@ -10,10 +10,8 @@
 #include "keeper/spawn.h"
 
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,16 +25,6 @@ report_refused(struct keeper *keeper, const struct order_key *key, int error)
 	keeper_report(keeper, &report, -1);
 }
 
-static int
-open_output(struct keeper *keeper, const struct order_key *key)
-{
-	char name[64];
-
-	keeper_output_name(name, key);
-	return openat(keeper->output_fd, name,
-	    O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
 static void
 spawned(struct keeper *keeper, struct child *child, const struct order_start *start,
     pid_t pid)
@@ -46,7 +34,7 @@ spawned(struct keeper *keeper, struct child *child, const struct order_start *st
 	if (start->timeout_ms >= 0)
 		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
 	child->is_start_untold = true;
-	keeper_tell_soon(keeper);
+	keeper_tell_soon(keeper, start->is_awaited != 0);
 }
 
 static void
@@ -76,6 +64,7 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 	struct spawn spawn = {
 		.behaviour = spawn_find_behaviour(
 		    keeper->setup->behaviours, text->arguments[0]),
+		.map = keeper->has_map ? &keeper->map : NULL,
 		.arguments = text->arguments,
 		.variables = text->variables,
 		.cwd = text->cwd,
@@ -113,7 +102,7 @@ static void
 start_now(struct keeper *keeper, struct child *child, const struct order *order,
     const struct start_text *text)
 {
-	int output_fd = open_output(keeper, &child->key), sockets[2];
+	int output_fd = outputs_make(&keeper->outputs, &child->key), sockets[2];
 
 	child->grace_ms = order->start.grace_ms;
 	child->leaves_children = order->start.leaves_children != 0;

@@ -17,7 +17,7 @@
  * the supervisor process has settled that in one transaction.
  */
 
-#define ORDERS_VERSION 2
+#define ORDERS_VERSION 3
 #define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
 
 enum order_kind {
@@ -80,7 +80,8 @@ struct order_start {
 	int64_t timeout_ms;	/* -1: none */
 	int64_t grace_ms;
 	uint32_t umask;
-	uint32_t leaves_children;
+	uint16_t leaves_children;
+	uint16_t is_awaited; /* it does nothing before it is spoken to: tell at once */
 	uint32_t argument_count, variable_count;
 	uint32_t text_length; /* arguments, variables, cwd, stdin (may be ""), NUL after each */
 	uint32_t text_in_memfd;

@@ -3,6 +3,7 @@
 
 #include "keeper/journal.h"
 
+#include <linux/prctl.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
@@ -26,6 +27,7 @@ struct spawn_behaviour {
  */
 struct spawn {
 	const struct spawn_behaviour *behaviour; /* NULL: execute the arguments */
+	const struct prctl_mm_map *map; /* of ours, for a behaviour; NULL: it looks itself */
 	char *const *arguments;
 	char *const *variables;
 	const char *cwd;
@@ -54,6 +56,12 @@ int spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start)
  * getenv(3) and in /proc, and its name.
  */
 int spawn_behaviour(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
+
+/*
+ * What the kernel says of our memory, which is what a behaviour's process, whose memory is the
+ * same, has to tell it again. 0, or -1.
+ */
+int spawn_read_map(struct prctl_mm_map *ret_map);
 
 /* The behaviour of this name in the list, which may be NULL; or NULL. */
 const struct spawn_behaviour *spawn_find_behaviour(

@@ -8,7 +8,6 @@
 #include "keeper/spawn.h"
 #include "keeper/tree.h"
 
-#include <linux/prctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -62,9 +61,8 @@ copy_strings(char *const *strings, char **at)
 	return copies;
 }
 
-/* What the kernel says of this process's memory, which is what it has to be told again. */
-static int
-read_map(struct prctl_mm_map *map)
+int
+spawn_read_map(struct prctl_mm_map *ret_map)
 {
 	char text[1024], *at;
 	int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC), field;
@@ -84,14 +82,13 @@ read_map(struct prctl_mm_map *map)
 	}
 	if (at == NULL)
 		return -1;
-	*map = (struct prctl_mm_map){
+	*ret_map = (struct prctl_mm_map){
 		.start_code = fields[26],
 		.end_code = fields[27],
 		.start_stack = fields[28],
 		.start_data = fields[45],
 		.end_data = fields[46],
 		.start_brk = fields[47],
-		.brk = (uint64_t)(uintptr_t)sbrk(0),
 		.arg_start = fields[48],
 		.arg_end = fields[49],
 		.env_start = fields[50],
@@ -106,12 +103,16 @@ read_map(struct prctl_mm_map *map)
  * and works all the same.
  */
 static void
-show_in_proc(const char *arguments, const char *variables, const char *end)
+show_in_proc(const struct prctl_mm_map *known, const char *arguments, const char *variables,
+    const char *end)
 {
 	struct prctl_mm_map map;
 
-	if (read_map(&map) == -1)
+	if (known != NULL)
+		map = *known;
+	else if (spawn_read_map(&map) == -1)
 		return;
+	map.brk = (uint64_t)(uintptr_t)sbrk(0);
 	map.arg_start = (uint64_t)(uintptr_t)arguments;
 	map.arg_end = map.env_start = (uint64_t)(uintptr_t)variables;
 	map.env_end = (uint64_t)(uintptr_t)end;
@@ -127,7 +128,7 @@ take_identity(const struct spawn *spawn)
 	char **arguments = copy_strings(spawn->arguments, &at);
 
 	environ = copy_strings(spawn->variables, &at);
-	show_in_proc(text, text + length, at);
+	show_in_proc(spawn->map, text, text + length, at);
 	prctl(PR_SET_NAME, spawn->behaviour->name);
 	return arguments;
 }

@@ -14,10 +14,9 @@ struct gen_from *
 answers_begin(struct gen_server *server, struct message *call)
 {
 	struct gen_from *from = xcalloc(1, sizeof(*from));
-	const char *name = json_string_value(call->from);
 
 	from->id = json_incref(call->id);
-	from->name = xstrdup(name != NULL ? name : "client");
+	from->name = json_is_string(call->from) ? json_incref(call->from) : json_string("client");
 	TAILQ_INSERT_TAIL(&server->at_work, from, entry);
 	return from;
 }
@@ -39,7 +38,7 @@ from_free(struct gen_server *server, struct gen_from *from)
 {
 	TAILQ_REMOVE(&server->at_work, from, entry);
 	json_decref(from->id);
-	free(from->name);
+	json_decref(from->name);
 	free(from);
 }
 
@@ -60,6 +59,8 @@ remember(struct answers *answers, json_t *id, const char *line, size_t length)
 {
 	struct answer *answer;
 
+	if (answers->ring == NULL)
+		answers->ring = xcalloc(ANSWERS_MOST, sizeof(*answers->ring));
 	while (answers->count > 0 && (answers->count == ANSWERS_MOST ||
 	    answers->bytes + length > ANSWERS_MOST_BYTES))
 		forget_oldest(answers);
@@ -70,21 +71,24 @@ remember(struct answers *answers, json_t *id, const char *line, size_t length)
 	answers->count++;
 }
 
-/* The line is in `line`: it goes out, and is remembered; or into the commit. */
+/*
+ * The line, what `out` has more than `before`, goes out and is remembered; or it goes into the
+ * commit.
+ */
 static void
-give(struct gen_server *server, struct gen_from *from, struct buf *line)
+give(struct gen_server *server, struct gen_from *from, size_t before)
 {
+	const char *line = buf_start(&server->out) + before;
+	size_t length = server->out.length - before;
 	json_t *response;
 
 	if (server->is_durable) {
-		response = json_loadb(buf_start(line), line->length, 0, NULL);
+		response = json_loadb(line, length, 0, NULL);
 		json_object_del(response, "jsonrpc");
 		durable_add(server, OUTGOING_REPLY, response);
-	} else {
-		remember(&server->answers, from->id, buf_start(line), line->length);
-		buf_add(&server->out, buf_start(line), line->length);
-	}
-	buf_done(line);
+		server->out.length = before;
+	} else
+		remember(&server->answers, from->id, line, length);
 	from_free(server, from);
 }
 
@@ -115,33 +119,35 @@ answers_committed(struct gen_server *server, const json_t *replies)
 void
 answers_result(struct gen_server *server, struct gen_from *from, json_t *result)
 {
-	struct buf line = { 0 };
+	struct buf *out = &server->out;
+	size_t before = out->length;
 	char words[128];
 
-	rpc_add_result(&line, from->id, result);
-	if (line.length > STREAM_LARGEST) {
+	rpc_add_result(out, from->id, result);
+	if (out->length - before > STREAM_LARGEST) {
 		snprintf(words, sizeof(words),
-		    "reply_too_large: %zu bytes, and a line has at most %u", line.length,
-		    STREAM_LARGEST);
-		buf_done(&line);
-		rpc_add_error(&line, from->id, 1, words, NULL);
+		    "reply_too_large: %zu bytes, and a line has at most %u",
+		    out->length - before, STREAM_LARGEST);
+		out->length = before;
+		rpc_add_error(out, from->id, 1, words, NULL);
 	}
-	give(server, from, &line);
+	give(server, from, before);
 }
 
 void
 answers_error(struct gen_server *server, struct gen_from *from, int code,
     const char *message, json_t *data)
 {
-	struct buf line = { 0 };
+	struct buf *out = &server->out;
+	size_t before = out->length;
 
-	rpc_add_error(&line, from->id, code, message, data);
-	if (line.length > STREAM_LARGEST) {
-		buf_done(&line);
-		rpc_add_error(&line, from->id, 1,
+	rpc_add_error(out, from->id, code, message, data);
+	if (out->length - before > STREAM_LARGEST) {
+		out->length = before;
+		rpc_add_error(out, from->id, 1,
 		    "reply_too_large: the data of an error do not fit a line", NULL);
 	}
-	give(server, from, &line);
+	give(server, from, before);
 }
 
 bool
@@ -172,6 +178,7 @@ answers_done(struct gen_server *server)
 {
 	while (server->answers.count > 0)
 		forget_oldest(&server->answers);
+	free(server->answers.ring);
 	while (!TAILQ_EMPTY(&server->at_work))
 		from_free(server, TAILQ_FIRST(&server->at_work));
 }

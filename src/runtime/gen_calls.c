@@ -30,7 +30,7 @@ gen_reply_error(
 const char *
 gen_from_name(const struct gen_from *from)
 {
-	return from->name;
+	return json_string_value(from->name);
 }
 
 /* ---- call, cast, send ---- */

@@ -308,15 +308,23 @@ enqueue_sigterm(struct gen_server *server)
 	TAILQ_INSERT_TAIL(&server->queue, message, entry);
 }
 
+/* No clock is read where there is no limit. */
+static int64_t
+time_left(int64_t until_ms)
+{
+	int64_t left_ms = until_ms < 0 ? -1 : until_ms - clock_mono().ms;
+
+	return until_ms >= 0 && left_ms < 0 ? 0 : left_ms;
+}
+
 enum stream_event
 mailbox_wait(struct gen_server *server, int64_t until_ms)
 {
 	enum stream_event event = STREAM_TIMEOUT;
-	int64_t left_ms, now_ms;
+	int64_t left_ms;
 
 	for (;;) {
-		now_ms = clock_mono().ms;
-		left_ms = until_ms < 0 ? -1 : until_ms > now_ms ? until_ms - now_ms : 0;
+		left_ms = time_left(until_ms);
 		if (server->unreported > 0 && (left_ms < 0 || left_ms > REPORT_AFTER_MS)) {
 			event = stream_wait(server, REPORT_AFTER_MS);
 			if (event == STREAM_TIMEOUT) {
@@ -327,7 +335,7 @@ mailbox_wait(struct gen_server *server, int64_t until_ms)
 		} else
 			event = stream_wait(server, left_ms);
 		if (event != STREAM_TIMEOUT ||
-		    (until_ms >= 0 && clock_mono().ms >= until_ms))
+		    time_left(until_ms) == 0)
 			break;
 	}
 	if (event == STREAM_BYTES)

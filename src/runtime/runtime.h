@@ -42,7 +42,7 @@ TAILQ_HEAD(message_queue, message);
 struct gen_from {
 	TAILQ_ENTRY(gen_from) entry;
 	json_t *id;
-	char *name;
+	json_t *name; /* a string */
 };
 
 TAILQ_HEAD(from_queue, gen_from);
@@ -58,7 +58,7 @@ struct answer {
 };
 
 struct answers {
-	struct answer ring[ANSWERS_MOST]; /* from `first` on, `count` of them */
+	struct answer *ring; /* ANSWERS_MOST of them, `count` used from `first` on; NULL first */
 	size_t first, count, bytes;
 };
 

@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#define READ_AT_ONCE (64 << 10)
+#define READ_AT_ONCE (16 << 10)
 
 /* Becomes readable with a SIGTERM; a handler can reach nothing else. -1: not trapping. */
 static int sigterm_fd = -1;

@@ -41,9 +41,9 @@ behind_done(struct server *server)
 }
 
 bool
-behind_hold(struct server *server, const char *ref, const char *method, json_t *params,
-    bool is_last)
+behind_hold(struct server *server, size_t before, bool is_last)
 {
+	struct buf *out = router_out(server);
 	int64_t behind = server->knows_mailbox ? server->accepted : INT64_MAX;
 	struct held_request *held;
 
@@ -52,7 +52,8 @@ behind_hold(struct server *server, const char *ref, const char *method, json_t *
 	held = xcalloc(1, sizeof(*held));
 	held->behind = behind;
 	held->is_last = is_last;
-	rpc_add_named_request(&held->line, ref, method, params);
+	buf_add(&held->line, buf_start(out) + before, out->length - before);
+	out->length = before;
 	server->held_bytes += held->line.length;
 	TAILQ_INSERT_TAIL(&server->held, held, entry);
 	return true;

@@ -16,7 +16,7 @@ struct client {
 	bool has_submitted; /* it keeps a draining supervisor */
 	bool follows;	    /* wants to hear of commits */
 	bool was_told;	    /* of the commits since the last pause */
-	pid_t pid;	    /* who it is; 0: not asked yet */
+	char name[32];	    /* "client:PID", as servers are told; "": not asked yet */
 	int open_requests;  /* answers that are still to come */
 };
 

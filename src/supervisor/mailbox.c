@@ -91,7 +91,8 @@ struct step *
 mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
     const json_t *message, struct caller caller)
 {
-	struct pool *pool = to != NULL ? pool_find(supervisor, to) : NULL;
+	struct pool *pool =
+	    to != NULL ? pool_find(supervisor, to, server_find(supervisor, to)) : NULL;
 	const char *word = json_string_value(to);
 	struct kept *kept;
 	struct step *step;
@@ -237,7 +238,7 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 		}
 		value = json_loads(messages[i].text, JSON_DECODE_ANY, NULL);
 		to = json_integer(messages[i].job);
-		if (value != NULL && pool_find(supervisor, to) != NULL)
+		if (value != NULL && pool_find(supervisor, to, server) != NULL)
 			mailbox_keep(supervisor, to, true, value, (struct caller){ 0 });
 		else if (server != NULL && value != NULL &&
 		    router_send(server, "info", value, 0, messages[i].seq) == -1)

@@ -105,9 +105,8 @@ pool_of_first(const struct server *server)
 }
 
 struct pool *
-pool_find(struct supervisor *supervisor, const json_t *to)
+pool_find(struct supervisor *supervisor, const json_t *to, const struct server *server)
 {
-	struct server *server = server_find(supervisor, to);
 	const char *word = json_string_value(to);
 	int64_t id = json_integer_value(to);
 	struct pool *pool;

@@ -44,8 +44,12 @@ void pool_has_place(struct supervisor *supervisor, int64_t id, struct place_coun
 /* A server that is of a pool is there, or is not any more. */
 void pool_join(struct server *server, int64_t id, int64_t max_messages);
 void pool_leave(struct server *server);
-/* Is this the name or the id of a pool, and not of some other live server? Or NULL. */
-struct pool *pool_find(struct supervisor *supervisor, const json_t *to);
+/*
+ * The pool with this name or id, or NULL. `server`: the live server that has it, from
+ * server_find(), which may be the pool's first, another one, or NULL.
+ */
+struct pool *pool_find(struct supervisor *supervisor, const json_t *to,
+    const struct server *server);
 /* The pool whose first server this is; or NULL. */
 struct pool *pool_of_first(const struct server *server);
 /* Has it a process, of any of its members? */

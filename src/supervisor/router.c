@@ -173,10 +173,14 @@ router_mailbox(struct server *server)
 
 _Static_assert(SERVER_LARGEST_MESSAGE == 1047552, "SERVER_TOO_LARGE says so");
 
+/* Of all that JSON knows numbers grow most as they are written again: 0.1 has 19 digits then. */
+#define MOST_GROWTH 8
+
 bool
-router_is_too_large(const json_t *message)
+router_is_too_large(const struct channel *from, const json_t *message)
 {
-	return json_dumpb(message, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) >
+	return from->line_length > SERVER_LARGEST_MESSAGE / MOST_GROWTH &&
+	    json_dumpb(message, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) >
 	    SERVER_LARGEST_MESSAGE;
 }
 
@@ -185,18 +189,20 @@ router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer)
 {
 	bool is_next = seq != 0 && to->in_flight_count == 0; /* … without which it would wait */
-	json_t *params;
+	struct buf *out;
 
 	if (to->live == NULL || (is_overloaded(to) && !is_next))
 		return -1;
 	if (to->is_being_stopped && seq == 0)
 		return 0; /* behind the stop nothing is handled */
-	params = json_pack("{s:O}", "message", message);
+	out = router_out(to);
+	rpc_begin(out, NULL, method);
+	rpc_add_param(out, "message", json_incref(message));
 	if (seq != 0)
-		json_object_set_new(params, "seq", json_integer(seq));
+		rpc_add_param(out, "seq", json_integer(seq));
 	if (timer != 0)
-		json_object_set_new(params, "timer", json_integer(timer));
-	rpc_add_notification(router_out(to), method, params);
+		rpc_add_param(out, "timer", json_integer(timer));
+	rpc_end(out);
 	to->sent++;
 	if (seq == 0)
 		gauge_sent(to);
@@ -245,13 +251,27 @@ must_send(const struct server *to, bool is_repeated)
 	return !is_repeated || to->resumes;
 }
 
+/* true: it has to wait. */
+static bool
+write_call(struct server *to, const char *ref, const char *from, json_t *message)
+{
+	struct buf *out = router_out(to);
+	size_t before = out->length;
+
+	rpc_begin(out, ref, message != NULL ? "call" : "state");
+	if (message != NULL) {
+		rpc_add_param(out, "message", json_incref(message));
+		rpc_add_param(out, "from", json_string(from));
+	}
+	rpc_end(out);
+	return behind_hold(to, before, false);
+}
+
 void
 router_call(struct server *to, struct caller caller, const char *ref, const char *from,
     json_t *message, int64_t timeout_ms, bool is_repeated)
 {
-	const char *method = message != NULL ? "call" : "state";
 	struct call *twin;
-	json_t *params;
 
 	if (strlen(ref) >= LARGEST_REF) {
 		router_answer_error(caller, RPC_INVALID_PARAMS, "ref is too long", NULL);
@@ -277,11 +297,8 @@ router_call(struct server *to, struct caller caller, const char *ref, const char
 	if (!must_send(to, is_repeated) || to->is_being_stopped)
 		return;
 	gauge_sent(to);
-	params = message != NULL ? json_pack("{s:O, s:s}", "message", message, "from", from)
-				 : json_object();
-	if (behind_hold(to, ref, method, params, false))
+	if (write_call(to, ref, from, message))
 		return;
-	rpc_add_named_request(router_out(to), ref, method, params);
 	to->sent++;
 	router_queue(to);
 }

@@ -373,17 +373,20 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 {
 	struct live *live = server->live;
 	char text[REASON_TEXT_SIZE];
-	json_t *params;
+	struct buf *out;
+	size_t before;
 
 	if (server->phase == SERVER_LEAVING || live->channel == NULL || live->has_ended)
 		return;
-	params = json_pack("{s:s}", "reason", reason_format(text, reason));
+	out = router_out(server);
+	before = out->length;
+	rpc_add_named_request(out, TERMINATE_ID, "terminate",
+	    json_pack("{s:s}", "reason", reason_format(text, reason)));
 	/* A stop is behind what waits; a shutdown leaves that for the next process. */
-	if (grace_ms < 0 && behind_hold(server, TERMINATE_ID, "terminate", params, true))
+	if (grace_ms < 0 && behind_hold(server, before, true))
 		return;
 	server->phase = SERVER_LEAVING;
 	live->is_being_ended = true;
-	rpc_add_named_request(&live->channel->out, TERMINATE_ID, "terminate", params);
 	router_queue(server);
 	if (grace_ms >= 0)
 		loop_timer_set(live->supervisor->loop, &server->timer, grace_ms);

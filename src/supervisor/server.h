@@ -164,8 +164,8 @@ void router_call(struct server *to, struct caller caller, const char *ref, const
  */
 int router_send(struct server *to, const char *method, json_t *message, int64_t seq,
     int64_t timer);
-/* As JSON text it has more than SERVER_LARGEST_MESSAGE bytes. */
-bool router_is_too_large(const json_t *message);
+/* As JSON text this, of a line that came from there, has more than SERVER_LARGEST_MESSAGE bytes. */
+bool router_is_too_large(const struct channel *from, const json_t *message);
 void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
 void router_answer(struct caller caller, json_t *result); /* takes over result */
 /* It has answered a call, or something that we do not know. */
@@ -224,11 +224,11 @@ void mailbox_take_due(struct supervisor *supervisor, const struct message *messa
 void behind_init(struct server *server);
 void behind_done(struct server *server);
 /*
- * Has it not been given all that was accepted? Then the request waits: params are taken over.
- * is_last: nothing is given to the process any more behind it.
+ * Has it not been given all that was accepted? Then the request, which is what router_out()
+ * has more than `before`, is taken out of it and waits. is_last: nothing is given to the
+ * process any more behind it.
  */
-bool behind_hold(struct server *server, const char *ref, const char *method, json_t *params,
-    bool is_last);
+bool behind_hold(struct server *server, size_t before, bool is_last);
 void behind_accepted(struct server *server, int64_t seq);
 /* What was in its mailbox when that was read for the first time. */
 void behind_begin(struct server *server, int64_t last);

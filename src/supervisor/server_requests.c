@@ -54,16 +54,18 @@ make_ref(struct supervisor *supervisor, const json_t *params, char ref[64])
 		    ++supervisor->servers->next_ref);
 }
 
-static void
-name_client(struct client *client, char from[32])
+static const char *
+name_of(struct client *client)
 {
 	struct ucred peer = { 0 };
 	socklen_t length = sizeof(peer);
 
-	if (client->pid == 0 &&
-	    getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
-		client->pid = peer.pid;
-	snprintf(from, 32, "client:%" PRId64, (int64_t)client->pid);
+	if (client->name[0] == '\0') {
+		getsockopt(client->channel.fd, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+		snprintf(client->name, sizeof(client->name), "client:%" PRId64,
+		    (int64_t)peer.pid);
+	}
+	return client->name;
 }
 
 /* `message` NULL: for its state. */
@@ -74,17 +76,17 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 	const json_t *to = json_object_get(params, "to");
 	int64_t timeout_ms = timeout_of(params);
 	struct server *server = server_find(supervisor, to);
-	struct pool *pool = pool_find(supervisor, to);
+	struct pool *pool = pool_find(supervisor, to, server);
 	bool is_repeated = json_is_true(json_object_get(params, "repeated"));
 	struct caller caller = { 0 };
-	char ref[64], from[32];
+	char ref[64];
 
 	if (!is_address(to) || timeout_ms == -2) {
 		fail(client, id, RPC_INVALID_PARAMS,
 		    "wants to and perhaps timeout_ms, a number");
 		return;
 	}
-	if (message != NULL && router_is_too_large(message)) {
+	if (message != NULL && router_is_too_large(&client->channel, message)) {
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
 		return;
 	}
@@ -98,8 +100,8 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 		router_call_nobody(supervisor, to, caller);
 		return;
 	}
-	name_client(client, from);
-	router_call(server, caller, ref, from, message, timeout_ms, is_repeated);
+	router_call(
+	    server, caller, ref, name_of(client), message, timeout_ms, is_repeated);
 }
 
 void
@@ -129,9 +131,9 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 
 	if (!is_address(to) || message == NULL)
 		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
-	else if (router_is_too_large(message))
+	else if (router_is_too_large(&client->channel, message))
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
-	else if (server == NULL || server->is_durable || pool_find(supervisor, to) != NULL)
+	else if (server == NULL || server->is_durable || pool_find(supervisor, to, server) != NULL)
 		mailbox_keep(supervisor, to, method[0] == 'i', message,
 		    (struct caller){ .request = request_new(client, id) });
 	else if (router_send(server, method, message, 0, 0) == -1)

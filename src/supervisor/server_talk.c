@@ -107,7 +107,7 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 	json_t *message = json_object_get(params, "message");
 	const json_t *timeout = json_object_get(params, "timeout_ms");
 	struct server *other = server_find(server->live->supervisor, to);
-	struct pool *pool = pool_find(server->supervisor, to);
+	struct pool *pool = pool_find(server->supervisor, to, other);
 	char *ref, *id_text, from[32];
 	int64_t timeout_ms;
 
@@ -115,7 +115,7 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		return "call is a request with to and message";
 	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
 		return "timeout_ms is not a number";
-	if (router_is_too_large(message))
+	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
 	if (other == NULL && pool == NULL) {
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
@@ -148,9 +148,9 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 
 	if (message == NULL || (!json_is_string(to) && !json_is_integer(to)))
 		return "wants to and message";
-	if (router_is_too_large(message))
+	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
-	if (other == NULL || other->is_durable || pool_find(server->supervisor, to) != NULL)
+	if (other == NULL || other->is_durable || pool_find(server->supervisor, to, other) != NULL)
 		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
 		    id != NULL ? caller_of(server, id) : (struct caller){ 0 });
 	else if (router_send(other, method, message, 0, 0) == 0)

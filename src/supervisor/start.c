@@ -123,6 +123,7 @@ start_order(struct supervisor *supervisor, const struct claimed_job *claimed,
 	    spec->grace_ms != SPEC_UNSET ? spec->grace_ms : SPEC_DEFAULT_GRACE_MS;
 	order.start.umask = spec->umask != SPEC_UNSET ? (uint32_t)spec->umask : 022;
 	order.start.leaves_children = spec->leaves_children;
+	order.start.is_awaited = spec->is_server;
 	order.start.text_length = (uint32_t)text.length;
 	orders_send_start(supervisor->link, &order, buf_start(&text));
 	buf_done(&text);

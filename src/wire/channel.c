@@ -67,10 +67,12 @@ deliver(struct channel *channel)
 			end(channel, "line too long");
 			return false;
 		case LINE_COMPLETE:
+			channel->line_length = length;
 			if (length > 0)
 				channel->line(channel->arg, line, length);
 			if (channel->is_closed || channel->is_closing)
 				return false;
+			channel->line_length = SIZE_MAX;
 			line_consume(&channel->in);
 		}
 	}
@@ -87,6 +89,31 @@ read_nothing(struct channel *channel, ssize_t got)
 		return 1;
 	end(channel, got == 0 ? NULL : strerror(errno));
 	return -1;
+}
+
+/* To make room for each read and to free it again costs as much as to read. */
+static void
+borrow_room(struct channel *channel)
+{
+	if (channel->in.room > 0)
+		return;
+	channel->in = *loop_room(channel->loop);
+	*loop_room(channel->loop) = (struct buf){ 0 };
+}
+
+/* Idle peers cost no memory. */
+static void
+return_room(struct channel *channel)
+{
+	struct buf *room = loop_room(channel->loop);
+
+	if (channel->in.length > 0)
+		return;
+	if (room->room == 0 && channel->in.room <= READ_SIZE)
+		*room = channel->in;
+	else
+		buf_done(&channel->in);
+	channel->in = (struct buf){ 0 };
 }
 
 static void
@@ -158,6 +185,7 @@ read_some(struct channel *channel, int reads)
 {
 	bool was_short = false;
 
+	borrow_room(channel);
 	while (reads-- > 0 && !was_short && may_read(channel)) {
 		int more = read_once(channel, &was_short);
 
@@ -166,9 +194,7 @@ read_some(struct channel *channel, int reads)
 		if (more == 0)
 			break;
 	}
-	/* Idle peers cost no memory. */
-	if (channel->in.length == 0)
-		buf_done(&channel->in);
+	return_room(channel);
 }
 
 static void
@@ -194,6 +220,7 @@ channel_init(struct channel *channel, struct loop *loop, int fd,
 		.loop = loop,
 		.largest_line = LINE_LARGEST,
 		.largest_out = LINE_LARGEST,
+		.line_length = SIZE_MAX,
 		.line = line,
 		.closed = closed,
 		.arg = arg,
@@ -285,8 +312,7 @@ channel_release(struct channel *channel)
 	if (channel->is_closed || channel->held == 0)
 		return;
 	discard_held(channel);
-	if (channel->in.length == 0)
-		buf_done(&channel->in);
+	return_room(channel);
 	if (channel->is_drained || channel->watch != NULL)
 		return;
 	channel->watch = loop_add(channel->loop, channel->fd, EPOLLIN, ready, channel);

@@ -22,6 +22,7 @@ struct channel {
 	size_t most_unread;  /* 0, or: while more waits to be written nothing is read */
 	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
+	size_t line_length;  /* of the line that is being heard; SIZE_MAX: of none */
 	size_t held;	     /* bytes of lines that were delivered and are still in the socket */
 	bool is_drained;     /* all that is in the socket was delivered: no more reading */
 	void (*line)(void *arg, const char *line, size_t length);

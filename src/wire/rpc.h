@@ -33,11 +33,18 @@ struct rpc_message {
 int rpc_parse(const char *line, size_t length, struct rpc_message *ret_message);
 void rpc_message_done(struct rpc_message *message);
 
-/* Append a message with its newline. `params`, `result` and `data` are taken over. */
+/*
+ * Append a message with its newline. `params`, `result` and `data` are taken over. `method` is
+ * a plain word.
+ */
 void rpc_add_request(struct buf *out, json_int_t id, const char *method, json_t *params);
 void rpc_add_named_request(struct buf *out, const char *id, const char *method,
     json_t *params);
 void rpc_add_notification(struct buf *out, const char *method, json_t *params);
+/* The same, parameter by parameter, all taken over; their names are plain. `id` may be NULL. */
+void rpc_begin(struct buf *out, const char *id, const char *method);
+void rpc_add_param(struct buf *out, const char *name, json_t *value);
+void rpc_end(struct buf *out);
 void rpc_add_result(struct buf *out, json_t *id, json_t *result);
 void rpc_add_error(struct buf *out, json_t *id, int code, const char *message, json_t *data);
 

@@ -100,14 +100,14 @@ receive(struct client_connection *connection, struct slot *slots)
 }
 
 static double
-start_and_stop(
-    struct client_connection *connection, size_t count, const char *const *command)
+start_and_stop(struct client_connection *connection, size_t count, size_t at_once,
+    const char *const *command)
 {
 	struct slot slots[AT_ONCE] = { 0 };
 	int64_t begin = now_ns();
 	size_t started = 0, stopped = 0;
 
-	for (; started < AT_ONCE && started < count; started++) {
+	for (; started < at_once && started < count; started++) {
 		snprintf(slots[started].name, sizeof(slots[0].name), "s%zu", started);
 		ask(connection, &slots[started], command);
 	}
@@ -174,7 +174,8 @@ main(void)
 {
 	struct row rate = row_make("servers forked, ready and stopped a second, 64 at once",
 		       "%.0f", AT_LEAST, 0.9),
-		   programs = row_make("the same as programs", "%.0f", ONLY_SHOWN, 0),
+		   single = row_make("the same, one at a time", "%.0f", ONLY_SHOWN, 0),
+		   programs = row_make("the same as programs, 64 at once", "%.0f", ONLY_SHOWN, 0),
 		   memory = row_make("memory of an idle forked server", "%.0f KiB", AT_MOST,
 		       200);
 	size_t count = (size_t)setting("STARTS", 2000);
@@ -184,25 +185,28 @@ main(void)
 	for (size_t round = 0; round < rounds(); round++) {
 		struct client_connection connection;
 		struct instance instance;
-		double bare, ours, others;
+		double bare, ours, alone, others;
 
 		instance_make(&instance);
 		instance_start_program(&instance, program,
 		    (const char *const[]){ "--max-children", "128", NULL });
 		talk_open(&connection, instance.state);
-		start_and_stop(&connection, AT_ONCE, forked);
+		start_and_stop(&connection, AT_ONCE, AT_ONCE, forked);
 		bare = fork_and_exit(count);
-		ours = start_and_stop(&connection, count, forked);
-		others = start_and_stop(&connection, count / 4, executed);
-		progress("fork: bare %.0f, forked %.0f, programs %.0f a second", bare, ours,
-		    others);
+		ours = start_and_stop(&connection, count, AT_ONCE, forked);
+		alone = start_and_stop(&connection, count / 10, 1, forked);
+		others = start_and_stop(&connection, count / 4, AT_ONCE, executed);
+		progress("fork: bare %.0f, forked %.0f, one by one %.0f, programs %.0f a second",
+		    bare, ours, alone, others);
 		row_add(&rate, bare, NOT_MEASURED, ours);
+		row_add(&single, NOT_MEASURED, NOT_MEASURED, alone);
 		row_add(&programs, bare, NOT_MEASURED, others);
 		row_add(&memory, NOT_MEASURED, NOT_MEASURED, private_kib(&connection));
 		talk_close(&connection);
 		instance_done(&instance);
 	}
 	row_print(&rate);
+	row_print(&single);
 	row_print(&programs);
 	row_print(&memory);
 	free(program);

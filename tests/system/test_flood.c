@@ -252,6 +252,35 @@ message_that_is_too_large_is_refused_and_its_server_lives(void **state)
 	finish(&scene);
 }
 
+/* 0.1 has 19 digits when it is written again. */
+static void
+message_that_becomes_too_large_on_its_way_is_refused(void **state)
+{
+	struct client_connection connection;
+	struct rpc_message answer;
+	struct buf line = { 0 };
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	start_counter(&scene);
+	connect_client(&scene, &connection);
+	buf_add_text(&line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":"
+			    "{\"to\":\"good\",\"message\":[0.1");
+	for (int i = 0; i < 60000; i++)
+		buf_add_text(&line, ",0.1");
+	buf_add_text(&line, "]}}\n");
+	assert_int_equal(buf_send(&line, connection.fd), 0);
+	buf_done(&line);
+	answer = next_answer(&connection);
+	assert_int_equal(answer.kind, RPC_ERROR);
+	assert_has(answer.message, "too_large");
+	rpc_message_done(&answer);
+	client_close(&connection);
+	succeeds(jobberd(&scene.instance, "call", "good", "get", NULL));
+	finish(&scene);
+}
+
 static void
 thousand_servers_are_started_called_and_stopped(void **state)
 {
@@ -323,6 +352,7 @@ main(void)
 		cmocka_unit_test(servers_that_flood_harm_nobody),
 		cmocka_unit_test(line_without_end_ends_its_server),
 		cmocka_unit_test(message_that_is_too_large_is_refused_and_its_server_lives),
+		cmocka_unit_test(message_that_becomes_too_large_on_its_way_is_refused),
 		cmocka_unit_test(thousand_servers_are_started_called_and_stopped),
 		cmocka_unit_test(ten_thousand_calls_in_flight_are_all_answered),
 	};

@@ -384,7 +384,7 @@ pool_refuses_what_is_not_for_it(void **state)
 		   NULL), 5, "", "there is a supervisor serial");
 	START(&scene, "--pool", "2");
 	expect(jobberd(&scene.i, "start", "p.2", "--", "true", NULL), 5, "2\n", "already_started");
-	expect(jobberd(&scene.i, "submit", "-s", "p", "true", NULL), 4, "", "no supervisor p");
+	expect(jobberd(&scene.i, "submit", "-s", "p", "true", NULL), 5, "", "p is a pool");
 	expect(jobberd(&scene.i, "messages", "p", NULL), 5, "", "whose messages are jobs");
 	wrong = foreign(&scene.i, "INSERT INTO jobs (command, supervisor) VALUES "
 				  "('[\"true\"]', 'p')");

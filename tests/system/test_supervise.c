@@ -174,6 +174,7 @@ leaving_tells_jobs_that_run_on_from_servers_that_end(void **state)
 	assert_int_equal(instance_wait(&i), 0);
 	/* until the next supervise */
 	instance_start(&i, NULL);
+	instance_expect(&i, "ready attempt=2");
 	result = jobberd(&i, "call", "c", "get", NULL);
 	assert_string_equal(result.out, "0\n");
 	result_done(&result);

@@ -150,6 +150,7 @@ order_of_a_bare_job_has_the_defaults(void **state)
 	assert_int_equal(scene->order.start.grace_ms, SPEC_DEFAULT_GRACE_MS);
 	assert_int_equal(scene->order.start.umask, 022);
 	assert_int_equal(scene->order.start.leaves_children, 0);
+	assert_int_equal(scene->order.start.is_awaited, 0);
 }
 
 static void
@@ -164,6 +165,7 @@ order_has_what_was_asked_for(void **state)
 	spec->grace_ms = 0;
 	spec->umask = 0;
 	spec->leaves_children = true;
+	spec->is_server = true;
 	order(scene, NULL);
 	assert_string_equal(scene->text.cwd, "/home/me");
 	assert_string_equal(scene->text.stdin_path, "/home/me/input");
@@ -171,6 +173,7 @@ order_has_what_was_asked_for(void **state)
 	assert_int_equal(scene->order.start.grace_ms, 0);
 	assert_int_equal(scene->order.start.umask, 0);
 	assert_int_equal(scene->order.start.leaves_children, 1);
+	assert_int_equal(scene->order.start.is_awaited, 1);
 }
 
 static void

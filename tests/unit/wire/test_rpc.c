@@ -310,6 +310,48 @@ rpc_add_error_answers_even_with_words_that_are_not_utf8(void **state)
 }
 
 static void
+rpc_add_param_makes_what_a_whole_request_is(void **state)
+{
+	struct buf whole = { 0 }, parts = { 0 };
+
+	(void)state;
+	rpc_add_named_request(&whole, "a\"b", "call", json_pack("{s:[i], s:s}", "m", 1, "f", "c"));
+	rpc_begin(&parts, "a\"b", "call");
+	rpc_add_param(&parts, "m", json_pack("[i]", 1));
+	rpc_add_param(&parts, "f", json_string("c"));
+	rpc_end(&parts);
+	assert_string_equal(buf_text(&parts), buf_text(&whole));
+	buf_clear(&whole);
+	buf_clear(&parts);
+	rpc_add_notification(&whole, "go", json_object());
+	rpc_begin(&parts, NULL, "go");
+	rpc_end(&parts);
+	assert_string_equal(buf_text(&parts), buf_text(&whole));
+	buf_done(&whole);
+	buf_done(&parts);
+}
+
+static void
+rpc_add_result_that_contains_itself_is_null(void **state)
+{
+	json_t *id = json_integer(1), *outer = json_array(), *inner = json_array();
+	struct rpc_message message;
+	struct buf out = { 0 };
+
+	(void)state;
+	json_array_append(outer, inner);
+	json_array_append(inner, outer);
+	rpc_add_result(&out, id, json_incref(outer));
+	parse_written(&out, &message);
+	assert_true(json_is_null(message.result));
+	rpc_message_done(&message);
+	json_array_clear(inner);
+	json_decref(inner);
+	json_decref(outer);
+	json_decref(id);
+}
+
+static void
 rpc_add_appends(void **state)
 {
 	struct buf out = { 0 };
@@ -338,6 +380,8 @@ main(void)
 		cmocka_unit_test(rpc_add_result_answers_the_id_it_was_asked_with),
 		cmocka_unit_test(rpc_add_error_without_an_id_says_null),
 		cmocka_unit_test(rpc_add_error_answers_even_with_words_that_are_not_utf8),
+		cmocka_unit_test(rpc_add_param_makes_what_a_whole_request_is),
+		cmocka_unit_test(rpc_add_result_that_contains_itself_is_null),
 		cmocka_unit_test(rpc_add_appends),
 	};
 
