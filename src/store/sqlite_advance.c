@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, EVENT,
-	ORPHAN, COUNT
+	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, STARTED_EVENT, RUNNING, STOPPING, ENDED, APPLY,
+	EVENT, ORPHAN, COUNT
 };
 
 static const char *const sql[] = {
@@ -29,6 +29,8 @@ static const char *const sql[] = {
 	[STARTED] = "UPDATE attempts SET started_at = ?4, pid = ?5, pid_start = ?6 "
 		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		    "AND started_at IS NULL AND ended_at IS NULL",
+	[STARTED_EVENT] = "UPDATE attempts SET started_event = ?4 WHERE job_id = ?1 "
+			  "AND attempt = ?2 AND generation = ?3",
 	/* A server runs when its init has answered. */
 	[RUNNING] = "UPDATE jobs SET status = iif(kind = 'server', status, 'running'), "
 		    "hold = NULL WHERE id = ?1 AND " JOB_WAITS(""),
@@ -41,7 +43,8 @@ static const char *const sql[] = {
 		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
 		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
 		  "last_lines = ?14, children_killed = ?15, pid_start = NULL, "
-		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17) "
+		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17), "
+		  "started_event = coalesce(started_event, ?18) "
 		  "WHERE job_id = ?1 AND attempt = ?2",
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
@@ -155,6 +158,29 @@ sqlite_stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
 
 /* ---- attempts ---- */
 
+/* The event of an attempt's start, which its row is to name: *ret_seq. */
+static int
+write_start_event(
+    struct sqlite_engine *engine, const struct attempt_key *key, int64_t *ret_seq)
+{
+	int code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
+
+	*ret_seq = sqlite3_last_insert_rowid(engine->db.handle);
+	return code;
+}
+
+static int
+note_start_event(struct sqlite_engine *engine, const struct attempt_key *key)
+{
+	int64_t seq;
+	int code = write_start_event(engine, key, &seq);
+
+	bind_number(with_key(engine, STARTED_EVENT, key), 4, seq);
+	return code == SQLITE_OK
+	    ? statement_run(engine->advance.prepared[STARTED_EVENT])
+	    : code;
+}
+
 int
 sqlite_step_started(struct sqlite_engine *engine, struct step *step)
 {
@@ -174,9 +200,7 @@ sqlite_step_started(struct sqlite_engine *engine, struct step *step)
 	}
 	bind_number(engine->advance.prepared[RUNNING], 1, key->job);
 	code = statement_run(engine->advance.prepared[RUNNING]);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
-	return code;
+	return code == SQLITE_OK ? note_start_event(engine, key) : code;
 }
 
 int
@@ -212,12 +236,16 @@ count_losses(struct sqlite_engine *engine, const struct attempt_key *key, int *r
 }
 
 static int
-write_end(struct sqlite_engine *engine, const struct step *step, struct reason reason)
+write_end(struct sqlite_engine *engine, const struct step *step, struct reason reason,
+    bool starts)
 {
 	const struct attempt_end *end = &step->ended.end;
 	sqlite3_stmt *statement = engine->advance.prepared[ENDED];
 	char text[REASON_TEXT_SIZE];
 	bool is_loss = reason_is_loss(reason);
+	int64_t started_event = 0;
+	int code = starts ? write_start_event(engine, &step->ended.key, &started_event)
+			  : SQLITE_OK;
 
 	bind_number(statement, 1, step->ended.key.job);
 	bind_number(statement, 2, step->ended.key.attempt);
@@ -237,7 +265,8 @@ write_end(struct sqlite_engine *engine, const struct step *step, struct reason r
 	bind_unless(statement, 16,
 	    step->ended.started.pid != 0 ? engine->now.ms - step->ended.started.age_ms : -1, -1);
 	bind_unless(statement, 17, step->ended.started.pid, 0);
-	return statement_run(statement);
+	bind_unless(statement, 18, started_event, 0);
+	return code == SQLITE_OK ? statement_run(statement) : code;
 }
 
 /* The word of the history for the end of a run. */
@@ -260,19 +289,16 @@ end_word(const struct lifecycle_job *job, enum job_event event, struct reason re
 
 static int
 write_end_events(struct sqlite_engine *engine, const struct step *step,
-    enum job_event event, struct reason reason, const struct lifecycle_job *job, bool starts)
+    enum job_event event, struct reason reason, const struct lifecycle_job *job)
 {
 	const struct attempt_key *key = &step->ended.key;
 	char words[128];
 	const char *word = end_word(job, event, reason);
-	int code = SQLITE_OK;
+	int code;
 
-	if (starts)
-		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
 	reason_words(words, sizeof(words), reason, 0);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, key->job, key->attempt, word,
-		    words[0] == '\0' || event == JOB_STOPPED ? NULL : words);
+	code = sqlite_write_event(engine, key->job, key->attempt, word,
+	    words[0] == '\0' || event == JOB_STOPPED ? NULL : words);
 	if (code == SQLITE_OK && step->ended.end.children_killed > 0) {
 		snprintf(words, sizeof(words), "%" PRId64 " left running",
 		    step->ended.end.children_killed);
@@ -370,12 +396,12 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	step->ended.ret_failures = verdict.failures;
 	step->ended.ret_max_retries = job.retry.max_retries;
 	step->ended.ret_pause_ms = verdict.pause_ms;
-	code = write_end(engine, step, reason);
+	code = write_end(engine, step, reason, starts);
 	if (code == SQLITE_OK)
 		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms,
 		    is_exhausted(&job, event, reason) ? "max_restarts" : NULL, NULL);
 	if (code == SQLITE_OK)
-		code = write_end_events(engine, step, event, reason, &job, starts);
+		code = write_end_events(engine, step, event, reason, &job);
 	if (code == SQLITE_OK && is_server)
 		code = sqlite_end_server(engine, step, reason, max_redeliveries,
 		    (verdict.actions & ACTION_END) != 0);
