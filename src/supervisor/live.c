@@ -112,7 +112,6 @@ live_remove(struct live *live)
 			live->place->ahead--;
 		else
 			live->place->taken--;
-		live->place->may_have_ready = true;
 	}
 	claims_tell(live, true);
 	live_unlink(live);
