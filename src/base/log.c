@@ -55,16 +55,16 @@ static void
 write_line(enum log_level level, const char *name, const char *format, va_list arguments)
 {
 	char line[2048];
-	int saved = errno, used, more;
+	int saved = errno, more;
 	size_t length;
 
 	if (level > threshold)
 		return;
-	used = snprintf(line, sizeof(line), "%s ", name);
-	more = vsnprintf(line + used, sizeof(line) - (size_t)used - 1, format, arguments);
-	if (more < 0)
-		more = 0;
-	length = (size_t)used + (size_t)more;
+	length = strlen(name);
+	memcpy(line, name, length);
+	line[length++] = ' ';
+	more = vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
+	length += more > 0 ? (size_t)more : 0;
 	if (length > sizeof(line) - 2)
 		length = sizeof(line) - 2;
 	line[length++] = '\n';

@@ -28,17 +28,21 @@ static int
 read_json_line(const char *line, json_t *defaults, struct spec *spec, struct error *error)
 {
 	json_error_t where;
-	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &where), *merged;
+	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &where);
 	int result;
 
 	if (object == NULL && json_error_code(&where) == json_error_null_character)
 		return error_set(error, STATUS_USAGE, "a string cannot have a NUL in it");
 	if (object == NULL)
 		return error_set(error, STATUS_USAGE, "this is not JSON: %s", where.text);
-	merged = json_deep_copy(defaults);
-	json_object_update(merged, object);
-	result = spec_from_json(spec, merged, clock_wall(), error);
-	json_decref(merged);
+	if (json_object_size(defaults) > 0) {
+		json_t *merged = json_deep_copy(defaults);
+
+		json_object_update(merged, object);
+		json_decref(object);
+		object = merged;
+	}
+	result = spec_from_json(spec, object, clock_wall(), error);
 	json_decref(object);
 	return result;
 }

@@ -84,15 +84,28 @@ lost(struct client_connection *connection, struct error *error)
 }
 
 json_int_t
-client_send(struct client_connection *connection, const char *method, json_t *params,
-    struct error *error)
+client_encode(struct client_connection *connection, const char *method, json_t *params,
+    struct buf *out)
 {
 	json_int_t id = ++connection->next_id;
 
-	rpc_add_request(&connection->out, id, method, params);
-	if (buf_send(&connection->out, connection->fd) == -1)
-		return lost(connection, error);
+	rpc_add_request(out, id, method, params);
 	return id;
+}
+
+int
+client_write(struct client_connection *connection, struct buf *out, struct error *error)
+{
+	return buf_send(out, connection->fd) == -1 ? lost(connection, error) : 0;
+}
+
+json_int_t
+client_send(struct client_connection *connection, const char *method, json_t *params,
+    struct error *error)
+{
+	json_int_t id = client_encode(connection, method, params, &connection->out);
+
+	return client_write(connection, &connection->out, error) == -1 ? -1 : id;
 }
 
 /* A complete answer that is here already: 1; 0: none; -1: nonsense. */

@@ -33,7 +33,14 @@ int client_open_to_submit(struct client_connection *connection, const char *stat
     struct error *error);
 void client_close(struct client_connection *connection);
 
-/* Queue a request and write it whole; returns its id, -1 with *error. */
+/* Put a request into `out`, which client_write() writes; returns its id. */
+json_int_t client_encode(struct client_connection *connection, const char *method,
+    json_t *params, struct buf *out);
+/* 0, and `out` is empty, or -1 with *error. */
+int client_write(
+    struct client_connection *connection, struct buf *out, struct error *error);
+
+/* Both at once; returns its id, -1 with *error. */
 json_int_t client_send(struct client_connection *connection, const char *method,
     json_t *params, struct error *error);
 

@@ -40,8 +40,7 @@ submission_request_init(struct submission_request *request,
 void
 submission_request_done(struct submission_request *request)
 {
-	json_decref(request->params);
-	request->params = NULL;
+	buf_done(&request->encoded);
 }
 
 static json_t *
@@ -76,22 +75,25 @@ submission_params(const struct submission *submission, struct error *error)
 	return NULL;
 }
 
+/* All that can be done before it is its turn, down to the bytes. */
 static int
 encode(struct submission *submission, struct submission_request *request,
     struct error *error)
 {
-	json_t *jobs;
+	json_t *params, *jobs;
 
-	if (request->params != NULL)
+	if (request->encoded.length > 0)
 		return 0;
-	request->params = submission_params(submission, error);
-	if (request->params == NULL || (jobs = encode_jobs(request, error)) == NULL) {
-		submission_request_done(request);
+	params = submission_params(submission, error);
+	if (params == NULL || (jobs = encode_jobs(request, error)) == NULL) {
+		json_decref(params);
 		return -1;
 	}
-	json_object_set_new(request->params, "jobs", jobs);
+	json_object_set_new(params, "jobs", jobs);
 	if (request->token[0] != '\0')
-		json_object_set_new(request->params, "token", json_string(request->token));
+		json_object_set_new(params, "token", json_string(request->token));
+	json_object_set_new(params, "repeated", json_boolean(request->is_repeated));
+	client_encode(submission->connection, "submit", params, &request->encoded);
 	return 0;
 }
 
@@ -102,9 +104,7 @@ send_to_supervisor(struct submission *submission, struct submission_request *req
 	struct error not_now;
 	json_t *result, *data, *ids;
 
-	json_object_set_new(request->params, "repeated", json_boolean(request->is_repeated));
-	if (client_send(submission->connection, "submit", json_incref(request->params),
-		error) == -1)
+	if (client_write(submission->connection, &request->encoded, error) == -1)
 		return -1;
 	if (next != NULL)
 		encode(submission, next, &not_now); /* it says so itself when it is sent */
@@ -147,9 +147,9 @@ send_somehow(struct submission *submission, struct submission_request *request,
     struct submission_request *next, struct error *error)
 {
 	submission->is_in_doubt = false;
-	if (submission->connection != NULL && encode(submission, request, error) == -1)
-		return -1;
 	for (int crashes = 0; submission->connection != NULL; crashes++) {
+		if (encode(submission, request, error) == -1)
+			return -1;
 		if (send_to_supervisor(submission, request, next, error) == 0) {
 			submission->is_in_doubt = false;
 			return 0;
@@ -163,6 +163,7 @@ send_somehow(struct submission *submission, struct submission_request *request,
 		    reconnect(submission, error) == -1)
 			return -1;
 		request->is_repeated = true;
+		buf_clear(&request->encoded);
 	}
 	if (submission_write(submission, request, error) == -1)
 		return -1;

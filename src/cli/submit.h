@@ -38,7 +38,7 @@ struct submission_request {
 	/* submission's own: */
 	char token[40]; /* "": it has none, and must not be repeated */
 	bool is_repeated;
-	json_t *params; /* encoded already, or NULL */
+	struct buf encoded; /* to be sent; empty: not yet */
 };
 
 void submission_request_init(struct submission_request *request,

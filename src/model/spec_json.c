@@ -61,6 +61,19 @@ environment_to_json(const struct strings *environment)
 	return object;
 }
 
+/* Each request brings its environment: printf would take the most of reading it. */
+static char *
+assignment(const char *name, const char *value)
+{
+	size_t length = strlen(name), size = strlen(value) + 1;
+	char *text = xmalloc(length + 1 + size);
+
+	memcpy(text, name, length);
+	text[length] = '=';
+	memcpy(text + length + 1, value, size);
+	return text;
+}
+
 int
 environment_from_json(struct strings *environment, const json_t *object)
 {
@@ -72,8 +85,7 @@ environment_from_json(struct strings *environment, const json_t *object)
 	json_object_foreach((json_t *)object, name, value) {
 		if (!json_is_string(value) || name[0] == '\0' || strchr(name, '=') != NULL)
 			return -1;
-		strings_add_owned(
-		    environment, xasprintf("%s=%s", name, json_string_value(value)));
+		strings_add_owned(environment, assignment(name, json_string_value(value)));
 	}
 	return 0;
 }

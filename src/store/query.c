@@ -23,7 +23,7 @@ enum {
 #define MESSAGE_COLUMNS                                                                      \
 	"SELECT seq, job_id, kind, message, created_at, deliveries, dead_at, dead_reason "    \
 	"FROM messages "
-#define EVENT_COLUMNS "SELECT seq, at, job_id, attempt, event, detail FROM events "
+#define EVENT_COLUMNS "SELECT seq, at, job_id, attempt, event, detail "
 /* The token of a request is nothing that happened to its first job. */
 #define HAPPENED "AND event <> 'submitted' "
 
@@ -45,13 +45,13 @@ static const char *const sql[] = {
 		     "output_left_out, last_lines, children_killed, (SELECT timeout_ms "
 		     "FROM jobs WHERE id = job_id) AS timeout_ms FROM attempts "
 		     "WHERE job_id = ?1 AND attempt > ?2 ORDER BY attempt LIMIT ?3",
-	[EVENTS] = EVENT_COLUMNS "WHERE ?1 = 0 AND seq > ?2 " HAPPENED "ORDER BY seq "
-				 "LIMIT ?3",
-	[JOB_EVENTS] = EVENT_COLUMNS "WHERE job_id = ?1 AND seq > ?2 " HAPPENED "ORDER BY seq "
-				     "LIMIT ?3",
+	[EVENTS] = EVENT_COLUMNS "FROM events WHERE ?1 = 0 AND seq > ?2 " HAPPENED
+				 "ORDER BY seq LIMIT ?3",
+	[JOB_EVENTS] = EVENT_COLUMNS "FROM job_events WHERE job_id = ?1 AND seq > ?2 " HAPPENED
+				     "ORDER BY seq LIMIT ?3",
 	[NTH_EVENT] = "SELECT seq FROM events WHERE ?1 = 0 AND seq > ?2 " HAPPENED
 		      "ORDER BY seq DESC LIMIT 1 OFFSET ?3",
-	[NTH_JOB_EVENT] = "SELECT seq FROM events WHERE job_id = ?1 AND seq > ?2 " HAPPENED
+	[NTH_JOB_EVENT] = "SELECT seq FROM job_events WHERE job_id = ?1 AND seq > ?2 " HAPPENED
 			  "ORDER BY seq DESC LIMIT 1 OFFSET ?3",
 	[SUBMISSIONS] = "SELECT id AS job_id, created_at AS at FROM jobs WHERE ?1 = 0 "
 			"AND id > ?2 ORDER BY id LIMIT ?3",

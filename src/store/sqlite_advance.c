@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, RUNNING, STOPPING, ENDED, APPLY, EVENT,
-	ORPHAN, COUNT
+	READ_ATTEMPT, READ_JOB, LOSSES, STARTED, STARTED_EVENT, RUNNING, STOPPING, ENDED, APPLY,
+	EVENT, WHOLE_RUN, ORPHAN, COUNT
 };
 
 static const char *const sql[] = {
@@ -30,6 +30,8 @@ static const char *const sql[] = {
 	[STARTED] = "UPDATE attempts SET started_at = ?4, pid = ?5, pid_start = ?6 "
 		    "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		    "AND started_at IS NULL AND ended_at IS NULL",
+	[STARTED_EVENT] = "UPDATE attempts SET started_event = ?4 WHERE job_id = ?1 "
+			  "AND attempt = ?2 AND generation = ?3",
 	/* A server runs when its init has answered. */
 	[RUNNING] = "UPDATE jobs SET status = iif(kind = 'server', status, 'running'), "
 		    "hold = NULL WHERE id = ?1 AND " JOB_WAITS(""),
@@ -42,7 +44,8 @@ static const char *const sql[] = {
 		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
 		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
 		  "last_lines = ?14, children_killed = ?15, pid_start = NULL, "
-		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17) "
+		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17), "
+		  "started_event = coalesce(started_event, ?18) "
 		  "WHERE job_id = ?1 AND attempt = ?2",
 	[APPLY] = "UPDATE jobs SET status = ?2, failures = ?3, wake_at = ?4, "
 		  "wake_boot_ms = ?5, wake_boot_id = ?6, ended_at = ?7, reason = ?8, "
@@ -50,6 +53,8 @@ static const char *const sql[] = {
 		  "WHERE id = ?1",
 	[EVENT] = "INSERT INTO events (at, job_id, attempt, event, detail) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
+	[WHOLE_RUN] = "INSERT INTO events (at, job_id, attempt, event, detail) VALUES "
+		      "(?1, ?2, ?3, 'started', NULL), (?1, ?2, ?3, ?4, ?5)",
 	[ORPHAN] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		   "AND generation = ?3 AND ended_at IS NULL "
 		   "AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = ?1)",
@@ -90,11 +95,11 @@ read_rules(sqlite3_stmt *row, struct lifecycle_job *job)
 	job->retry.jitter_percent = (int)column_number(row, 4, 0);
 }
 
-int
-sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
+static int
+write_event(struct sqlite_engine *engine, int which, int64_t job, int64_t attempt,
     const char *event, const char *detail)
 {
-	sqlite3_stmt *statement = engine->advance.prepared[EVENT];
+	sqlite3_stmt *statement = engine->advance.prepared[which];
 
 	bind_number(statement, 1, engine->now.ms);
 	bind_unless(statement, 2, job, 0);
@@ -102,6 +107,13 @@ sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
 	bind_text(statement, 4, event);
 	bind_text(statement, 5, detail);
 	return statement_run(statement);
+}
+
+int
+sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
+    const char *event, const char *detail)
+{
+	return write_event(engine, EVENT, job, attempt, event, detail);
 }
 
 int
@@ -156,6 +168,17 @@ sqlite_stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key,
 
 /* ---- attempts ---- */
 
+/* The event of an attempt's start, which its row is to name. */
+static int
+write_start_event(struct sqlite_engine *engine, const struct attempt_key *key)
+{
+	int code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
+	sqlite3_stmt *statement = with_key(engine, STARTED_EVENT, key);
+
+	bind_number(statement, 4, sqlite3_last_insert_rowid(engine->db.handle));
+	return code == SQLITE_OK ? statement_run(statement) : code;
+}
+
 int
 sqlite_step_started(struct sqlite_engine *engine, struct step *step)
 {
@@ -175,9 +198,7 @@ sqlite_step_started(struct sqlite_engine *engine, struct step *step)
 	}
 	bind_number(engine->advance.prepared[RUNNING], 1, key->job);
 	code = statement_run(engine->advance.prepared[RUNNING]);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
-	return code;
+	return code == SQLITE_OK ? write_start_event(engine, key) : code;
 }
 
 int
@@ -213,7 +234,8 @@ count_losses(struct sqlite_engine *engine, const struct attempt_key *key, int *r
 }
 
 static int
-write_end(struct sqlite_engine *engine, const struct step *step, struct reason reason)
+write_end(struct sqlite_engine *engine, const struct step *step, struct reason reason,
+    int64_t started_event)
 {
 	const struct attempt_end *end = &step->ended.end;
 	sqlite3_stmt *statement = engine->advance.prepared[ENDED];
@@ -238,6 +260,7 @@ write_end(struct sqlite_engine *engine, const struct step *step, struct reason r
 	bind_unless(statement, 16,
 	    step->ended.started.pid != 0 ? engine->now.ms - step->ended.started.age_ms : -1, -1);
 	bind_unless(statement, 17, step->ended.started.pid, 0);
+	bind_unless(statement, 18, started_event, 0);
 	return statement_run(statement);
 }
 
@@ -259,21 +282,21 @@ end_word(const struct lifecycle_job *job, enum job_event event, struct reason re
 				      : "errored";
 }
 
+/* Its start too, if that was not told before: *ret_started, else 0. */
 static int
 write_end_events(struct sqlite_engine *engine, const struct step *step,
-    enum job_event event, struct reason reason, const struct lifecycle_job *job, bool starts)
+    enum job_event event, struct reason reason, const struct lifecycle_job *job, bool starts,
+    int64_t *ret_started)
 {
 	const struct attempt_key *key = &step->ended.key;
 	char words[128];
 	const char *word = end_word(job, event, reason);
-	int code = SQLITE_OK;
+	int code;
 
-	if (starts)
-		code = sqlite_write_event(engine, key->job, key->attempt, "started", NULL);
 	reason_words(words, sizeof(words), reason, 0);
-	if (code == SQLITE_OK)
-		code = sqlite_write_event(engine, key->job, key->attempt, word,
-		    words[0] == '\0' || event == JOB_STOPPED ? NULL : words);
+	code = write_event(engine, starts ? WHOLE_RUN : EVENT, key->job, key->attempt, word,
+	    words[0] == '\0' || event == JOB_STOPPED ? NULL : words);
+	*ret_started = starts ? sqlite3_last_insert_rowid(engine->db.handle) - 1 : 0;
 	if (code == SQLITE_OK && step->ended.end.children_killed > 0) {
 		snprintf(words, sizeof(words), "%" PRId64 " left running",
 		    step->ended.end.children_killed);
@@ -330,7 +353,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	struct lifecycle_verdict verdict;
 	struct reason reason = step->ended.end.reason, stop;
 	enum job_event event;
-	int64_t max_redeliveries = SPEC_FOR_EVER;
+	int64_t max_redeliveries = SPEC_FOR_EVER, started_event;
 	bool starts, is_server, is_message;
 	int code = sqlite3_step(row);
 
@@ -374,12 +397,12 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	step->ended.ret_failures = verdict.failures;
 	step->ended.ret_max_retries = job.retry.max_retries;
 	step->ended.ret_pause_ms = verdict.pause_ms;
-	code = write_end(engine, step, reason);
+	code = write_end_events(engine, step, event, reason, &job, starts, &started_event);
+	if (code == SQLITE_OK)
+		code = write_end(engine, step, reason, started_event);
 	if (code == SQLITE_OK)
 		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms,
 		    is_exhausted(&job, event, reason) ? "max_restarts" : NULL, NULL);
-	if (code == SQLITE_OK)
-		code = write_end_events(engine, step, event, reason, &job, starts);
 	if (code == SQLITE_OK && is_server)
 		code = sqlite_end_server(engine, step, reason, max_redeliveries,
 		    (verdict.actions & ACTION_END) != 0);

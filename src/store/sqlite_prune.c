@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 enum {
-	PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS, PRUNE_SERVER,
-	PRUNE_MESSAGES, COUNT
+	PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
+	PRUNE_SERVER, PRUNE_MESSAGES, COUNT
 };
 
 static const char *const sql[] = {
@@ -23,7 +23,9 @@ static const char *const sql[] = {
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
-	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1",
+	[PRUNE_STARTS] = "DELETE FROM events WHERE seq IN "
+			 "(SELECT started_event FROM attempts WHERE job_id = ?1)",
+	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1 AND event <> 'started'",
 	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
 	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
 };
@@ -38,8 +40,8 @@ sqlite_prune_prepare(struct sqlite_engine *engine, struct error *error)
 static int
 prune_one(struct sqlite_engine *engine, int64_t job)
 {
-	static const int statements[] = { PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_EVENTS,
-		PRUNE_MESSAGES, PRUNE_SERVER, PRUNE_JOB };
+	static const int statements[] = { PRUNE_STARTS, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES,
+		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_SERVER, PRUNE_JOB };
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {

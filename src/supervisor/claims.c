@@ -134,10 +134,13 @@ claimed(void *arg, struct step *step)
 		place->may_have_ready = true;
 		return;
 	}
-	/* A full answer may not have been all of it; nor one that was asked ahead. */
+	/*
+	 * A full answer may not have been all of it; nor one that was asked ahead. Others have
+	 * perhaps said meanwhile that there is more.
+	 */
 	place->wants_free_place = step->claim.ret_is_too_early;
-	place->may_have_ready = place->wants_free_place ||
-	    step->claim.ret_count + (size_t)step->claim.ret_refused > 0;
+	if (place->wants_free_place || (int64_t)step->claim.ret_count >= step->claim.places)
+		place->may_have_ready = true;
 	/* The database may have let us wait: nothing starts any more when we are leaving. */
 	if (supervisor->phase != PHASE_RUNNING) {
 		for (size_t i = 0; i < step->claim.ret_count; i++)
@@ -226,6 +229,7 @@ withdrawn(void *arg, struct step *step)
 {
 	struct live *live = live_find(arg, step->withdraw.key.job);
 
+	live_anything_ready(arg);
 	if (live != NULL && live->key.attempt == step->withdraw.key.attempt)
 		live_remove(live);
 }

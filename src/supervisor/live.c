@@ -113,7 +113,6 @@ live_remove(struct live *live)
 			live->place->ahead--;
 		else
 			live->place->taken--;
-		live->place->may_have_ready = true;
 		if (live->place->taken + live->place->ahead == 0)
 			supervisors_emptied(live->place);
 	}

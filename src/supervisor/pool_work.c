@@ -90,6 +90,7 @@ pool_give(struct supervisor *supervisor, const struct claimed_job *claimed, cons
 	struct step *step;
 
 	if (member == NULL) { /* it has ended meanwhile */
+		live_anything_ready(supervisor);
 		step = turn_add(supervisor, STEP_WITHDRAW, NULL, NULL);
 		step->withdraw.key = claimed->key;
 		return;
@@ -149,6 +150,8 @@ end_recorded(void *arg, struct step *step)
 		reports_log_end(step);
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
 		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
+	if (step->answer != STEP_OK || job_status_is_live(step->ended.ret_status))
+		live_anything_ready(supervisor);
 	if (live != NULL && live->key.attempt == key->attempt)
 		live_remove(live);
 }

@@ -78,23 +78,28 @@ reports_reason(const struct report_ended *ended)
 		.core = ended->core != 0 };
 }
 
-void
-reports_log_end(const struct step *step)
+/* "1/3" */
+static void
+format_retries(char *text, size_t size, const struct step *step)
 {
-	char said[REASON_TEXT_SIZE + 64], words[sizeof(said)], retries[32];
+	int64_t retries = step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0;
+
+	if (step->ended.ret_max_retries == RETRY_FOR_EVER)
+		snprintf(text, size, "%" PRId64 "/inf", retries);
+	else
+		snprintf(text, size, "%" PRId64 "/%" PRId64, retries,
+		    step->ended.ret_max_retries);
+}
+
+static void
+log_failure(const struct step *step)
+{
+	char said[REASON_TEXT_SIZE + 64], words[sizeof(said)], retries[48];
 
 	reason_words(said, sizeof(said), step->ended.end.reason, 0);
 	text_quote(words, sizeof(words), said);
-	snprintf(retries, sizeof(retries), "%" PRId64 "/%" PRId64,
-	    step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0,
-	    step->ended.ret_max_retries);
-	if (step->ended.ret_max_retries == RETRY_FOR_EVER)
-		snprintf(retries, sizeof(retries), "%" PRId64 "/inf",
-		    step->ended.ret_failures > 0 ? step->ended.ret_failures - 1 : 0);
-	if (step->ended.ret_status == JOB_DONE)
-		log_info("job=%" PRId64 " completed run_ms=%" PRId64, step->ended.key.job,
-		    step->ended.end.run_ms);
-	else if (step->ended.ret_counts && step->ended.ret_status == JOB_ERRORED)
+	format_retries(retries, sizeof(retries), step);
+	if (step->ended.ret_counts && step->ended.ret_status == JOB_ERRORED)
 		log_warn("job=%" PRId64 " %s reason=\"%s\" retries=%s retry_in_ms=%" PRId64,
 		    step->ended.key.job,
 		    step->ended.ret_failures > 1 ? "retry failed" : "errored", words, retries,
@@ -108,6 +113,16 @@ reports_log_end(const struct step *step)
 	else
 		log_info("job=%" PRId64 " %s reason=\"%s\"", step->ended.key.job,
 		    job_status_name(step->ended.ret_status), words);
+}
+
+void
+reports_log_end(const struct step *step)
+{
+	if (step->ended.ret_status == JOB_DONE)
+		log_info("job=%" PRId64 " completed run_ms=%" PRId64, step->ended.key.job,
+		    step->ended.end.run_ms);
+	else
+		log_failure(step);
 	if (!job_status_is_live(step->ended.ret_status))
 		log_info("job=%" PRId64 " exiting status=%s", step->ended.key.job,
 		    job_status_name(step->ended.ret_status));
@@ -131,6 +146,8 @@ end_recorded(void *arg, struct step *step)
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
 		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
 	reports_acknowledge(supervisor, key);
+	if (step->answer != STEP_OK || job_status_is_live(step->ended.ret_status))
+		live_anything_ready(supervisor);
 	if (live == NULL || live->key.attempt != key->attempt)
 		return;
 	if (step->ended.started.pid != 0)

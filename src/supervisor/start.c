@@ -20,8 +20,9 @@ add_string(struct buf *text, const char *string)
 static void
 add_variable(struct buf *text, uint32_t *count, const char *name, const char *value)
 {
-	buf_addf(text, "%s=%s", name, value);
-	buf_add(text, "", 1);
+	buf_add_text(text, name);
+	buf_add(text, "=", 1);
+	add_string(text, value);
 	++*count;
 }
 
@@ -65,8 +66,8 @@ add_recorded(struct buf *text, uint32_t *count, const struct strings *environmen
 		if (strncmp(item, "JOBBERD_", 8) == 0)
 			continue;
 		if (strncmp(item, "PATH=", 5) == 0) {
-			buf_addf(text, "%s:" JOBBERD_LIBEXEC, item);
-			buf_add(text, "", 1);
+			buf_add_text(text, item);
+			add_string(text, ":" JOBBERD_LIBEXEC);
 			*ret_has_path = true;
 		} else
 			add_string(text, item);

@@ -70,7 +70,6 @@ submitted(void *arg, struct step *step)
 		if (step->submit.ret_existed[i])
 			json_array_append_new(existed, json_integer((json_int_t)i));
 	}
-	live_anything_ready(supervisor);
 	claims_recall_ahead(supervisor, best_priority(step));
 	if (has_delay(step))
 		supervisor->must_look_at_timers = true;

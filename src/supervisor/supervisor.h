@@ -207,6 +207,7 @@ void control_sweep(struct supervisor *supervisor);   /* free clients that are go
 int watch_init(struct supervisor *supervisor);
 void watch_done(struct supervisor *supervisor);
 void watch_turn_end(struct supervisor *supervisor);
+void watch_own_commit(struct supervisor *supervisor); /* so it need not be looked for */
 
 /* supervisor.c */
 void supervisor_stop(struct supervisor *supervisor, bool now);

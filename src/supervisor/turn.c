@@ -212,6 +212,8 @@ committed(struct supervisor *supervisor)
 	enum store_answer answer;
 
 	supervisor->under_way_is_committed = true;
+	if (!batch_is_read_only(batch))
+		watch_own_commit(supervisor);
 	if (!runs_once) {
 		log_hold();
 		batch_act_on_processes(batch);

@@ -172,7 +172,7 @@ leaving_tells_jobs_that_run_on_from_servers_that_end(void **state)
 	result_done(&result);
 	instance_expect(&i, "leaving: 0 running jobs run on, 1 server ends");
 	assert_int_equal(instance_wait(&i), 0);
-	/* until the next supervise */
+	/* until the next supervise; it may find the old process on its way out */
 	instance_start(&i, NULL);
 	instance_expect(&i, "ready attempt=2");
 	result = jobberd(&i, "call", "c", "get", NULL);

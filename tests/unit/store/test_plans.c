@@ -99,7 +99,8 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "SELECT seq, kind, message", "messages_of_job (job_id=? AND seq>?)" },
 		{ "m.wake_boot_ms <= ?1", "messages_timers (wake_boot_ms>? AND wake_boot_ms<?)" },
 		{ "SELECT ref, owner", "monitors_of_job (job_id=?)" },
-		{ "DELETE FROM events", "events_of_job (job_id=?)" },
+		{ "DELETE FROM events WHERE job_id", "events_of_job (job_id=?)" },
+		{ "DELETE FROM events WHERE seq", "events USING INTEGER PRIMARY KEY" },
 		{ "DESC, ended_at DESC", "jobs_by_name (name=?)" },
 		{ "count(*) FILTER", "SCAN jobs USING INDEX jobs_live" },
 	};

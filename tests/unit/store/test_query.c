@@ -289,6 +289,37 @@ events_are_of_one_job_or_all_behind_a_number_or_the_last(void **state)
 	query_close(query);
 }
 
+/* Its start and its end are told one after the other, or both at once. */
+static void
+events_of_a_job_have_its_start_however_it_was_told_until_it_is_pruned(void **state)
+{
+	struct subject *subject = *state;
+	struct query *query;
+	struct error error;
+	struct batch batch;
+	struct step *step;
+
+	run_one(subject, "", "exit:3");
+	submit(subject, "");
+	batch_init(&batch);
+	step = add_ended(&batch, claim(subject, "default"), "normal");
+	step->ended.started.pid = 4711;
+	run_ok(subject, &batch);
+	batch_done(&batch);
+	query = open_query(subject);
+	assert_string_equal(numbers(query_events(query, 1, 0, 0, &error), "seq"), "1 2");
+	assert_string_equal(numbers(query_events(query, 2, 0, 0, &error), "seq"), "3 4");
+	assert_string_equal(numbers(query_events(query, 2, 3, 0, &error), "seq"), "4");
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_PRUNE, NULL, NULL);
+	step->prune.statuses[JOB_DONE] = true;
+	step->prune.limit = 1;
+	run_ok(subject, &batch);
+	batch_done(&batch);
+	assert_string_equal(numbers(query_events(query, 0, 0, 0, &error), "seq"), "1 2");
+	query_close(query);
+}
+
 /* More than one portion: each row once, in order, and no transaction open between. */
 static void
 many_rows_come_in_portions_that_hold_nothing_up(void **state)
@@ -352,6 +383,7 @@ main(void)
 		TEST(row_tells_what_it_waits_for_and_how_the_last_attempt_went),
 		TEST(job_is_found_by_id_or_by_the_name_of_the_live_or_last_one),
 		TEST(events_are_of_one_job_or_all_behind_a_number_or_the_last),
+		TEST(events_of_a_job_have_its_start_however_it_was_told_until_it_is_pruned),
 		TEST(many_rows_come_in_portions_that_hold_nothing_up),
 		cmocka_unit_test(no_database_is_not_found_and_none_is_made),
 	};
