@@ -56,3 +56,19 @@ SELECT s.name, s.max_children, s.overflow, s.rate, s.rate_ms, s.paused, s.pool,
 FROM supervisors s LEFT JOIN jobs j
   ON j.supervisor = s.name AND j.status IN ('new', 'running', 'errored')
 GROUP BY s.name;
+
+-- At most max_running jobs with the same key have a process at a time; the others wait.
+CREATE TABLE keys (
+  job_id      INTEGER PRIMARY KEY REFERENCES jobs (id) ON DELETE CASCADE,
+  key         TEXT NOT NULL CHECK (length(key) BETWEEN 1 AND 256),
+  max_running INTEGER NOT NULL CHECK (max_running BETWEEN 1 AND 1000000)
+) STRICT;
+
+-- What people want to know of their jobs.
+CREATE TABLE meta (
+  job_id INTEGER NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+  name   TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 128),
+  value  TEXT NOT NULL,
+  PRIMARY KEY (job_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX meta_by_value ON meta (name, value);

@@ -109,6 +109,7 @@ int verb_supervisor_process(struct invocation *invocation);
 int verb_submit(struct invocation *invocation);
 int verb_run(struct invocation *invocation);
 int verb_supervisor(struct invocation *invocation);
+int verb_whereis(struct invocation *invocation);
 int verb_start(struct invocation *invocation);
 int verb_call(struct invocation *invocation);
 int verb_cast(struct invocation *invocation);

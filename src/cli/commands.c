@@ -145,6 +145,8 @@ const struct command commands[] = {
 	    verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,
 	    verb_why },
+	{ "whereis", "NAME", "the id of the live job that has this name", 0, 1, 1, NULL,
+	    verb_whereis },
 	{ "attempts", "ID", "the runs of a job", COMMAND_PRINTS_DATA, 1, 1, table_options,
 	    verb_attempts },
 	{ "log", "[ID]", "the output of a job, of the latest unless given", 0, 0, 1, log_options,

@@ -81,6 +81,31 @@ print_kind(struct buf *out, const struct rows *row, const void *context)
 }
 
 static void
+print_key(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *key = rows_text(row, "key");
+
+	(void)context;
+	if (key != NULL)
+		buf_addf(out, "%s, %" PRId64 " at once", key, rows_number(row, "max_running", 0));
+}
+
+/* "tenant=acme region=eu" */
+static void
+print_meta(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *text = rows_text(row, "meta"), *name, *gap = "";
+	json_t *object = text != NULL ? json_loads(text, 0, NULL) : NULL, *value;
+
+	(void)context;
+	json_object_foreach(object, name, value) {
+		buf_addf(out, "%s%s=%s", gap, name, json_string_value(value));
+		gap = " ";
+	}
+	json_decref(object);
+}
+
+static void
 print_mailbox(struct buf *out, const struct rows *row, const void *context)
 {
 	int64_t waiting = rows_number(row, "mailbox", 0);
@@ -237,6 +262,8 @@ static const struct format_column show_columns[] = {
 	{ .name = "command", .cell = cell_command, .stored = "command" },
 	{ .name = "kind", .print = print_kind },
 	{ .name = "type" },
+	{ .name = "key", .print = print_key },
+	{ .name = "meta", .print = print_meta },
 	{ .name = "supervisor" },
 	{ .name = "priority" },
 	{ .name = "after", .print = print_after },
@@ -325,6 +352,23 @@ print_json(const struct subject *subject)
 	json_object_set_new(object, "why", why_json(subject));
 	json_object_set_new(object, "environment", environment_json(subject));
 	row_json_print(object);
+}
+
+int
+verb_whereis(struct invocation *invocation)
+{
+	struct error error;
+	struct query *query = query_open(invocation->state, &error);
+	const char *name = invocation->arguments[0];
+	int64_t job = query != NULL ? query_holder(query, name, &error) : -1;
+
+	query_close(query);
+	if (job == -1)
+		return cli_fail(&error);
+	if (job == 0)
+		return cli_complain(STATUS_NOT_FOUND, "no live job has this name");
+	printf("%" PRId64 "\n", job);
+	return STATUS_OK;
 }
 
 int

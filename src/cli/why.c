@@ -85,6 +85,9 @@ why_read(struct why_job *job, const struct rows *row)
 		.is_paused = rows_number(row, "paused", 0) != 0,
 		.rate = rows_number(row, "rate", 0),
 		.rate_ms = rows_number(row, "rate_ms", 0),
+		.key = rows_text(row, "key"),
+		.key_running = rows_number(row, "key_running", 0),
+		.key_limit = rows_number(row, "max_running", 0),
 		.last = read_reason(row, "attempt_reason"),
 		.mailbox = rows_number(row, "mailbox", 0),
 	};
@@ -195,6 +198,9 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 		say(words, "nothing runs it");
 	else if (job->is_paused)
 		say(words, "its supervisor is paused");
+	else if (job->key != NULL && job->key_running >= job->key_limit && !job->is_claimed)
+		say(words, "%" PRId64 " of %" PRId64 " with key %s run", job->key_running,
+		    job->key_limit, job->key);
 	else if (job->is_message && job->max_children == 0)
 		say(words, "no process of its pool runs");
 	else if (job->max_children == -1 || job->busy < job->max_children)

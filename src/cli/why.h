@@ -40,6 +40,8 @@ struct why_job {
 	bool is_message; /* to a pool */
 	bool is_paused;	 /* its supervisor is */
 	int64_t rate, rate_ms; /* … has this rate; 0: none */
+	const char *key;
+	int64_t key_running, key_limit; /* with its key */
 	bool has_process;
 	struct reason last;	/* of its last attempt */
 	int64_t mailbox;	/* messages that wait in it */

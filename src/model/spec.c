@@ -20,6 +20,7 @@ spec_init(struct spec *spec)
 		.init_timeout_ms = SPEC_UNSET,
 		.max_redeliveries = SPEC_UNSET,
 		.pool_size = SPEC_UNSET,
+		.key_limit = SPEC_UNSET,
 		.max_messages = SPEC_UNSET,
 	};
 }
@@ -36,6 +37,8 @@ spec_done(struct spec *spec)
 	free(spec->type);
 	free(spec->cwd);
 	free(spec->stdin_path);
+	free(spec->key);
+	strings_done(&spec->meta);
 	for (size_t i = 0; i < spec->dependency_count; i++)
 		free(spec->dependencies[i].name);
 	free(spec->dependencies);
@@ -77,12 +80,20 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "once: needs a name");
 	if (spec->start_in_ms != SPEC_UNSET && spec->start_at.ms != SPEC_UNSET)
 		return error_set(error, STATUS_USAGE, "in, at: only one of them");
+	if ((spec->key != NULL) != (spec->key_limit != SPEC_UNSET))
+		return error_set(error, STATUS_USAGE, "key, limit: only both together");
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
 	if (!spec->is_server && spec->given_for_servers != NULL)
 		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",
 		    spec->given_for_servers);
 	return spec->is_server ? check_server(spec, error) : 0;
+}
+
+bool
+spec_has_labels(const struct spec *spec)
+{
+	return spec->key != NULL || spec->meta.count > 0;
 }
 
 const char *

@@ -59,6 +59,9 @@ struct spec {
 	struct wall start_at;		   /* --at, or ms SPEC_UNSET */
 	struct dependency *dependencies;
 	size_t dependency_count;
+	char *key;	      /* NULL: none; else also: */
+	int64_t key_limit;    /* so many with this key run at once; or SPEC_UNSET */
+	struct strings meta;  /* NAME=VALUE, for people */
 
 	bool is_server; /* it has a mailbox, stays, and is restarted; then also: */
 	enum restart_type restart;
@@ -110,6 +113,9 @@ int spec_set(struct spec *spec, const struct spec_option *option, const char *va
 
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
+
+/* Has it a key, or words for people? */
+bool spec_has_labels(const struct spec *spec);
 
 /* Who runs it: what was asked for, or `default` for a command and `servers` for a server. */
 const char *spec_supervisor(const struct spec *spec);

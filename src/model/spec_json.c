@@ -336,6 +336,11 @@ spec_to_json(const struct spec *spec, struct error *error)
 	set_integer(object, "max-output", spec->max_output);
 	set_integer(object, "umask", spec->umask);
 	set_dependencies(object, spec);
+	set_text(object, "key", spec->key);
+	set_integer(object, "limit", spec->key_limit);
+	if (spec->meta.count > 0 &&
+	    json_object_set_new(object, "meta", strings_to_json(&spec->meta)) == -1)
+		goto not_utf8;
 	if (spec->environment.count > 0) {
 		environment = environment_to_json(&spec->environment);
 		if (environment == NULL)

@@ -1,12 +1,12 @@
 /*
  * spec_options: the options of a job, one setter and one row each. To add one: a field in
- * struct spec, a setter here, a row in spec_options, and where it is stored (store/,
- * migrations/, spec_json.c).
+ * struct spec, a setter here (of a server: in spec_server.c), a row in spec_options, and where
+ * it is stored (store/, migrations/, spec_json.c).
  */
 
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "model/spec.h"
+#include "model/spec_setters.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,8 +22,8 @@ replace(char **text, const char *value)
 	*text = xstrdup(value);
 }
 
-static int
-bad(struct error *error, const char *option, const char *value, const char *wanted)
+int
+spec_bad(struct error *error, const char *option, const char *value, const char *wanted)
 {
 	char quoted[80];
 
@@ -36,18 +36,17 @@ set_name(struct spec *spec, const char *value, struct wall now, struct error *er
 {
 	(void)now;
 	if (!text_is_name(value))
-		return bad(error, "name", value,
+		return spec_bad(error, "name", value,
 		    "a name: a letter or _, then letters, digits and _.:-, 128 at most");
 	replace(&spec->name, value);
 	return 0;
 }
 
-/* A flag is given as "true" or "false" in JSON; the command line says "true". */
-static int
-set_flag(bool *flag, const char *option, const char *value, struct error *error)
+int
+spec_set_flag(bool *flag, const char *option, const char *value, struct error *error)
 {
 	if (strcmp(value, "true") != 0 && strcmp(value, "false") != 0)
-		return bad(error, option, value, "true or false");
+		return spec_bad(error, option, value, "true or false");
 	*flag = strcmp(value, "true") == 0;
 	return 0;
 }
@@ -56,7 +55,7 @@ static int
 set_once(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_flag(&spec->is_once, "once", value, error);
+	return spec_set_flag(&spec->is_once, "once", value, error);
 }
 
 static int
@@ -64,7 +63,7 @@ set_supervisor(struct spec *spec, const char *value, struct wall now, struct err
 {
 	(void)now;
 	if (!text_is_name(value))
-		return bad(error, "supervisor", value, "a supervisor's name");
+		return spec_bad(error, "supervisor", value, "a supervisor's name");
 	replace(&spec->supervisor, value);
 	return 0;
 }
@@ -74,7 +73,7 @@ set_type(struct spec *spec, const char *value, struct wall now, struct error *er
 {
 	(void)now;
 	if (!text_is_name(value))
-		return bad(error, "type", value, "a word like a name");
+		return spec_bad(error, "type", value, "a word like a name");
 	replace(&spec->type, value);
 	return 0;
 }
@@ -84,7 +83,7 @@ set_priority(struct spec *spec, const char *value, struct wall now, struct error
 {
 	(void)now;
 	if (text_number(value, 0, 9, &spec->priority) == -1)
-		return bad(error, "priority", value, "a number from 0 (first) to 9");
+		return spec_bad(error, "priority", value, "a number from 0 (first) to 9");
 	return 0;
 }
 
@@ -95,7 +94,7 @@ set_max_retries(struct spec *spec, const char *value, struct wall now, struct er
 	if (strcmp(value, "inf") == 0)
 		spec->retry.max_retries = RETRY_FOR_EVER;
 	else if (text_number(value, 0, 1000000, &spec->retry.max_retries) == -1)
-		return bad(error, "max-retries", value, "a number from 0 to 1000000 or inf");
+		return spec_bad(error, "max-retries", value, "a number from 0 to 1000000 or inf");
 	spec->has_max_retries = true;
 	return 0;
 }
@@ -105,7 +104,7 @@ set_backoff(struct spec *spec, const char *value, struct wall now, struct error 
 {
 	(void)now;
 	if (retry_parse_backoff(value, &spec->retry) == -1)
-		return bad(error, "backoff", value,
+		return spec_bad(error, "backoff", value,
 		    "KIND:PAUSE[,LONGEST] with constant, linear or exponential, like "
 		    "exponential:1s,10m");
 	spec->has_backoff = true;
@@ -127,19 +126,19 @@ set_jitter(struct spec *spec, const char *value, struct wall now, struct error *
 		number[length] = '\0';
 	}
 	if (length >= sizeof(number) || text_number(number, 0, 100, &percent) == -1)
-		return bad(error, "jitter", value, "a percentage from 0 to 100");
+		return spec_bad(error, "jitter", value, "a percentage from 0 to 100");
 	spec->retry.jitter_percent = (int)percent;
 	return 0;
 }
 
-static int
-set_duration(int64_t *ms, int64_t least, const char *option, const char *value,
+int
+spec_set_duration(int64_t *ms, int64_t least, const char *option, const char *value,
     struct error *error)
 {
 	int64_t parsed;
 
 	if (text_duration(value, &parsed) == -1 || parsed < least)
-		return bad(error, option, value, "a duration like 90, 1h30m or 250ms");
+		return spec_bad(error, option, value, "a duration like 90, 1h30m or 250ms");
 	*ms = parsed;
 	return 0;
 }
@@ -148,28 +147,28 @@ static int
 set_timeout(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_duration(&spec->timeout_ms, 1, "timeout", value, error);
+	return spec_set_duration(&spec->timeout_ms, 1, "timeout", value, error);
 }
 
 static int
 set_grace(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_duration(&spec->grace_ms, 0, "grace", value, error);
+	return spec_set_duration(&spec->grace_ms, 0, "grace", value, error);
 }
 
 static int
 set_in(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_duration(&spec->start_in_ms, 0, "in", value, error);
+	return spec_set_duration(&spec->start_in_ms, 0, "in", value, error);
 }
 
 static int
 set_at(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	if (text_time(value, now, &spec->start_at) == -1)
-		return bad(error, "at", value,
+		return spec_bad(error, "at", value,
 		    "a time like 2026-11-22T20:00:00Z, \"2026-11-22 20:00\" or 20:00");
 	return 0;
 }
@@ -186,7 +185,7 @@ add_dependencies(struct spec *spec, enum dependency_kind kind, const char *optio
 		bool is_name = text_is_name(word);
 
 		if (!is_name && text_number(word, 1, SPEC_LARGEST_ID, &id) == -1)
-			result = bad(error, option, value,
+			result = spec_bad(error, option, value,
 			    "a list of job ids and names like 41,report");
 		else if (spec->dependency_count >= MOST_DEPENDENCIES)
 			result = error_set(error, STATUS_USAGE,
@@ -223,7 +222,7 @@ set_cwd(struct spec *spec, const char *value, struct wall now, struct error *err
 {
 	(void)now;
 	if (value[0] != '/')
-		return bad(error, "cwd", value, "an absolute path");
+		return spec_bad(error, "cwd", value, "an absolute path");
 	replace(&spec->cwd, value);
 	return 0;
 }
@@ -246,7 +245,7 @@ set_env(struct spec *spec, const char *value, struct wall now, struct error *err
 {
 	(void)now;
 	if (!is_variable_name(value, strcspn(value, "=")))
-		return bad(error, "env", value, "NAME or NAME=VALUE");
+		return spec_bad(error, "env", value, "NAME or NAME=VALUE");
 	strings_add(&spec->environment_requests, value);
 	return 0;
 }
@@ -255,7 +254,7 @@ static int
 set_env_all(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_flag(&spec->wants_all_environment, "env-all", value, error);
+	return spec_set_flag(&spec->wants_all_environment, "env-all", value, error);
 }
 
 static int
@@ -272,7 +271,7 @@ set_stdin(struct spec *spec, const char *value, struct wall now, struct error *e
 {
 	(void)now;
 	if (value[0] == '\0')
-		return bad(error, "stdin", value, "a file's path or -");
+		return spec_bad(error, "stdin", value, "a file's path or -");
 	replace(&spec->stdin_path, value);
 	return 0;
 }
@@ -284,7 +283,7 @@ set_max_output(struct spec *spec, const char *value, struct wall now, struct err
 
 	(void)now;
 	if (text_size(value, &bytes) == -1 || bytes < 65536)
-		return bad(error, "max-output", value, "a size of at least 64K, like 16M");
+		return spec_bad(error, "max-output", value, "a size of at least 64K, like 16M");
 	spec->max_output = bytes;
 	return 0;
 }
@@ -293,69 +292,44 @@ static int
 set_leave_children(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_flag(&spec->leaves_children, "leave-children", value, error);
+	return spec_set_flag(&spec->leaves_children, "leave-children", value, error);
 }
 
 static int
 set_hold(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_flag(&spec->is_held, "hold", value, error);
+	return spec_set_flag(&spec->is_held, "hold", value, error);
 }
 
-/* ---- of servers ---- */
-
 static int
-set_restart(struct spec *spec, const char *value, struct wall now, struct error *error)
+set_key(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	if (restart_parse(value, &spec->restart) == -1)
-		return bad(error, "restart", value, "temporary, transient or permanent");
+	if (value[0] == '\0' || strlen(value) > 256)
+		return spec_bad(error, "key", value, "a word of 1 to 256 bytes");
+	replace(&spec->key, value);
 	return 0;
 }
 
 static int
-set_durable(struct spec *spec, const char *value, struct wall now, struct error *error)
+set_limit(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return set_flag(&spec->is_durable, "durable", value, error);
-}
-
-static int
-set_init_timeout(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	return set_duration(&spec->init_timeout_ms, 1, "init-timeout", value, error);
-}
-
-static int
-set_max_redeliveries(struct spec *spec, const char *value, struct wall now,
-    struct error *error)
-{
-	(void)now;
-	if (strcmp(value, "inf") == 0)
-		spec->max_redeliveries = SPEC_FOR_EVER;
-	else if (text_number(value, 0, 1000000, &spec->max_redeliveries) == -1)
-		return bad(error, "max-redeliveries", value,
-		    "a number from 0 to 1000000 or inf");
+	if (text_number(value, 1, 1000000, &spec->key_limit) == -1)
+		return spec_bad(error, "limit", value, "a number from 1 to 1000000");
 	return 0;
 }
 
 static int
-set_pool(struct spec *spec, const char *value, struct wall now, struct error *error)
+set_meta(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
-	(void)now;
-	if (text_number(value, 1, SPEC_LARGEST_POOL, &spec->pool_size) == -1)
-		return bad(error, "pool", value, "a number from 1 to 1000");
-	return 0;
-}
+	size_t length = strcspn(value, "=");
 
-static int
-set_max_messages(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
 	(void)now;
-	if (text_number(value, 1, SPEC_LARGEST_ID, &spec->max_messages) == -1)
-		return bad(error, "max-messages", value, "a number from 1");
+	if (value[length] != '=' || length == 0 || length > 128)
+		return spec_bad(error, "meta", value, "NAME=VALUE");
+	strings_add(&spec->meta, value);
 	return 0;
 }
 
@@ -382,6 +356,11 @@ const struct spec_option spec_options[] = {
 	{ "after-any", 0, "ID[,ID]", "start when all of these have ended, however",
 	    set_after_any, SPEC_COMMAND },
 	{ "hold", 0, NULL, "do not start until released", set_hold, SPEC_COMMAND },
+	{ "key", 0, "KEY", "with --limit: how many with this key run at once", set_key,
+	    SPEC_COMMAND },
+	{ "limit", 0, "N", "so many with the same --key; the others wait", set_limit,
+	    SPEC_COMMAND },
+	{ "meta", 0, "NAME=VALUE", "a word for people and queries", set_meta, SPEC_ANY },
 	{ "cwd", 'd', "DIR", "run there", set_cwd, SPEC_ANY },
 	{ "env", 'e', "NAME[=V]", "also give it this variable", set_env, SPEC_ANY },
 	{ "env-all", 0, NULL, "give it the whole environment", set_env_all, SPEC_ANY },
@@ -393,19 +372,19 @@ const struct spec_option spec_options[] = {
 	    set_max_output, SPEC_ANY },
 	{ "leave-children", 0, NULL, "let what it leaves running live on",
 	    set_leave_children, SPEC_ANY },
-	{ "restart", 0, "TYPE", "temporary, transient (unless given) or permanent", set_restart,
+	{ "restart", 0, "TYPE", "temporary, transient (unless given) or permanent",
+	    spec_set_restart, SPEC_SERVER },
+	{ "durable", 0, NULL, "keep its messages, timers and state on disk", spec_set_durable,
 	    SPEC_SERVER },
-	{ "durable", 0, NULL, "keep its messages, timers and state on disk", set_durable,
-	    SPEC_SERVER },
-	{ "init-timeout", 0, "DURATION", "end it if its init takes longer", set_init_timeout,
+	{ "init-timeout", 0, "DURATION", "end it if its init takes longer", spec_set_init_timeout,
 	    SPEC_SERVER },
 	{ "max-redeliveries", 0, "N|inf",
 	    "after so many, set a message aside over which it crashes; 3",
-	    set_max_redeliveries, SPEC_SERVER },
+	    spec_set_max_redeliveries, SPEC_SERVER },
 	{ "pool", 0, "N", "so many processes with one mailbox; a message is retried like a job",
-	    set_pool, SPEC_SERVER },
+	    spec_set_pool, SPEC_SERVER },
 	{ "max-messages", 0, "N", "in a pool: start a process anew after so many messages",
-	    set_max_messages, SPEC_SERVER },
+	    spec_set_max_messages, SPEC_SERVER },
 	{ NULL, 0, NULL, NULL, NULL, SPEC_ANY },
 };
 

@@ -17,7 +17,7 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, MAILBOX, SET_ASIDE, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, MAILBOX, SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -71,6 +71,8 @@ static const char *const sql[] = {
 			"supervisor FROM jobs INDEXED BY jobs_live "
 			"WHERE " JOB_IS_LIVE("") ") j "
 			"ON j.supervisor = s.name GROUP BY s.name",
+	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
+		   "AND " JOB_IS_LIVE(""),
 	[IS_DURABLE] = "SELECT iif(pool IS NULL, durable, 2) FROM servers WHERE job_id = ?1",
 	[MAILBOX] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 AND dead_at IS NULL "
 				    "AND wake_boot_ms IS NULL ORDER BY seq LIMIT ?3",
@@ -160,6 +162,16 @@ query_find_job(struct query *query, const char *word, int64_t *ret_job,
 		    text_quote(quoted, sizeof(quoted), word));
 	*ret_job = found;
 	return 0;
+}
+
+int64_t
+query_holder(struct query *query, const char *name, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[HOLDER];
+	int64_t job = 0;
+
+	bind_text(row, 1, name);
+	return read_number(query, row, &job, error) == -1 ? -1 : job;
 }
 
 int

@@ -50,6 +50,8 @@ struct job_filter {
  */
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
+/* The live job that has this name: its id, or 0. -1 with *error. */
+int64_t query_holder(struct query *query, const char *name, struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
 /*
  * Events but `submitted`, which is no news, behind `since`, of one job or of all (0); the

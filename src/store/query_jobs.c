@@ -47,7 +47,11 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
 	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
 	"AND p.status = 'running') END AS max_children, "                                 \
-	"s.paused, s.rate, s.rate_ms, "                                                   \
+	"s.paused, s.rate, s.rate_ms, q.key, q.max_running, CASE WHEN q.key IS NOT NULL " \
+	"THEN (SELECT count(*) FROM attempts o INDEXED BY attempts_open CROSS JOIN "      \
+	"keys m ON m.job_id = o.job_id WHERE o.ended_at IS NULL AND m.key = q.key) "      \
+	"END AS key_running, (SELECT json_group_object(name, value) FROM meta "           \
+	"WHERE job_id = j.id HAVING count(*) > 0) AS meta, "                              \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"
@@ -55,7 +59,8 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	" FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id AND a.attempt = "          \
 	"(SELECT max(attempt) FROM attempts WHERE job_id = j.id) "                       \
 	"LEFT JOIN supervisors s ON s.name = j.supervisor "                              \
-	"LEFT JOIN servers v ON v.job_id = j.id WHERE j.id = ?1"
+	"LEFT JOIN servers v ON v.job_id = j.id "                                         \
+	"LEFT JOIN keys q ON q.job_id = j.id WHERE j.id = ?1"
 /* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit,
  * ?5 a kind. */
 #define AS_ASKED                                                                         \

@@ -11,18 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READY, CLAIM, WITHDRAW, COUNT };
+enum { READY, READY_KEYED, CLAIM, WITHDRAW, COUNT };
+
+#define READY_JOBS                                                                       \
+	"SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "         \
+	"grace_ms, max_output, leave_children, max_retries, priority, "                  \
+	"(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "  \
+	"kind FROM jobs "                                                                \
+	"WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "                  \
+	"AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "                    \
+	"WHERE job_id = jobs.id AND ended_at IS NULL) "
+#define IN_ORDER "ORDER BY priority, id LIMIT ?2"
 
 static const char *const sql[] = {
-	[READY] = "SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "
-		  "grace_ms, max_output, leave_children, max_retries, priority, "
-		  "(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "
-		  "kind "
-		  "FROM jobs "
-		  "WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "
-		  "AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "
-		  "WHERE job_id = jobs.id AND ended_at IS NULL) "
-		  "ORDER BY priority, id LIMIT ?2",
+	[READY] = READY_JOBS IN_ORDER,
+	[READY_KEYED] = "WITH busy(key, running) AS MATERIALIZED (SELECT m.key, count(*) "
+			"FROM attempts o INDEXED BY attempts_open CROSS JOIN keys m "
+			"ON m.job_id = o.job_id WHERE o.ended_at IS NULL GROUP BY m.key) "
+			READY_JOBS "AND NOT EXISTS (SELECT 1 FROM keys k JOIN busy b "
+			"ON b.key = k.key WHERE k.job_id = jobs.id "
+			"AND b.running >= k.max_running) " IN_ORDER,
 	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at, member) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
@@ -108,7 +116,7 @@ static int
 read_candidates(struct sqlite_engine *engine, const struct step *step, int64_t most,
     struct candidates *candidates)
 {
-	sqlite3_stmt *row = engine->claim.prepared[READY];
+	sqlite3_stmt *row = engine->claim.prepared[engine->has_keys ? READY_KEYED : READY];
 	int code;
 
 	bind_text(row, 1, step->claim.supervisor);
@@ -167,12 +175,15 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 	return code;
 }
 
-/* Ahead of its turn nothing is claimed that a crash must not start again. */
+/*
+ * Ahead of its turn nothing is claimed that a crash must not start again, nor what has a key:
+ * others of it could not run meanwhile.
+ */
 static bool
 is_too_early(const struct step *step, const struct candidate *candidate)
 {
 	return (int64_t)step->claim.ret_count >= step->claim.places - step->claim.ahead &&
-	    candidate->claimed.spec.retry.max_retries == 0;
+	    (candidate->claimed.spec.retry.max_retries == 0 || candidate->claimed.has_key);
 }
 
 /*
@@ -180,10 +191,11 @@ is_too_early(const struct step *step, const struct candidate *candidate)
  * overtake it) or was refused (others that waited for it may be ready now).
  */
 static int
-take_all(struct sqlite_engine *engine, struct step *step, struct candidates *candidates)
+take_all(struct sqlite_engine *engine, struct step *step, struct candidates *candidates,
+    bool *ret_skipped)
 {
 	int64_t refused = step->claim.ret_refused;
-	bool goes_on = true;
+	bool goes_on = true, has_room = true;
 	int code = SQLITE_OK;
 
 	step->claim.ret_jobs = xreallocarray(step->claim.ret_jobs,
@@ -192,6 +204,14 @@ take_all(struct sqlite_engine *engine, struct step *step, struct candidates *can
 		struct candidate *candidate = &candidates->items[i];
 
 		goes_on = goes_on && code == SQLITE_OK && step->claim.ret_refused == refused;
+		if (goes_on)
+			code = sqlite_key_has_room(engine, candidate->claimed.key.job,
+			    &candidate->claimed.has_key, &has_room);
+		if (goes_on && !has_room) { /* one before it has just taken the last */
+			*ret_skipped = true;
+			spec_done(&candidate->claimed.spec);
+			continue;
+		}
 		if (goes_on && is_too_early(step, candidate)) {
 			step->claim.ret_is_too_early = true;
 			goes_on = false;
@@ -209,20 +229,23 @@ sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 {
 	struct candidates candidates = { 0 };
 	int64_t refused;
+	bool skipped;
 	int code = SQLITE_OK;
 
 	do {
 		int64_t most = step->claim.places - (int64_t)step->claim.ret_count;
 
 		refused = step->claim.ret_refused;
+		skipped = false;
 		candidates.count = 0;
 		if (most > 0)
 			code = read_candidates(engine, step, most, &candidates);
 		if (code == SQLITE_OK)
-			code = take_all(engine, step, &candidates);
+			code = take_all(engine, step, &candidates, &skipped);
 		else
 			drop_candidates(&candidates);
-	} while (code == SQLITE_OK && step->claim.ret_refused > refused);
+	} while (code == SQLITE_OK && !step->claim.ret_is_too_early &&
+	    (step->claim.ret_refused > refused || skipped));
 	free(candidates.items);
 	return code;
 }

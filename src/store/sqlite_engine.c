@@ -102,6 +102,15 @@ new_token(void)
 	return (int64_t)(token >> 1);
 }
 
+/* What others have written since the last turn that was ours. */
+static int
+settle_foreign(struct sqlite_engine *engine)
+{
+	int code = sqlite_settle_foreign_cancels(engine);
+
+	return code == SQLITE_OK ? sqlite_look_for_keys(engine) : code;
+}
+
 static int
 run_steps(struct sqlite_engine *engine, struct batch *batch)
 {
@@ -111,7 +120,7 @@ run_steps(struct sqlite_engine *engine, struct batch *batch)
 	engine->boot_now = clock_boot();
 	engine->batch = batch;
 	if (!batch_is_read_only(batch) && engine->settled_version != engine->data_version)
-		code = sqlite_settle_foreign_cancels(engine);
+		code = settle_foreign(engine);
 	for (size_t i = 0; i < batch->count && code == SQLITE_OK; i++)
 		code = sqlite_run_step(engine, batch->steps[i]);
 	engine->batch = NULL;
@@ -252,6 +261,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
 	statements_done(&engine->pool);
+	statements_done(&engine->labels);
 	statements_done(&engine->supervisor);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
@@ -277,6 +287,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
 	    sqlite_pool_prepare(engine, error) == -1 ||
+	    sqlite_labels_prepare(engine, error) == -1 ||
 	    sqlite_supervisor_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||

@@ -20,7 +20,7 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, commit, claim, advance, depend, change, prune, other;
+	    monitor, pool, supervisor, labels, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -38,7 +38,7 @@ struct sqlite_engine {
 	} *environments;
 	size_t environment_count;
 	/* What the last request to submit came with, since most come from the same place. */
-	bool has_monitors, has_pools; /* there may be some */
+	bool has_monitors, has_pools, has_keys; /* there may be some */
 	struct strings recent_variables;
 	int64_t recent_environment; /* 0: not to be used */
 };
@@ -83,6 +83,7 @@ int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_labels_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
@@ -186,6 +187,14 @@ int sqlite_count_live(struct sqlite_engine *engine, const char *name, int64_t *r
 int sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *error,
     bool *ret_has_place);
 void sqlite_say_full(struct error *error, const char *name, int64_t live, int64_t most);
+
+/* ---- keys and meta (labels.c) ---- */
+
+int sqlite_look_for_keys(struct sqlite_engine *engine); /* others may have written one */
+int sqlite_insert_labels(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* May this job start, as far as its key goes? */
+int sqlite_key_has_room(struct sqlite_engine *engine, int64_t job, bool *ret_has_key,
+    bool *ret_has_room);
 
 /* ---- pools (pool.c) ---- */
 

@@ -122,6 +122,8 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		    engine, *ret_id, is_pool && pool == 0 ? *ret_id : pool, spec);
 	if (code == SQLITE_OK && spec->dependency_count > 0)
 		code = sqlite_insert_dependencies(engine, spec, *ret_id);
+	if (code == SQLITE_OK && spec_has_labels(spec))
+		code = sqlite_insert_labels(engine, *ret_id, spec);
 	return code;
 }
 
@@ -215,6 +217,7 @@ has_parts(const struct step *step)
 	return step->submit.count > 1 ||
 	    (step->submit.count == 1 &&
 		(step->submit.specs[0].dependency_count > 0 ||
+		    spec_has_labels(&step->submit.specs[0]) ||
 		    step->submit.specs[0].is_server));
 }
 

@@ -104,6 +104,7 @@ struct open_attempt {
 	int64_t member;  /* the server that has it */
 	char *message;	 /* its JSON text, owned by the batch */
 	bool runs_once;
+	bool has_key;
 };
 
 /* A claimed job, with all that starting it needs. Owned by the batch. */
@@ -113,6 +114,7 @@ struct claimed_job {
 	const struct strings *environment; /* the engine's, good until the next turn; or NULL */
 	char *state; /* of a durable server, as last committed: JSON; or NULL */
 	int64_t member; /* of a message to a pool: the server that is to have it */
+	bool has_key;	/* others with the same one may wait for its end */
 };
 
 /* How an attempt ended, as the keeper saw it. */

@@ -29,6 +29,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 	struct live *live = live_add(supervisor, &claimed->key, place);
 
 	live->priority = claimed->spec.priority;
+	live->has_key = claimed->has_key;
 	if (before != NULL) {
 		live->is_ahead = true;
 		live->place->taken--;

@@ -116,6 +116,8 @@ live_remove(struct live *live)
 		if (live->place->taken + live->place->ahead == 0)
 			supervisors_emptied(live->place);
 	}
+	if (live->has_key)
+		live_anything_ready(supervisor);
 	claims_tell(live, true);
 	live_unlink(live);
 	pool_forget(live);

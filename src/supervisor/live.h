@@ -33,6 +33,7 @@ struct live {
 	bool is_in_store; /* settling: it has an open row */
 	bool must_note_start; /* settling: the row does not say started yet */
 	bool is_orphan;	  /* its row is gone: it is being stopped */
+	bool has_key;	  /* its end may let others start */
 	bool is_being_ended; /* by us, or because somebody asked for it */
 	struct handling *handling; /* pool.h: a message's, and its member's; or NULL */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */

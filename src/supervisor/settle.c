@@ -90,6 +90,7 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->was_attached = true;
 	live->must_note_start = !open->is_started;
 	live->max_output = open->max_output;
+	live->has_key = open->has_key;
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	if (open->has_vanished)
 		live_disown(live);
@@ -104,6 +105,7 @@ settle_held(struct supervisor *supervisor, struct live *live,
 {
 	live->is_in_store = true;
 	live->max_output = open->max_output;
+	live->has_key = open->has_key;
 	live->place = live_place(supervisor, open->supervisor);
 	if (live->place != NULL)
 		live->place->taken++;

@@ -9,6 +9,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/buf.h"
+#include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -191,6 +193,69 @@ exit_100_is_final_and_exit_75_is_not(void **state)
 	instance_finish(&i);
 }
 
+/* ---- the whole of it, as the README tells it ---- */
+
+/* What stands indented behind this heading. To be freed. */
+static char *
+commands_behind(const char *heading)
+{
+	char *page = file_text(TESTS_DIRECTORY "/../README.md"), *at = strstr(page, heading);
+	struct buf script = { 0 };
+	char *line, *text;
+	bool has_begun = false;
+
+	assert_non_null(at);
+	while ((line = strsep(&at, "\n")) != NULL) {
+		bool is_command = strncmp(line, "    ", 4) == 0;
+
+		if (is_command)
+			buf_addf(&script, "%s\n", line + 4);
+		else if (has_begun)
+			break;
+		has_begun = has_begun || is_command;
+	}
+	text = xstrdup(buf_text(&script));
+	buf_done(&script);
+	free(page);
+	return text;
+}
+
+static void
+jobber_of_the_book_is_what_the_readme_says(void **state)
+{
+	struct instance i;
+	struct helper shell;
+	char *script = commands_behind("## The Jobber of the book"), *whole, *program;
+	const char *arguments[] = { "sh", "-c", NULL, NULL };
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "4", NULL);
+	program = realpath(getenv("JOBBERD"), NULL);
+	whole = xasprintf("export JOBBERD_STATE='%s'\njobberd() { '%s' \"$@\"; }\n%s", i.state,
+	    program, script);
+	arguments[2] = whole;
+	helper_start(&shell, NULL, arguments);
+	helper_wait(&shell);
+	assert_has(shell.err.text, "imports: 5 of 5 places taken (max_children)");
+	assert_has(shell.out.text, "killed by SIGSEGV");
+	helper_end(&shell);
+	for (int job = 1; job <= 6; job++)
+		assert_int_equal(wait_job(&i, job), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM job_list WHERE type = 'import' "
+					"AND status = 'done' AND tries = 1"), 5);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM job_list WHERE "
+					"type = 'send_email' AND status = 'done'"), 1);
+	assert_int_equal(sql_number(&i, "SELECT tries FROM job_list WHERE name = 'doomed' "
+					"AND status = 'failed'"), 4);
+	assert_int_equal(sql_number(&i, "SELECT tries FROM job_list WHERE name = 'bad' "
+					"AND status = 'failed' AND reason = 'exit:3'"), 2);
+	free(program);
+	free(whole);
+	free(script);
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
@@ -202,6 +267,7 @@ main(void)
 		cmocka_unit_test(case_261_job_that_waits_for_its_retry_takes_no_harm),
 		cmocka_unit_test(case_263_statuses_are_new_errored_failed),
 		cmocka_unit_test(exit_100_is_final_and_exit_75_is_not),
+		cmocka_unit_test(jobber_of_the_book_is_what_the_readme_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

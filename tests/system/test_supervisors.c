@@ -286,6 +286,70 @@ supervisor_is_removed_when_nothing_of_it_lives(void **state)
 	instance_finish(&i);
 }
 
+/* ---- keys, names and words ---- */
+
+static void
+key_is_shared_by_so_many_running_jobs(void **state)
+{
+	struct instance i;
+	struct bell bell;
+	char *fifo, *rings;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "8", NULL);
+	bell_init(&bell, &i, "bell");
+	fifo = fifo_make(&i, "go");
+	rings = xasprintf("echo $JOBBERD_ID >%s; cat %s", bell.path, fifo);
+	for (int n = 0; n < 3; n++)
+		submit_job(&i, "--key", "acme", "--limit", "2", "--", "sh", "-c", rings, NULL);
+	submit_job(&i, "--key", "other", "--limit", "1", "--", "true", NULL);
+	free(bell_wait(&bell));
+	free(bell_wait(&bell));
+	assert_int_equal(wait_job(&i, 4), 0); /* the third of acme was overtaken */
+	expect(jobberd(&i, "why", "3", NULL), 0, "2 of 2 with key acme run\n", NULL);
+	instance_kill_supervisor(&i);
+	assert_null(foreign(&i, "BEGIN; INSERT INTO jobs (command) VALUES ('[\"true\"]'); "
+				"INSERT INTO keys VALUES (5, 'acme', 2); COMMIT"));
+	submit_job(&i, "true", NULL);
+	assert_int_equal(wait_job(&i, 6), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id IN (3, 5)"), 0);
+	fifo_write(fifo, "x");
+	for (int n = 1; n <= 2; n++)
+		assert_int_equal(wait_job(&i, n), 0);
+	free(bell_wait(&bell));
+	assert_int_equal(wait_job(&i, 5), 0);
+	fifo_write(fifo, "x");
+	assert_int_equal(wait_job(&i, 3), 0);
+	bell_done(&bell);
+	free(rings);
+	free(fifo);
+	instance_finish(&i);
+}
+
+static void
+name_is_found_while_its_holder_lives_and_words_stay(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	expect(jobberd(&i, "whereis", "report", NULL), 4, "", "no live job");
+	expect(jobberd(&i, "submit", "--name", "report", "--meta", "tenant=acme", "--meta",
+		   "tenant=eu", "--meta", "n=", "--hold", "true", NULL), 0, "1\n", NULL);
+	expect(jobberd(&i, "whereis", "report", NULL), 0, "1\n", NULL);
+	expect(jobberd(&i, "release", "1", NULL), 0, NULL, NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	expect(jobberd(&i, "whereis", "report", NULL), 4, "", "no live job");
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM meta WHERE job_id = 1 AND "
+					"name || '=' || value IN ('tenant=eu', 'n=')"), 2);
+	expect(jobberd(&i, "submit", "--key", "a", "true", NULL), 2, "", "only both together");
+	expect(jobberd(&i, "prune", "--status", "done", NULL), 0, NULL, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM meta"), 0);
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
@@ -299,6 +363,8 @@ main(void)
 		cmocka_unit_test(pause_survives_restarts),
 		cmocka_unit_test(drain_is_answered_when_nothing_runs),
 		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
+		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
+		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
 		cmocka_unit_test(supervisor_is_removed_when_nothing_of_it_lives),
 	};
 

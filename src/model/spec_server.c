@@ -1,0 +1,60 @@
+/* spec_server: the setters of options that only servers have. */
+
+#include "base/text.h"
+#include "model/spec_setters.h"
+
+#include <string.h>
+
+int
+spec_set_restart(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (restart_parse(value, &spec->restart) == -1)
+		return spec_bad(error, "restart", value, "temporary, transient or permanent");
+	return 0;
+}
+
+int
+spec_set_durable(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	return spec_set_flag(&spec->is_durable, "durable", value, error);
+}
+
+int
+spec_set_init_timeout(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	return spec_set_duration(&spec->init_timeout_ms, 1, "init-timeout", value, error);
+}
+
+int
+spec_set_max_redeliveries(struct spec *spec, const char *value, struct wall now,
+    struct error *error)
+{
+	(void)now;
+	if (strcmp(value, "inf") == 0)
+		spec->max_redeliveries = SPEC_FOR_EVER;
+	else if (text_number(value, 0, 1000000, &spec->max_redeliveries) == -1)
+		return spec_bad(error, "max-redeliveries", value,
+		    "a number from 0 to 1000000 or inf");
+	return 0;
+}
+
+int
+spec_set_pool(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (text_number(value, 1, SPEC_LARGEST_POOL, &spec->pool_size) == -1)
+		return spec_bad(error, "pool", value, "a number from 1 to 1000");
+	return 0;
+}
+
+int
+spec_set_max_messages(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (text_number(value, 1, SPEC_LARGEST_ID, &spec->max_messages) == -1)
+		return spec_bad(error, "max-messages", value, "a number from 1");
+	return 0;
+}
