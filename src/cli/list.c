@@ -77,34 +77,19 @@ print_rows(struct invocation *invocation, struct rows *rows, struct error *error
 	return more;
 }
 
-int
-verb_list(struct invocation *invocation)
+static int
+print_jobs(struct invocation *invocation, const struct job_filter *filter)
 {
-	struct job_filter filter = {
-		.wants_all = option_is_given(invocation, "all"),
-		.wants_live = option_is_given(invocation, "live"),
-		.limit = option_number(invocation, "limit", 1, INT64_MAX, 0),
-	};
-	struct query *query;
-	struct rows *rows;
 	struct error error;
-	bool is_given;
+	struct query *query = query_open(invocation->state, &error);
+	struct rows *rows;
 	int result;
 
-	filter.kind = option_value(invocation, "kind");
-	if (filter.kind != NULL && strcmp(filter.kind, "server") != 0 &&
-	    strcmp(filter.kind, "command") != 0 && strcmp(filter.kind, "message") != 0)
-		return cli_complain(STATUS_USAGE,
-		    "kind: \"%s\" is none of server, message and command",
-		    filter.kind);
-	if (select_filter(invocation, &filter, &is_given, &error) == -1)
-		return cli_fail(&error);
-	query = query_open(invocation->state, &error);
 	if (query == NULL && error.code == STATUS_NOT_FOUND)
 		query = query_open_empty(&error);
 	if (query == NULL)
 		return cli_fail(&error);
-	rows = query_jobs(query, &filter, &error);
+	rows = query_jobs(query, filter, &error);
 	if (rows == NULL) {
 		query_close(query);
 		return cli_fail(&error);
@@ -113,4 +98,38 @@ verb_list(struct invocation *invocation)
 	rows_close(rows);
 	query_close(query);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
+}
+
+int
+verb_children(struct invocation *invocation)
+{
+	const struct job_filter filter = {
+		.wants_live = true,
+		.supervisor = invocation->arguments[0],
+	};
+
+	return print_jobs(invocation, &filter);
+}
+
+int
+verb_list(struct invocation *invocation)
+{
+	struct job_filter filter = {
+		.wants_all = option_is_given(invocation, "all"),
+		.wants_live = option_is_given(invocation, "live"),
+		.limit = option_number(invocation, "limit", 1, INT64_MAX, 0),
+	};
+	struct error error;
+	bool is_given;
+
+	filter.supervisor = option_value(invocation, "supervisor");
+	filter.kind = option_value(invocation, "kind");
+	if (filter.kind != NULL && strcmp(filter.kind, "server") != 0 &&
+	    strcmp(filter.kind, "command") != 0 && strcmp(filter.kind, "message") != 0)
+		return cli_complain(STATUS_USAGE,
+		    "kind: \"%s\" is none of server, message and command",
+		    filter.kind);
+	if (select_filter(invocation, &filter, &is_given, &error) == -1)
+		return cli_fail(&error);
+	return print_jobs(invocation, &filter);
 }

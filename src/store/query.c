@@ -17,7 +17,7 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, MAILBOX, SET_ASIDE, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, TREE, COUNTS, MAILBOX, SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -73,6 +73,25 @@ static const char *const sql[] = {
 			"ON j.supervisor = s.name GROUP BY s.name",
 	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
+	[TREE] = "SELECT s.name AS supervisor, s.max_children, s.paused, s.pool, "
+		 "j.id, j.name, j.status, j.command, j.kind, a.attempt, a.pid, a.started_at, "
+		 "CASE WHEN v.job_id IS NOT NULL THEN max(0, a.attempt - v.first_attempt) END "
+		 "AS restarts, coalesce(c.children, 0) AS children "
+		 "FROM supervisors s LEFT JOIN (SELECT supervisor, count(*) AS children "
+		 "FROM jobs INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " "
+		 "GROUP BY supervisor) c ON c.supervisor = s.name LEFT JOIN "
+		 "(SELECT id, name, status, command, kind, "
+		 "supervisor FROM jobs INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " "
+		 "AND (status <> 'new' OR EXISTS (SELECT 1 FROM attempts o WHERE "
+		 "o.job_id = jobs.id AND o.ended_at IS NULL))) j ON j.supervisor = s.name "
+		 "LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL "
+		 "LEFT JOIN servers v ON v.job_id = j.id ORDER BY s.name, j.id",
+	[COUNTS] = "SELECT s.name, count(j.id) AS specs, count(a.job_id) AS active, "
+		   "0 AS supervisors, count(j.id) AS workers FROM supervisors s "
+		   "LEFT JOIN (SELECT id, supervisor FROM jobs INDEXED BY jobs_live "
+		   "WHERE " JOB_IS_LIVE("") ") j ON j.supervisor = s.name "
+		   "LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL "
+		   "GROUP BY s.name",
 	[IS_DURABLE] = "SELECT iif(pool IS NULL, durable, 2) FROM servers WHERE job_id = ?1",
 	[MAILBOX] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 AND dead_at IS NULL "
 				    "AND wake_boot_ms IS NULL ORDER BY seq LIMIT ?3",
@@ -334,6 +353,20 @@ query_supervisors(struct query *query, struct error *error)
 {
 	(void)error;
 	return read_rows(query, SUPERVISORS, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_tree(struct query *query, struct error *error)
+{
+	(void)error;
+	return read_rows(query, TREE, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_counts(struct query *query, struct error *error)
+{
+	(void)error;
+	return read_rows(query, COUNTS, ROWS_WHOLE, 0, 0);
 }
 
 struct rows *

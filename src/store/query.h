@@ -32,7 +32,8 @@ struct job_filter {
 	bool statuses[JOB_STATUS_COUNT];
 	const char *name;      /* a glob pattern; NULL: any */
 	const char *type;      /* NULL: any */
-	const char *kind;      /* "command", "server"; NULL: any */
+	const char *kind;      /* "command", "server", "message"; NULL: any */
+	const char *supervisor; /* NULL: any */
 	bool wants_all, wants_live;
 	int64_t limit;	       /* 0: none */
 };
@@ -52,6 +53,13 @@ struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
 /* The live job that has this name: its id, or 0. -1 with *error. */
 int64_t query_holder(struct query *query, const char *name, struct error *error);
+/*
+ * Every supervisor with its live jobs that run, are being started or have failed: a row a job,
+ * or one with id NULL if it has none of these. `children`: its live jobs, all of them.
+ */
+struct rows *query_tree(struct query *query, struct error *error);
+/* What each supervisor has, as OTP's count_children: specs, active, supervisors, workers. */
+struct rows *query_counts(struct query *query, struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);
 /*
  * Events but `submitted`, which is no news, behind `since`, of one job or of all (0); the

@@ -62,11 +62,12 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"LEFT JOIN servers v ON v.job_id = j.id "                                         \
 	"LEFT JOIN keys q ON q.job_id = j.id WHERE j.id = ?1"
 /* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit,
- * ?5 a kind. */
+ * ?5 a kind, ?6 a supervisor. */
 #define AS_ASKED                                                                         \
 	"AND (?1 IS NULL OR j.name GLOB ?1) AND (?2 IS NULL OR j.type = ?2) "            \
 	"AND (?3 IS NULL OR instr(?3, ',' || j.status || ',') > 0) "                 \
-	"AND (?5 IS NULL OR coalesce(j.kind, 'command') = ?5) "
+	"AND (?5 IS NULL OR coalesce(j.kind, 'command') = ?5) "                        \
+	"AND (?6 IS NULL OR j.supervisor = ?6) "
 #define LAST_FIRST "ORDER BY j.ended_at DESC, j.id DESC LIMIT ?4"
 
 static const char *const sql[] = {
@@ -187,6 +188,7 @@ add_filtered(struct query *query, int statement, const struct job_filter *filter
 	bind_text(row, 3, statuses);
 	bind_number(row, 4, limit);
 	bind_text(row, 5, filter->kind);
+	bind_text(row, 6, filter->supervisor);
 	code = add_keys(list, row);
 	free(statuses);
 	return code;
@@ -272,7 +274,7 @@ choose(struct query *query, const struct job_filter *filter, struct key_list *li
 	if (filter->name != NULL)
 		return add_filtered(query, ENDED_NAMED, filter, list);
 	if (filter->wants_all || filter->has_statuses || filter->type != NULL ||
-	    filter->kind != NULL)
+	    filter->kind != NULL || filter->supervisor != NULL)
 		return add_filtered(query, ENDED, filter, list);
 	return add_last_ended(query, filter, list);
 }

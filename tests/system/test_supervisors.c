@@ -350,6 +350,52 @@ name_is_found_while_its_holder_lives_and_words_stay(void **state)
 	instance_finish(&i);
 }
 
+/* ---- what is seen ---- */
+
+static void
+tree_draws_what_runs_and_counts_the_rest(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *fifo;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "1", NULL);
+	fifo = fifo_make(&i, "go");
+	submit_job(&i, "--name", "first", "cat", fifo, NULL);
+	submit_job(&i, "true", NULL);
+	submit_job(&i, "true", NULL);
+	submit_job(&i, "-s", "serial", "--backoff", "constant:1h", "false", NULL);
+	instance_expect(&i, "job=1 started");
+	instance_expect(&i, "job=4 errored");
+	result = jobberd(&i, "tree", NULL);
+	assert_int_equal(result.status, 0);
+	assert_has(result.out, "default\truns\t-\t-\t-\t1 place\n├─ 1 first\trunning\t");
+	assert_has(result.out, "└─ 2 more\tnew\t-\t-\t-\t-\nserial\t");
+	assert_has(result.out, "└─ 4\terrored\t-\t-\t-\tfalse\n");
+	result_done(&result);
+	result = jobberd(&i, "tree", "--json", NULL);
+	assert_has(result.out, "\"supervisor\":\"default\",\"max_children\":1");
+	assert_has(result.out, "\"jobs\":[{\"id\":1,\"name\":\"first\"");
+	result_done(&result);
+	expect(jobberd(&i, "count", "default", NULL), 0,
+	    "specs        3\nactive       1\nsupervisors  0\nworkers      3\n", NULL);
+	expect(jobberd(&i, "count", "--json", NULL), 0,
+	    "{\"specs\":7,\"active\":4,\"supervisors\":3,\"workers\":4}\n", NULL);
+	expect(jobberd(&i, "count", "nobody", NULL), 4, "", "no supervisor nobody");
+	expect(jobberd(&i, "children", "serial", "-H", "-o", "id,status", NULL), 0,
+	    "4\terrored\n", NULL);
+	expect(jobberd(&i, "list", "-s", "default", "-H", "-o", "id", NULL), 0, "1\n2\n3\n",
+	    NULL);
+	fifo_write(fifo, "x");
+	for (int n = 1; n <= 3; n++)
+		assert_int_equal(wait_job(&i, n), 0);
+	expect(jobberd(&i, "cancel", "4", NULL), 0, NULL, NULL);
+	free(fifo);
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
@@ -365,6 +411,7 @@ main(void)
 		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
 		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
 		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
+		cmocka_unit_test(tree_draws_what_runs_and_counts_the_rest),
 		cmocka_unit_test(supervisor_is_removed_when_nothing_of_it_lives),
 	};
 
