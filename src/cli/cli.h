@@ -113,6 +113,8 @@ int verb_whereis(struct invocation *invocation);
 int verb_tree(struct invocation *invocation);
 int verb_count(struct invocation *invocation);
 int verb_children(struct invocation *invocation);
+int verb_restart(struct invocation *invocation);
+int verb_delete(struct invocation *invocation);
 int verb_start(struct invocation *invocation);
 int verb_call(struct invocation *invocation);
 int verb_cast(struct invocation *invocation);

@@ -3,10 +3,12 @@
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
 
+#include <inttypes.h>
+
 #include <stdlib.h>
 
 enum {
-	PRUNABLE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
+	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
 	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, COUNT
 };
 
@@ -20,6 +22,9 @@ static const char *const sql[] = {
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
 		     "AND " JOB_IS_LIVE("w.") ") "
 		     "ORDER BY id LIMIT ?6",
+	[STATE] = "SELECT stdin, status, EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
+		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
+		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
@@ -55,13 +60,56 @@ prune_one(struct sqlite_engine *engine, int64_t job)
 	return code;
 }
 
+static void
+add_pruned(struct step *step, int64_t job, const char *stdin_path)
+{
+	size_t count = step->prune.ret_count++;
+
+	step->prune.ret_jobs = xreallocarray(
+	    step->prune.ret_jobs, count + 1, sizeof(step->prune.ret_jobs[0]));
+	step->prune.ret_stdin = xreallocarray(
+	    step->prune.ret_stdin, count + 1, sizeof(step->prune.ret_stdin[0]));
+	step->prune.ret_jobs[count] = job;
+	step->prune.ret_stdin[count] = stdin_path != NULL ? xstrdup(stdin_path) : NULL;
+}
+
+static int
+prune_this(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->prune.prepared[STATE];
+	int64_t job = step->prune.job;
+	enum job_status status = JOB_NEW;
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	if (code != SQLITE_ROW) {
+		step->answer = STEP_NOT_FOUND;
+		error_set(&step->error, STATUS_NOT_FOUND, "there is no job %" PRId64, job);
+		return statement_end(row, code);
+	}
+	job_status_parse(column_text(row, 1), &status);
+	if (job_status_is_live(status) || sqlite3_column_int(row, 2)) {
+		step->answer = STEP_REFUSED;
+		error_set(&step->error, STATUS_STATE, "job %" PRId64 " is %s%s", job,
+		    job_status_name(status),
+		    job_status_is_live(status) ? ": it cannot be deleted"
+					       : ", but a live job waits for it");
+		return statement_end(row, code);
+	}
+	add_pruned(step, job, column_text(row, 0));
+	code = statement_end(row, code);
+	return code == SQLITE_OK ? prune_one(engine, job) : code;
+}
+
 int
 sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 {
 	sqlite3_stmt *row = engine->prune.prepared[PRUNABLE];
-	size_t room = 0;
 	int code;
 
+	if (step->prune.job != 0)
+		return prune_this(engine, step);
 	bind_number(row, 1, engine->now.ms - step->prune.older_than_ms);
 	bind_number(row, 2, step->prune.keep);
 	bind_number(row, 3, step->prune.statuses[JOB_DONE]);
@@ -69,16 +117,7 @@ sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 	bind_number(row, 5, step->prune.statuses[JOB_CANCELLED]);
 	bind_number(row, 6, step->prune.limit);
 	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		if (step->prune.ret_count == room) {
-			room = room > 0 ? 2 * room : 64;
-			step->prune.ret_jobs = xreallocarray(
-			    step->prune.ret_jobs, room, sizeof(step->prune.ret_jobs[0]));
-			step->prune.ret_stdin = xreallocarray(
-			    step->prune.ret_stdin, room, sizeof(step->prune.ret_stdin[0]));
-		}
-		step->prune.ret_jobs[step->prune.ret_count] = sqlite3_column_int64(row, 0);
-		step->prune.ret_stdin[step->prune.ret_count++] =
-		    column_text(row, 1) != NULL ? xstrdup(column_text(row, 1)) : NULL;
+		add_pruned(step, sqlite3_column_int64(row, 0), column_text(row, 1));
 	}
 	code = statement_end(row, code);
 	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++) {

@@ -296,6 +296,8 @@ struct step {
 						* jobs that a live one waits for stay too */
 			bool is_dry_run;
 			int64_t limit;	       /* at most so many in this turn */
+			int64_t job;	       /* only this one, all else aside; 0: any;
+						* STEP_NOT_FOUND, _REFUSED */
 			int64_t *ret_jobs;     /* owned by the batch: what is gone */
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
 			size_t ret_count;

@@ -159,6 +159,36 @@ handle_prune(struct client *client, json_t *id, json_t *params)
 	prune_portion(prune);
 }
 
+static void
+deleted(void *arg, struct step *step)
+{
+	struct request *request = arg;
+
+	if (step->answer != STEP_OK) {
+		request_fail(request, &step->error, NULL);
+		return;
+	}
+	output_remove_job(request->client->supervisor, step->prune.ret_jobs[0],
+	    step->prune.ret_stdin[0]);
+	log_info("job=%" PRId64 " deleted", step->prune.ret_jobs[0]);
+	request_reply(request, json_true());
+}
+
+static void
+handle_delete(struct client *client, json_t *id, json_t *params)
+{
+	const json_t *job = json_object_get(params, "id");
+	struct step *step;
+
+	if (!json_is_integer(job) || json_integer_value(job) < 1) {
+		fail_params(client, id, "delete: wants id, a number");
+		return;
+	}
+	step = turn_add(client->supervisor, STEP_PRUNE, deleted, request_new(client, id));
+	step->prune.job = json_integer_value(job);
+	turn_tells(client->supervisor);
+}
+
 /* ---- the rest ---- */
 
 static void
@@ -218,6 +248,7 @@ const struct method methods[] = {
 	{ "wait", wait_request, false },
 	{ "follow", handle_follow, false },
 	{ "prune", handle_prune, false },
+	{ "delete", handle_delete, false },
 	{ "status", handle_status, true },
 	{ "shutdown", handle_shutdown, false },
 	{ NULL, NULL, false },

@@ -350,6 +350,41 @@ name_is_found_while_its_holder_lives_and_words_stay(void **state)
 	instance_finish(&i);
 }
 
+static void
+ended_job_is_deleted_and_a_server_started_anew(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	expect(jobberd(&i, "submit", "--name", "one", "--meta", "a=b", "echo", "hello", NULL), 0,
+	    "1\n", NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	expect(jobberd(&i, "submit", "--after", "1", "--in", "1h", "true", NULL), 0, "2\n", NULL);
+	expect(jobberd(&i, "delete", "one", NULL), 5, "", "a live job waits for it");
+	expect(jobberd(&i, "delete", "2", NULL), 5, "", "is new: it cannot be deleted");
+	expect(jobberd(&i, "cancel", "2", NULL), 0, NULL, NULL);
+	expect(jobberd(&i, "delete", "one", NULL), 0, "", NULL);
+	expect(jobberd(&i, "show", "1", NULL), 4, "", "there is no job 1");
+	expect(jobberd(&i, "delete", "1", NULL), 4, "", "there is no job 1");
+	assert_int_equal(sql_number(&i, "SELECT (SELECT count(*) FROM meta) + (SELECT count(*) "
+					"FROM attempts WHERE job_id = 1)"), 0);
+	expect(jobberd(&i, "start", "c", "--", SERVERS_DIRECTORY "/counter", NULL), 0, "3\n",
+	    NULL);
+	expect(jobberd(&i, "cast", "c", "add", "5", NULL), 0, "", NULL);
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "5\n", NULL);
+	expect(jobberd(&i, "restart", "c", NULL), 0, "3\n", NULL);
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "0\n", NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 3 "
+					"AND reason = 'shutdown'"), 1);
+	expect(jobberd(&i, "stop", "c", NULL), 0, "", NULL);
+	expect(jobberd(&i, "restart", "c", NULL), 0, "3\n", NULL); /* it did not run */
+	expect(jobberd(&i, "restart", "nobody", NULL), 4, "", "nobody");
+	expect(jobberd(&i, "delete", "c", NULL), 5, "", "is running");
+	instance_finish(&i);
+}
+
 /* ---- what is seen ---- */
 
 static void
@@ -411,6 +446,7 @@ main(void)
 		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
 		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
 		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
+		cmocka_unit_test(ended_job_is_deleted_and_a_server_started_anew),
 		cmocka_unit_test(tree_draws_what_runs_and_counts_the_rest),
 		cmocka_unit_test(supervisor_is_removed_when_nothing_of_it_lives),
 	};
