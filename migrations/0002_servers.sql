@@ -83,7 +83,8 @@ WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.kind = 'message'
   OR EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.supervisor AND pool IS NOT NULL))
 BEGIN SELECT RAISE(ABORT, 'messages to a pool are sent with jobberd cast'); END;
 CREATE TRIGGER supervisors_insert_pool_guard BEFORE INSERT ON supervisors
-WHEN (SELECT is_writing FROM writer) = 0 AND NEW.pool IS NOT NULL
+WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.pool IS NOT NULL
+  OR EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.name AND pool IS NOT NULL))
 BEGIN SELECT RAISE(ABORT, 'pools are started with jobberd start'); END;
 CREATE TRIGGER supervisors_update_pool_guard BEFORE UPDATE ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0

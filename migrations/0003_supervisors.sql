@@ -40,6 +40,9 @@ DROP TRIGGER supervisors_name_guard;
 CREATE TRIGGER supervisors_name_guard BEFORE UPDATE OF name ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND NEW.name <> OLD.name
 BEGIN SELECT RAISE(ABORT, 'a supervisor keeps its name'); END;
+CREATE TRIGGER supervisors_new_rate_guard BEFORE INSERT ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.rate IS NULL) <> (NEW.rate_ms IS NULL)
+BEGIN SELECT RAISE(ABORT, 'rate and rate_ms belong together'); END;
 CREATE TRIGGER supervisors_rate_guard BEFORE UPDATE ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.rate IS NULL) <> (NEW.rate_ms IS NULL)
 BEGIN SELECT RAISE(ABORT, 'rate and rate_ms belong together'); END;

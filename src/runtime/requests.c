@@ -88,22 +88,25 @@ int
 request_send(struct gen_server *server, const char *method, json_t *params,
     json_t **ret_result, struct gen_error *ret_error)
 {
-	struct request request = { .id = ++server->last_request };
+	struct request request = { .id = ++server->last_request, .method = method,
+		.params = params };
+	size_t before = server->out.length, length;
 	int status;
 
-	rpc_add_request(&request.line, request.id, method, params);
-	if (request.line.length > STREAM_LARGEST) {
+	rpc_add_request(&server->out, request.id, method, json_incref(params));
+	length = server->out.length - before;
+	if (length > STREAM_LARGEST) {
+		server->out.length = before;
 		status = gen_error_set(ret_error, "too_large",
-		    "too_large: %zu bytes, and a line has at most %u", request.line.length,
+		    "too_large: %zu bytes, and a line has at most %u", length,
 		    STREAM_LARGEST);
 	} else {
 		server->request = &request;
-		buf_add(&server->out, buf_start(&request.line), request.line.length);
 		stream_flush(server);
 		status = wait_for_answer(server, &request, ret_result, ret_error);
 		server->request = NULL;
 	}
-	buf_done(&request.line);
+	json_decref(params);
 	return status;
 }
 
@@ -114,7 +117,9 @@ request_again(struct gen_server *server)
 
 	if (request == NULL || request->is_answered)
 		return;
-	buf_add(&server->out, buf_start(&request->line), request->line.length);
+	json_object_set_new(request->params, "repeated", json_true());
+	rpc_add_request(
+	    &server->out, request->id, request->method, json_incref(request->params));
 	stream_flush(server);
 }
 

@@ -66,7 +66,8 @@ struct answers {
 
 struct request {
 	json_int_t id;
-	struct buf line;
+	const char *method;
+	json_t *params;
 	bool is_answered;
 	struct rpc_message answer; /* RPC_RESULT or RPC_ERROR */
 };

@@ -44,6 +44,7 @@ static const char *const sql[] = {
 		  "signal = ?6, core = ?7, run_ms = ?8, user_ms = ?9, system_ms = ?10, "
 		  "max_rss_kib = ?11, output_bytes = ?12, output_left_out = ?13, "
 		  "last_lines = ?14, children_killed = ?15, pid_start = NULL, "
+		  "member = iif(?19, job_id, member), "
 		  "started_at = coalesce(started_at, ?16), pid = coalesce(pid, ?17), "
 		  "started_event = coalesce(started_event, ?18) "
 		  "WHERE job_id = ?1 AND attempt = ?2",
@@ -261,6 +262,7 @@ write_end(struct sqlite_engine *engine, const struct step *step, struct reason r
 	    step->ended.started.pid != 0 ? engine->now.ms - step->ended.started.age_ms : -1, -1);
 	bind_unless(statement, 17, step->ended.started.pid, 0);
 	bind_unless(statement, 18, started_event, 0);
+	bind_number(statement, 19, step->ended.had_message);
 	return statement_run(statement);
 }
 

@@ -158,9 +158,12 @@ take(struct sqlite_engine *engine, struct step *step, struct candidate *candidat
 	if (candidate->why == NULL)
 		code = sqlite_read_environment(engine, candidate->environment,
 		    &claimed->environment, &candidate->why);
+	if (candidate->why == NULL && claimed->spec.is_message != (step->claim.members != NULL))
+		candidate->why = claimed->spec.is_message ? "its pool is gone"
+							  : "its supervisor is a pool";
 	if (code == SQLITE_OK && candidate->why == NULL && claimed->spec.is_server)
 		code = sqlite_read_server(engine, claimed);
-	if (claimed->spec.is_message && step->claim.members != NULL)
+	if (candidate->why == NULL && claimed->spec.is_message)
 		claimed->member = step->claim.members[step->claim.ret_count];
 	if (code == SQLITE_OK && candidate->why == NULL)
 		code = claim_attempt(engine, claimed);

@@ -203,7 +203,7 @@ int sqlite_describe_message(struct sqlite_engine *engine, struct spec *spec, boo
 /* Make the supervisor of its messages; false: another one has the name. */
 int sqlite_register_pool(struct sqlite_engine *engine, int64_t first, const struct spec *spec,
     bool *ret_is_free);
-/* This job has ended: if it is a pool's first server, the others are abandoned. */
+/* This job has ended: if it is a pool's first server, the others end with it. */
 int sqlite_end_pool(struct sqlite_engine *engine, int64_t first);
 /* May it begin again? And the others begin again with it. */
 int sqlite_pool_is_blocked(struct sqlite_engine *engine, int64_t first, bool *ret_is_blocked);

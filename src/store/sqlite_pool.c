@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-enum { ANY, BY_NAME, BY_ID, REGISTER, REGISTER_AGAIN, OTHERS, BLOCKED, COUNT };
+enum { ANY, BY_NAME, BY_ID, REGISTER, REGISTER_AGAIN, OTHERS, OPEN, BLOCKED, COUNT };
 
 #define POOL_COLUMNS                                                                     \
 	"SELECT j.name, j.max_retries, j.backoff, j.jitter, j.timeout_ms, j.priority "   \
@@ -26,9 +26,13 @@ static const char *const sql[] = {
 		     "WHERE pool IS NOT NULL",
 	[REGISTER_AGAIN] = "UPDATE supervisors SET pool = ?1, max_children = "
 			   "(SELECT pool_size FROM servers WHERE job_id = ?1) WHERE name = "
-			   "(SELECT name FROM jobs WHERE id = ?1) AND pool IS NOT NULL",
+			   "(SELECT name FROM jobs WHERE id = ?1) AND pool IS NOT NULL "
+			   "AND EXISTS (SELECT 1 FROM servers WHERE job_id = ?1 "
+			   "AND pool = ?1)",
 	[OTHERS] = "SELECT job_id FROM servers WHERE pool = ?1 AND job_id <> ?1 "
 		   "ORDER BY job_id",
+	[OPEN] = "SELECT attempt, generation, stop_reason IS NOT NULL FROM attempts "
+		 "WHERE job_id = ?1 AND ended_at IS NULL",
 	/* One of the others is not gone yet, or its name is. */
 	[BLOCKED] = "SELECT 1 FROM servers s JOIN jobs j ON j.id = s.job_id "
 		    "WHERE s.pool = ?1 AND s.job_id <> ?1 AND (EXISTS (SELECT 1 "
@@ -120,6 +124,38 @@ read_others(struct sqlite_engine *engine, int64_t first, int64_t **ret_jobs, siz
 	return statement_end(row, code);
 }
 
+/*
+ * It is cancelled, or its process is to be ended, which a supervisor process after us would
+ * find written, too; unless that was asked to stop already, and does.
+ */
+static int
+end_other(struct sqlite_engine *engine, int64_t job)
+{
+	const struct reason cancelled = { .kind = REASON_CANCELLED };
+	sqlite3_stmt *row = engine->pool.prepared[OPEN];
+	struct attempt_key key = { .job = job };
+	struct lifecycle_verdict verdict;
+	bool has_process, is_stopping, is_allowed;
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	has_process = code == SQLITE_ROW;
+	is_stopping = has_process && sqlite3_column_int(row, 2) != 0;
+	if (has_process) {
+		key.attempt = sqlite3_column_int64(row, 0);
+		key.generation = sqlite3_column_int64(row, 1);
+	}
+	code = statement_end(row, code);
+	if (code != SQLITE_OK || is_stopping)
+		return code;
+	if (!has_process)
+		return sqlite_apply_event(
+		    engine, job, JOB_CANCEL, cancelled, NULL, &is_allowed, &verdict);
+	batch_add_abandoned(engine->batch, job);
+	return sqlite_stop_attempt(engine, &key, cancelled);
+}
+
 int
 sqlite_end_pool(struct sqlite_engine *engine, int64_t first)
 {
@@ -131,7 +167,7 @@ sqlite_end_pool(struct sqlite_engine *engine, int64_t first)
 		return SQLITE_OK;
 	code = read_others(engine, first, &jobs, &count);
 	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
-		batch_add_abandoned(engine->batch, jobs[i]);
+		code = end_other(engine, jobs[i]);
 	free(jobs);
 	return code;
 }
@@ -165,7 +201,7 @@ sqlite_begin_pool(struct sqlite_engine *engine, int64_t first)
 	if (!engine->has_pools)
 		return SQLITE_OK;
 	code = read_others(engine, first, &jobs, &count);
-	if (code == SQLITE_OK && count > 0) {
+	if (code == SQLITE_OK) {
 		bind_number(statement, 1, first);
 		code = statement_run(statement);
 	}

@@ -16,10 +16,11 @@ static const char *const sql[] = {
 		 "max_messages FROM servers WHERE job_id = ?1",
 	[FIRST] = "SELECT restart, first_attempt, max_redeliveries FROM servers "
 		  "WHERE job_id = ?1",
-	/* What was interrupted or lost was no fault of the server's. */
+	/* What was interrupted or lost was no fault of the server's, nor is a pool's message. */
 	[RECENT] = "SELECT count(*) FROM (SELECT ended_at FROM attempts WHERE job_id = ?1 "
 		   "AND attempt >= ?2 AND ended_at IS NOT NULL AND reason <> 'interrupted' "
-		   "AND reason NOT GLOB 'lost:*' ORDER BY attempt DESC LIMIT ?4) "
+		   "AND reason NOT GLOB 'lost:*' AND member IS NULL "
+		   "ORDER BY attempt DESC LIMIT ?4) "
 		   "WHERE ended_at > ?3",
 	[AFRESH] = "UPDATE servers SET first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
 		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",

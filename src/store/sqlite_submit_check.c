@@ -112,10 +112,11 @@ refuse_if_full(struct sqlite_engine *engine, struct submission *submission, size
 {
 	struct step *step = submission->step;
 	struct error error;
-	int64_t live;
+	const struct spec *spec = &step->submit.specs[which];
+	int64_t live, wanted = spec->pool_size != SPEC_UNSET ? spec->pool_size : 1;
 	int code = sqlite_count_live(engine, submission->supervisor, &live);
 
-	if (code != SQLITE_OK || live < submission->most)
+	if (code != SQLITE_OK || live + wanted <= submission->most)
 		return code;
 	sqlite_say_full(&error, submission->supervisor, live, submission->most);
 	step->submit.ret_is_full = true;

@@ -32,7 +32,8 @@ static const char *const sql[] = {
 	[FIND] = "SELECT pool, iif(overflow = 'reject', max_children, NULL) FROM supervisors "
 		 "WHERE name = ?1",
 	[LIVE] = "SELECT count(*) FROM jobs WHERE supervisor = ?1 AND " JOB_IS_LIVE(""),
-	[OF_JOB] = "SELECT supervisor FROM jobs WHERE id = ?1",
+	[OF_JOB] = "SELECT supervisor, coalesce(kind, '') = 'message', (SELECT pool_size "
+		   "FROM servers WHERE job_id = jobs.id) FROM jobs WHERE id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -233,22 +234,29 @@ sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *er
 {
 	sqlite3_stmt *row = engine->supervisor.prepared[OF_JOB];
 	char name[NAME_SIZE] = "";
-	bool found, is_pool;
-	int64_t most = -1, live;
+	bool found = false, is_pool = false, is_message = false;
+	int64_t most = -1, live, wanted = 1;
 	int code;
 
 	*ret_has_place = true;
 	bind_number(row, 1, job);
 	code = sqlite3_step(row);
-	if (code == SQLITE_ROW)
+	if (code == SQLITE_ROW) {
 		snprintf(name, sizeof(name), "%s", column_text(row, 0));
+		is_message = sqlite3_column_int(row, 1) != 0;
+		wanted = column_number(row, 2, 1);
+	}
 	code = statement_end(row, code);
 	if (code == SQLITE_OK)
 		code = sqlite_find_supervisor(engine, name, &found, &is_pool, &most);
-	if (code != SQLITE_OK || most == -1)
+	if (code == SQLITE_OK && (!found || is_pool != is_message)) {
+		*ret_has_place = false;
+		error_set(error, STATUS_STATE, "its supervisor %s is gone", name);
+	}
+	if (code != SQLITE_OK || most == -1 || !*ret_has_place)
 		return code;
 	code = sqlite_count_live(engine, name, &live);
-	*ret_has_place = live < most;
+	*ret_has_place = live + wanted <= most;
 	if (!*ret_has_place)
 		sqlite_say_full(error, name, live, most);
 	return code;

@@ -145,6 +145,7 @@ struct step {
 	enum step_answer answer;
 	struct error error; /* with STEP_REFUSED */
 	struct mono noted;  /* when age_ms was right */
+	bool is_owed;	    /* nobody asks for it now: it is done when it can be */
 
 	/* Called by batch_act() after the turn is committed. */
 	void (*act)(void *arg, struct step *step);

@@ -223,6 +223,17 @@ mailbox_handling(const struct server *server)
 
 /* ---- timers ---- */
 
+/* A timer's message to a pool: recorded together with that timer's end. */
+static void
+owe(struct supervisor *supervisor, const json_t *to, const json_t *message)
+{
+	struct step *step =
+	    mailbox_make_send(supervisor, to, true, message, (struct caller){ 0 });
+
+	step->is_owed = true;
+	turn_add_made(supervisor, step);
+}
+
 void
 mailbox_take_due(struct supervisor *supervisor, const struct message *messages, size_t count)
 {
@@ -239,7 +250,7 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 		value = json_loads(messages[i].text, JSON_DECODE_ANY, NULL);
 		to = json_integer(messages[i].job);
 		if (value != NULL && pool_find(supervisor, to, server) != NULL)
-			mailbox_keep(supervisor, to, true, value, (struct caller){ 0 });
+			owe(supervisor, to, value);
 		else if (server != NULL && value != NULL &&
 		    router_send(server, "info", value, 0, messages[i].seq) == -1)
 			log_warn("job=%" PRId64 " overloaded: a timer's message is dropped",

@@ -27,6 +27,7 @@ struct pool {
 struct handling {
 	struct live *message; /* its attempt */
 	struct live *member;  /* NULL: it has answered */
+	struct attempt_key member_key;
 	struct timer timer;   /* the message's time-out */
 	bool is_written;      /* the member has the whole line */
 	bool is_in_doubt;     /* … or may have it: a supervisor process before us wrote it */
@@ -70,8 +71,11 @@ void pool_give(struct supervisor *supervisor, const struct claimed_job *claimed,
 bool pool_take_answer(struct server *server, const struct rpc_message *message);
 /* What was said to this server has been written. */
 void pool_written(struct server *server);
-/* A member's end is being recorded, with what was seen: so is that of its message. */
-void pool_member_ended(struct live *member, struct reason seen);
+/*
+ * A member's end is being recorded, with what was seen: so is that of its message. False: it
+ * had not got that yet.
+ */
+bool pool_member_ended(struct live *member, struct reason seen);
 /* End the attempt of a message, which nobody but its member's end can. */
 void pool_interrupt(struct live *message);
 /* A new supervisor process finds the open attempt of a message. */

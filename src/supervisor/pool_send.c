@@ -112,7 +112,8 @@ struct pool_call {
 	int64_t job; /* 0: not recorded yet */
 	json_t *result;
 	struct timer timer;
-	bool is_repeated;
+	bool is_repeated, was_looked_up;
+	bool is_waiting;  /* in the tree, for the end of its job */
 	bool is_answered; /* freed when no step knows it any more */
 	int steps;	  /* under way */
 };
@@ -156,15 +157,21 @@ free_if_done(struct pool_call *call)
 	free(call);
 }
 
+static void
+wait_no_more(struct pool_call *call)
+{
+	if (call->is_waiting)
+		RB_REMOVE(pool_call_tree, calls_of(call->asker.supervisor), call);
+	call->is_waiting = false;
+}
+
 /* It has been answered: nobody looks for it any more. */
 static void
 finish(struct pool_call *call)
 {
 	struct supervisor *supervisor = call->asker.supervisor;
 
-	if (call->job != 0)
-		RB_REMOVE(pool_call_tree, calls_of(supervisor), call);
-	call->job = 0;
+	wait_no_more(call);
 	loop_timer_remove(supervisor->loop, &call->timer);
 	call->is_answered = true;
 	free_if_done(call);
@@ -185,6 +192,28 @@ timed_out(void *arg)
 	answer_error(arg, STATUS_TIMED_OUT, "timeout");
 }
 
+static void looked_up(void *arg, struct step *step);
+
+/* What it has come to, as it is on record. */
+static void
+look_up(struct pool_call *call)
+{
+	struct supervisor *supervisor = call->asker.supervisor;
+
+	call->was_looked_up = true;
+	wait_no_more(call);
+	call->steps++;
+	turn_add(supervisor, STEP_LOOKUP, looked_up, call)->lookup.job = call->job;
+	turn_tells(supervisor);
+}
+
+static void
+wait_for_end(struct pool_call *call)
+{
+	call->is_waiting = true;
+	RB_INSERT(pool_call_tree, calls_of(call->asker.supervisor), call);
+}
+
 /* A member's own error is the caller's; any other end is told by its reason. */
 static void
 answer_end(struct pool_call *call, enum job_status status, struct reason reason)
@@ -193,7 +222,9 @@ answer_end(struct pool_call *call, enum job_status status, struct reason reason)
 	char text[REASON_TEXT_SIZE];
 
 	reason_format(text, reason);
-	if (status == JOB_DONE) {
+	if (status == JOB_DONE && call->result == NULL && !call->was_looked_up)
+		look_up(call);
+	else if (status == JOB_DONE) {
 		router_answer(find_asker(&call->asker),
 		    call->result != NULL ? json_incref(call->result) : json_null());
 		finish(call);
@@ -203,16 +234,23 @@ answer_end(struct pool_call *call, enum job_status status, struct reason reason)
 		answer_error(call, STATUS_INTERNAL, text);
 }
 
-/* Asked again: it may have ended before. */
 static void
 looked_up(void *arg, struct step *step)
 {
 	struct pool_call *call = arg;
 
 	call->steps--;
-	if (call->is_answered || step->answer != STEP_OK ||
-	    job_status_is_live(step->lookup.ret_status)) {
+	if (call->is_answered) {
 		free_if_done(call);
+		return;
+	}
+	if (step->answer != STEP_OK) {
+		answer_error(call, STATUS_NOT_FOUND, "noproc");
+		return;
+	}
+	if (job_status_is_live(step->lookup.ret_status)) {
+		call->was_looked_up = false;
+		wait_for_end(call);
 		return;
 	}
 	if (call->result == NULL && step->lookup.ret_result != NULL)
@@ -235,13 +273,10 @@ is_recorded(void *arg, struct step *step)
 		answer_error(call, step->error.code, step->error.text);
 	else {
 		call->job = step->submit.ret_ids[0];
-		RB_INSERT(pool_call_tree, calls_of(supervisor), call);
-		if (call->is_repeated) {
-			call->steps++;
-			turn_add(supervisor, STEP_LOOKUP, looked_up, call)->lookup.job =
-			    call->job;
-			turn_tells(supervisor);
-		}
+		if (call->is_repeated) /* it may have ended before */
+			look_up(call);
+		else
+			wait_for_end(call);
 	}
 }
 

@@ -45,6 +45,7 @@ take_up(struct supervisor *supervisor, const struct attempt_key *key, const char
 	live->is_ordered = live->is_in_store = true;
 	handling->message = live;
 	handling->member = member;
+	handling->member_key = member->key;
 	handling->timer = (struct timer){ .fire = timed_out, .arg = handling };
 	snprintf(handling->ref, sizeof(handling->ref), "m%" PRId64 ".%" PRId64, key->job,
 	    key->attempt);
@@ -139,6 +140,16 @@ pool_written(struct server *server)
 
 /* ---- ended ---- */
 
+/* What the member said is on record: it may leave its socket. */
+static void
+forget_answer(struct supervisor *supervisor, const struct attempt_key *key)
+{
+	struct live *member = live_find(supervisor, key->job);
+
+	if (member != NULL && member->key.attempt == key->attempt && member->channel != NULL)
+		channel_release(member->channel);
+}
+
 static void
 end_recorded(void *arg, struct step *step)
 {
@@ -146,6 +157,8 @@ end_recorded(void *arg, struct step *step)
 	const struct attempt_key *key = &step->ended.key;
 	struct live *live = live_find(supervisor, key->job);
 
+	if (live != NULL && live->key.attempt == key->attempt && live->handling != NULL)
+		forget_answer(supervisor, &live->handling->member_key);
 	if (step->answer == STEP_OK)
 		reports_log_end(step);
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
@@ -215,7 +228,8 @@ recycle(struct server *server)
 {
 	struct live *live = server->live;
 
-	if (server->max_messages == SPEC_UNSET || ++server->messages < server->max_messages)
+	if (live->has_ended || server->max_messages == SPEC_UNSET ||
+	    ++server->messages < server->max_messages)
 		return;
 	turn_add_event(live->supervisor, live->key.job, live->key.attempt, "recycled",
 	    xasprintf("after %" PRId64 " messages", server->messages));
@@ -230,6 +244,7 @@ pool_take_answer(struct server *server, const struct rpc_message *message)
 
 	if (handling == NULL || ref == NULL || strcmp(handling->ref, ref) != 0)
 		return false;
+	server->live->has_notes = true; /* should we die before it is recorded, it is there */
 	note_start(handling); /* it has the line, whatever else waits to be written */
 	if (message->kind == RPC_RESULT) {
 		record_result(handling->message, message->result);
@@ -242,7 +257,7 @@ pool_take_answer(struct server *server, const struct rpc_message *message)
 	return true;
 }
 
-void
+bool
 pool_member_ended(struct live *member, struct reason seen)
 {
 	struct handling *handling = member->handling;
@@ -251,7 +266,7 @@ pool_member_ended(struct live *member, struct reason seen)
 	if (!handling->is_written && !handling->is_in_doubt) { /* it never had it */
 		part(handling);
 		claims_withdraw(handling->message);
-		return;
+		return false;
 	}
 	/* Whoever ended it did not mean the message; the store knows who did. */
 	if (member->is_being_ended || reason_is_stop(seen))
@@ -259,6 +274,7 @@ pool_member_ended(struct live *member, struct reason seen)
 	else if (!reason_is_failure(seen) && !reason_is_loss(seen))
 		reason = reason_from_words("its process ended without an answer");
 	record_end(handling, reason, false);
+	return true;
 }
 
 void
@@ -266,22 +282,29 @@ pool_interrupt(struct live *message)
 {
 	struct live *member = message->handling->member;
 
-	if (member != NULL && !member->is_being_ended && !member->has_ended)
+	if (member == NULL || member->is_being_ended || member->has_ended)
+		return;
+	if (member->server != NULL && member->server->phase == SERVER_LEAVING) {
+		/* It was asked to stop when it has done what it is at, which is this. */
+		member->is_being_ended = true;
+		live_order_stop(member, STOP_INTERRUPTED, STOP_OWN_GRACE);
+	} else
 		live_interrupt(member, STOP_OWN_GRACE);
 }
 
 /* ---- a new supervisor process ---- */
 
-/* It was claimed; whether the member has the line is not known. */
+/*
+ * A member that remembers is asked again. Of another one that has perhaps not got the line it
+ * will not be known: it is ended, so that nobody else has the message at the same time.
+ */
 static void
-write_again(struct live *live, const struct open_attempt *open)
+ask_again(struct live *live, const struct open_attempt *open)
 {
-	struct handling *handling = live->handling;
-
-	if (open->runs_once && !handling->member->server->resumes)
-		record_end(handling, (struct reason){ .kind = REASON_INTERRUPTED }, false);
-	else
-		write_call(handling, open->supervisor, open->message);
+	if (live->handling->member->server->resumes)
+		write_call(live->handling, open->supervisor, open->message);
+	else if (!open->is_started)
+		pool_interrupt(live);
 }
 
 void
@@ -302,10 +325,10 @@ pool_settle(struct supervisor *supervisor, const struct open_attempt *open)
 	live->handling->is_in_doubt = !open->is_started;
 	live->started.ms = clock_mono().ms - open->age_ms;
 	if (member->has_ended)
-		pool_member_ended(member, reports_reason(&member->end->ended));
-	else if (has_stream && (!open->is_started || member->server->resumes))
-		write_again(live, open);
-	if (open->stop.kind != REASON_NONE && live->handling->member != NULL)
+		return; /* its end, and what it said last, are recorded next */
+	if (has_stream)
+		ask_again(live, open);
+	if (open->stop.kind != REASON_NONE)
 		pool_interrupt(live);
 }
 

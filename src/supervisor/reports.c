@@ -201,10 +201,8 @@ reports_record_end(struct live *live)
 		end->reason = server_reason(live->server, end->reason);
 		step->ended.handling = mailbox_handling(live->server);
 	}
-	if (live->handling != NULL) {
-		step->ended.had_message = true;
-		pool_member_ended(live, end->reason);
-	}
+	if (live->handling != NULL)
+		step->ended.had_message = pool_member_ended(live, end->reason);
 }
 
 void

@@ -307,10 +307,11 @@ void
 router_take_answer(struct server *server, const struct rpc_message *message)
 {
 	const char *ref = json_string_value(message->id);
-	struct call *call = ref != NULL ? find_call(server, ref) : NULL;
+	struct call *call;
 
-	if (call == NULL && pool_take_answer(server, message))
+	if (pool_take_answer(server, message))
 		return;
+	call = ref != NULL ? find_call(server, ref) : NULL;
 	if (call == NULL) { /* its caller has given up, or will come back */
 		late_keep(server, message);
 		return;

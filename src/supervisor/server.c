@@ -386,7 +386,6 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 	if (grace_ms < 0 && behind_hold(server, before, true))
 		return;
 	server->phase = SERVER_LEAVING;
-	live->is_being_ended = true;
 	router_queue(server);
 	if (grace_ms >= 0)
 		loop_timer_set(live->supervisor->loop, &server->timer, grace_ms);

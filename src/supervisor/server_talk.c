@@ -108,6 +108,8 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 	const json_t *timeout = json_object_get(params, "timeout_ms");
 	struct server *other = server_find(server->live->supervisor, to);
 	struct pool *pool = pool_find(server->supervisor, to, other);
+	bool is_repeated =
+	    server->was_attached && json_is_true(json_object_get(params, "repeated"));
 	char *ref, *id_text, from[32];
 	int64_t timeout_ms;
 
@@ -130,10 +132,10 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 					      : -1;
 	if (pool != NULL)
 		pool_call(server->supervisor, pool, message, caller_of(server, id), ref,
-		    timeout_ms, server->was_attached);
+		    timeout_ms, is_repeated);
 	else
 		router_call(other, caller_of(server, id), ref, from, message, timeout_ms,
-		    server->was_attached);
+		    is_repeated);
 	free(ref);
 	free(id_text);
 	return NULL;

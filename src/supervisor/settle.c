@@ -114,8 +114,10 @@ settle_held(struct supervisor *supervisor, struct live *live,
 		server_attach(live, open);
 	if (!open->is_started && live->is_started)
 		reports_record_start(live);
-	if (live->has_ended)
+	if (live->has_ended && open->pool == 0)
 		reports_record_end(live);
+	else if (live->has_ended)
+		; /* of a pool: when it is known which message it had */
 	else if (open->has_vanished)
 		live_disown(live);
 	else if (open->stop.kind != REASON_NONE && live->server == NULL)
@@ -170,6 +172,19 @@ settle_finished(void *arg, struct step *step)
 }
 
 static void
+record_members(struct supervisor *supervisor, const struct step *step)
+{
+	for (size_t i = 0; i < step->open.ret_count; i++) {
+		const struct open_attempt *open = &step->open.ret_attempts[i];
+		struct live *live = live_find(supervisor, open->key.job);
+
+		if (open->pool != 0 && live != NULL && live->has_ended &&
+		    live->key.attempt == open->key.attempt)
+			reports_record_end(live);
+	}
+}
+
+static void
 compared(void *arg, struct step *step)
 {
 	struct supervisor *supervisor = arg;
@@ -189,6 +204,7 @@ compared(void *arg, struct step *step)
 		if (step->open.ret_attempts[i].is_message)
 			pool_settle(supervisor, &step->open.ret_attempts[i]);
 	}
+	record_members(supervisor, step);
 	settle_unknown(supervisor);
 	free(supervisor->journal);
 	supervisor->journal = NULL;

@@ -195,8 +195,9 @@ has_server(const json_t *jobs)
 	json_t *job;
 
 	json_array_foreach(jobs, index, job) {
-		if (json_object_get(job, "kind") != NULL &&
-		    strcmp(json_string_value(json_object_get(job, "kind")), "command") != 0)
+		const char *kind = json_string_value(json_object_get(job, "kind"));
+
+		if (kind != NULL && strcmp(kind, "command") != 0)
 			return true;
 	}
 	return false;

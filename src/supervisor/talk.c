@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "supervisor/live.h"
-#include "supervisor/server.h"
+#include "supervisor/pool.h"
 #include "wire/rpc.h"
 
 #include <sys/epoll.h>
@@ -228,6 +228,15 @@ talk_closed(void *arg, const char *why)
 	shutdown(live->channel->fd, SHUT_RDWR);
 }
 
+static void
+talk_written(void *arg)
+{
+	struct live *live = arg;
+
+	if (live->server != NULL)
+		pool_written(live->server);
+}
+
 int
 talk_start(struct live *live)
 {
@@ -249,6 +258,7 @@ talk_start(struct live *live)
 		return -1;
 	}
 	live->channel->must_hold = talk_must_hold;
+	live->channel->written = talk_written;
 	return 0;
 }
 

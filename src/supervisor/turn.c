@@ -248,7 +248,7 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 		    step->kind == STEP_SEND || step->kind == STEP_SET_ASIDE ||
 		    step->kind == STEP_GAUGE || step->kind == STEP_SUPERVISOR;
 
-		if (!is_request) {
+		if (!is_request || step->is_owed) {
 			batch->steps[kept++] = step;
 			continue;
 		}

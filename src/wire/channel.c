@@ -204,6 +204,9 @@ ready(void *arg, uint32_t events)
 
 	if (events & EPOLLOUT)
 		channel_flush(channel);
+	if ((events & EPOLLOUT) && channel->written != NULL && !channel->is_closed &&
+	    channel->out.length == 0)
+		channel->written(channel->arg);
 	if (!channel->is_closed && channel->is_closing && (events & (EPOLLHUP | EPOLLERR)))
 		end(channel, NULL);
 	else if (!channel->is_closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))

@@ -32,6 +32,7 @@ struct channel {
 	 * should we die, until channel_release()? Nothing more is read before that.
 	 */
 	bool (*must_hold)(void *arg);
+	void (*written)(void *arg); /* NULL, or: all that waited to be written has been */
 	void *arg;
 };
 

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A member: does what the message says. */
 static const char member[] =
@@ -46,6 +47,8 @@ static const char member[] =
     "            bell.write('%d\\n' % os.getpid())\n"
     "        open(what[2]).read()\n"
     "        answer(request, result='waited')\n"
+    "    elif what[0] == 'crash':\n" /* however long it is */
+    "        os.kill(os.getpid(), signal.SIGSEGV)\n"
     "    elif what[0] == 'add':\n"
     "        answer(request, result=what[1])\n"
     "for line in stream.makefile('rb'):\n"
@@ -135,6 +138,27 @@ assert_column(struct scene *scene, int64_t job, const char *name, const char *wa
 
 	assert_string_equal(text, wanted);
 	free(text);
+}
+
+/* A line on the control socket, and its answer. */
+static void
+say_and_hear(struct instance *i, const char *line, const char *wanted)
+{
+	int fd = connect_client(i);
+	FILE *in = fdopen(fd, "r");
+	size_t length = strlen(line), said = 0, room = 0;
+	char *answer = NULL;
+
+	while (said < length) {
+		ssize_t wrote = write(fd, line + said, length - said);
+
+		assert_true(wrote > 0);
+		said += (size_t)wrote;
+	}
+	assert_true(getline(&answer, &room, in) > 0);
+	assert_has(answer, wanted);
+	free(answer);
+	fclose(in);
 }
 
 static void
@@ -232,6 +256,32 @@ crash_over_a_message_is_counted_against_the_message(void **state)
 	expect(jobberd(&scene.i, "call", "p", "leave", "--timeout", "60s", NULL), 70, "",
 	    "its process ended without an answer");
 	expect(jobberd(&scene.i, "call", "p", "pid", "--timeout", "60s", NULL), 0, NULL, NULL);
+	scene_done(&scene);
+}
+
+/* More than fits into a socket: it is written in pieces, and has started when it is all there. */
+static void
+large_message_is_one_failure_when_its_process_crashes(void **state)
+{
+	struct scene scene;
+	char *message;
+
+	(void)state;
+	scene_init(&scene);
+	START(&scene, "--pool", "1", "--max-retries", "0");
+	message = xasprintf("[\"crash\", \"%0*d\"]", 100000, 7);
+	for (int n = 2; n <= 3; n++) {
+		assert_int_equal(cast(&scene, message), n);
+		assert_int_equal(wait_job(&scene.i, n), 1);
+		assert_column(&scene, n, "tries", "1");
+	}
+	free(message);
+	message = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cast\",\"params\":"
+			    "{\"to\":\"p\",\"message\":[\"crash\",\"%0*d\"]}}\n", 900000, 7);
+	say_and_hear(&scene.i, message, "\"id\":4");
+	free(message);
+	assert_int_equal(wait_job(&scene.i, 4), 1);
+	assert_column(&scene, 4, "tries", "1");
 	scene_done(&scene);
 }
 
@@ -367,6 +417,68 @@ pool_ends_and_begins_as_one(void **state)
 }
 
 static void
+stop_does_not_wait_for_what_takes_too_long(void **state)
+{
+	struct scene scene;
+	struct helper stop;
+	int64_t id;
+
+	(void)state;
+	scene_init(&scene);
+	START(&scene, "--pool", "1", "--max-retries", "0", "--timeout", "300ms");
+	id = cast(&scene, scene.wait);
+	free(bell_wait(&scene.bell));
+	helper_jobberd(&stop, &scene.i, NULL, "stop", "p", NULL);
+	helper_wait(&stop);
+	helper_end(&stop);
+	assert_int_equal(wait_job(&scene.i, id), 1);
+	assert_column(&scene, id, "reason", "timeout");
+	scene_done(&scene);
+}
+
+/* The job of a supervisor whose name a pool has got. */
+static void
+retry_brings_nothing_to_a_pool(void **state)
+{
+	struct scene scene;
+	char *wrong;
+
+	(void)state;
+	scene_init(&scene);
+	expect(jobberd(&scene.i, "supervisor", "add", "p", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "submit", "-s", "p", "true", NULL), 0, "1\n", NULL);
+	assert_int_equal(wait_job(&scene.i, 1), 0);
+	expect(jobberd(&scene.i, "supervisor", "rm", "p", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "retry", "1", NULL), 5, NULL, "its supervisor p is gone");
+	expect(jobberd(&scene.i, "start", "--durable", "--pool", "1", "p", "--", "python3",
+		   scene.path, NULL), 0, "2\n", NULL);
+	expect(jobberd(&scene.i, "retry", "1", NULL), 5, NULL, "its supervisor p is gone");
+	wrong = foreign(&scene.i, "INSERT OR REPLACE INTO supervisors (name) VALUES ('p')");
+	assert_string_equal(wrong, "pools are started with jobberd start");
+	free(wrong);
+	expect(jobberd(&scene.i, "call", "p", "[\"note\", \"/dev/null\"]", NULL), 0, "1\n", NULL);
+	say_and_hear(&scene.i, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"submit\","
+			       "\"params\":{\"jobs\":[{\"kind\":1,\"command\":[\"true\"]}]}}\n",
+	    "kind: command or server");
+	scene_done(&scene);
+}
+
+static void
+pool_needs_a_place_for_each_of_its_processes(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	scene_init(&scene);
+	expect(jobberd(&scene.i, "supervisor", "set", "servers", "--max-children", "2",
+		   "--overflow", "reject", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "start", "--durable", "--pool", "3", "p", "--", "python3",
+		   scene.path, NULL), 75, "", "0 of 2 places taken");
+	START(&scene, "--pool", "2");
+	scene_done(&scene);
+}
+
+static void
 pool_refuses_what_is_not_for_it(void **state)
 {
 	struct scene scene;
@@ -417,6 +529,33 @@ message_outlives_the_supervisor_process(void **state)
 	helper_end(&caller);
 	assert_column(&scene, 2, "tries", "1"); /* and it was not given twice */
 	assert_false(bell_has_rung(&scene.bell));
+	scene_done(&scene);
+}
+
+/* What a member has said stays in its socket until it is recorded. */
+static void
+answer_that_could_not_be_recorded_yet_outlives_the_supervisor_process(void **state)
+{
+	struct scene scene;
+	struct sqlite3 *other;
+	int64_t id;
+
+	(void)state;
+	scene_init(&scene);
+	START(&scene, "--pool", "1", "--max-retries", "0");
+	id = cast(&scene, scene.wait);
+	free(bell_wait(&scene.bell));
+	instance_expect(&scene.i, "job=2 started");
+	other = other_open(&scene.i);
+	other_run(other, "BEGIN IMMEDIATE");
+	fifo_write(scene.go, "x"); /* it answers, and that cannot be written */
+	let_pass(&scene.i, 200);
+	kill(instance_supervisor_pid(&scene.i), SIGKILL);
+	other_run(other, "COMMIT");
+	other_close(other);
+	assert_int_equal(wait_job(&scene.i, id), 0);
+	assert_column(&scene, id, "tries", "1");
+	assert_column(&scene, id, "result", "\"waited\"");
 	scene_done(&scene);
 }
 
@@ -544,13 +683,18 @@ main(void)
 		cmocka_unit_test(messages_are_handled_side_by_side_one_at_each_member),
 		cmocka_unit_test(error_reply_is_a_failure_and_retried),
 		cmocka_unit_test(crash_over_a_message_is_counted_against_the_message),
+		cmocka_unit_test(large_message_is_one_failure_when_its_process_crashes),
 		cmocka_unit_test(message_that_takes_too_long_fails_and_its_process_is_new),
 		cmocka_unit_test(cancel_of_a_message_ends_its_process),
 		cmocka_unit_test(process_is_started_anew_after_max_messages),
 		cmocka_unit_test(stop_ends_all_and_start_begins_all_and_messages_wait),
 		cmocka_unit_test(pool_ends_and_begins_as_one),
+		cmocka_unit_test(stop_does_not_wait_for_what_takes_too_long),
+		cmocka_unit_test(retry_brings_nothing_to_a_pool),
+		cmocka_unit_test(pool_needs_a_place_for_each_of_its_processes),
 		cmocka_unit_test(pool_refuses_what_is_not_for_it),
 		cmocka_unit_test(message_outlives_the_supervisor_process),
+		cmocka_unit_test(answer_that_could_not_be_recorded_yet_outlives_the_supervisor_process),
 		cmocka_unit_test(message_of_a_killed_keeper_is_given_again),
 		cmocka_unit_test(messages_are_all_done_through_kills),
 		cmocka_unit_test(durable_server_passes_on_to_a_pool_in_its_commit),

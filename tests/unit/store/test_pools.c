@@ -260,24 +260,27 @@ pool_begins_again_as_a_whole_or_not_at_all(void **state)
 	assert_string_equal(status_of(subject, 2), "new");
 }
 
-/* The others are to be ended: that is said with the first one's end. */
+/* One that waits is cancelled at once, the process of another one is to be ended. */
 static void
 pool_ends_with_its_first(void **state)
 {
 	struct subject *subject = *state;
-	struct attempt_key first;
+	struct attempt_key first, second;
 	struct batch batch;
 
 	pool(subject, "name=p pool=3 durable");
 	first = begin(subject);
+	second = begin(subject);
 	assert_int_equal(stopping(subject, first, REASON_CANCELLED), STEP_OK);
 	batch_init(&batch);
 	add_ended(&batch, first, "signal:TERM");
 	run_ok(subject, &batch);
-	assert_int_equal(batch.abandoned_count, 2);
-	assert_int_equal(batch.abandoned[0], 2);
-	assert_int_equal(batch.abandoned[1], 3);
+	assert_int_equal(batch.abandoned_count, 1);
+	assert_int_equal(batch.abandoned[0], second.job);
 	batch_done(&batch);
+	assert_string_equal(status_of(subject, 3), "cancelled cancelled");
+	assert_string_equal(
+	    query(subject, "SELECT stop_reason FROM attempts WHERE job_id = 2"), "cancelled");
 }
 
 #define CASE(function) { #function, function }
