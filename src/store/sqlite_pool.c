@@ -31,7 +31,7 @@ static const char *const sql[] = {
 			   "AND pool = ?1)",
 	[OTHERS] = "SELECT job_id FROM servers WHERE pool = ?1 AND job_id <> ?1 "
 		   "ORDER BY job_id",
-	[OPEN] = "SELECT attempt, generation, stop_reason IS NOT NULL FROM attempts "
+	[OPEN] = "SELECT generation, attempt, stop_reason IS NOT NULL FROM attempts "
 		 "WHERE job_id = ?1 AND ended_at IS NULL",
 	/* One of the others is not gone yet, or its name is. */
 	[BLOCKED] = "SELECT 1 FROM servers s JOIN jobs j ON j.id = s.job_id "
@@ -143,8 +143,8 @@ end_other(struct sqlite_engine *engine, int64_t job)
 	has_process = code == SQLITE_ROW;
 	is_stopping = has_process && sqlite3_column_int(row, 2) != 0;
 	if (has_process) {
-		key.attempt = sqlite3_column_int64(row, 0);
-		key.generation = sqlite3_column_int64(row, 1);
+		key.generation = sqlite3_column_int64(row, 0);
+		key.attempt = sqlite3_column_int64(row, 1);
 	}
 	code = statement_end(row, code);
 	if (code != SQLITE_OK || is_stopping)

@@ -534,7 +534,7 @@ message_outlives_the_supervisor_process(void **state)
 
 /* What a member has said stays in its socket until it is recorded. */
 static void
-answer_that_could_not_be_recorded_yet_outlives_the_supervisor_process(void **state)
+answer_that_is_not_recorded_yet_outlives_the_supervisor_process(void **state)
 {
 	struct scene scene;
 	struct sqlite3 *other;
@@ -694,7 +694,7 @@ main(void)
 		cmocka_unit_test(pool_needs_a_place_for_each_of_its_processes),
 		cmocka_unit_test(pool_refuses_what_is_not_for_it),
 		cmocka_unit_test(message_outlives_the_supervisor_process),
-		cmocka_unit_test(answer_that_could_not_be_recorded_yet_outlives_the_supervisor_process),
+		cmocka_unit_test(answer_that_is_not_recorded_yet_outlives_the_supervisor_process),
 		cmocka_unit_test(message_of_a_killed_keeper_is_given_again),
 		cmocka_unit_test(messages_are_all_done_through_kills),
 		cmocka_unit_test(durable_server_passes_on_to_a_pool_in_its_commit),

@@ -287,7 +287,8 @@ durable_commit_is_repeated_and_its_message_is_not_handled_again(void **state)
 	fake_say(&fake, "%s", cast);
 	id = fake_hears_request(&fake, "commit", "{'seq':5,'state':1}");
 	fake_say(&fake, RESUME "\n%s", cast); /* at work */
-	assert_int_equal(fake_hears_request(&fake, "commit", "{'seq':5,'state':1}"), id);
+	assert_int_equal(
+	    fake_hears_request(&fake, "commit", "{'seq':5,'state':1,'repeated':true}"), id);
 	fake_result(&fake, id, "true");
 	fake_say(&fake, "%s", cast); /* committed */
 	fake_call(&fake, 1, "{'quiet':true,'reply':1}");
