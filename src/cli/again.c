@@ -8,18 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int
-connect_to_supervisor(const struct invocation *invocation,
-    struct client_connection *connection)
-{
-	struct error error;
-
-	if (client_open(connection, invocation->state, &error) == 0)
-		return STATUS_OK;
-	return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-						: cli_fail(&error);
-}
-
 /* ---- restart ---- */
 
 /* It stops, unless it does not run. 0, or -1 with *error. */
@@ -46,7 +34,7 @@ int
 verb_restart(struct invocation *invocation)
 {
 	struct client_connection connection;
-	int status = connect_to_supervisor(invocation, &connection);
+	int status = client_connect(invocation, &connection);
 	json_t *result = NULL;
 	struct error error;
 
@@ -69,7 +57,7 @@ static int
 delete_job(const struct invocation *invocation, int64_t job)
 {
 	struct client_connection connection;
-	int status = connect_to_supervisor(invocation, &connection);
+	int status = client_connect(invocation, &connection);
 	json_t *result;
 	struct error error;
 

@@ -106,13 +106,12 @@ change(struct invocation *invocation)
 	struct client_connection connection;
 	struct selection selection;
 	struct error error;
-	int status = STATUS_OK;
+	int status = client_connect(invocation, &connection);
 	bool is_agreed;
 	json_t *all;
 
-	if (client_open(&connection, invocation->state, &error) == -1)
-		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-							: cli_fail(&error);
+	if (status != STATUS_OK)
+		return status;
 	if (select_jobs(invocation, &selection, &error) == -1) {
 		client_close(&connection);
 		return cli_fail(&error);

@@ -263,3 +263,14 @@ client_call(struct client_connection *connection, const char *method, json_t *pa
 		return NULL;
 	return client_answer(connection, ret_data, error);
 }
+
+int
+client_connect(const struct invocation *invocation, struct client_connection *connection)
+{
+	struct error error;
+
+	if (client_open(connection, invocation->state, &error) == 0)
+		return STATUS_OK;
+	return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
+						: cli_fail(&error);
+}

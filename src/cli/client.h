@@ -66,4 +66,12 @@ json_t *client_new_ref(void);
 json_t *client_answer(struct client_connection *connection, json_t **ret_data,
     struct error *error);
 
+struct invocation;
+
+/*
+ * client_open() for a verb that can do nothing without: STATUS_OK, or the status to end with
+ * after a person has been told why.
+ */
+int client_connect(const struct invocation *invocation, struct client_connection *connection);
+
 #endif

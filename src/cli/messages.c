@@ -141,10 +141,10 @@ change_messages(struct invocation *invocation, const char *method)
 
 	if (seqs == NULL)
 		return cli_fail(&error);
-	if (client_open(&connection, invocation->state, &error) == -1) {
+	status = client_connect(invocation, &connection);
+	if (status != STATUS_OK) {
 		json_decref(seqs);
-		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-							: cli_fail(&error);
+		return status;
 	}
 	answer = client_call(
 	    &connection, method, json_pack("{s:o}", "seqs", seqs), NULL, &error);

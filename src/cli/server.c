@@ -69,18 +69,6 @@ message_from_words(const struct invocation *invocation, struct error *error)
 
 /* ---- requests ---- */
 
-static int
-connect_to_supervisor(const struct invocation *invocation,
-    struct client_connection *connection)
-{
-	struct error error;
-
-	if (client_open(connection, invocation->state, &error) == 0)
-		return STATUS_OK;
-	return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-						: cli_fail(&error);
-}
-
 /* A reason as it is stored, in words; what is none is its own words. */
 static const char *
 end_words(char words[WORDS_SIZE], const char *text)
@@ -200,7 +188,7 @@ verb_call(struct invocation *invocation)
 
 	if ((message = message_from_words(invocation, &error)) == NULL)
 		return cli_fail(&error);
-	status = connect_to_supervisor(invocation, &connection);
+	status = client_connect(invocation, &connection);
 	if (status != STATUS_OK) {
 		json_decref(message);
 		return status;
@@ -225,7 +213,7 @@ static int
 ask_for_state(struct invocation *invocation)
 {
 	struct client_connection connection;
-	int status = connect_to_supervisor(invocation, &connection);
+	int status = client_connect(invocation, &connection);
 	json_t *result;
 
 	if (status != STATUS_OK)
@@ -282,7 +270,7 @@ send_message(struct invocation *invocation, const char *method)
 
 	if (message == NULL)
 		return cli_fail(&error);
-	status = connect_to_supervisor(invocation, &connection);
+	status = client_connect(invocation, &connection);
 	if (status != STATUS_OK) {
 		json_decref(message);
 		return status;
@@ -386,7 +374,7 @@ verb_start(struct invocation *invocation)
 	submission_done(&submission);
 	if (params == NULL)
 		return cli_fail(&error);
-	status = connect_to_supervisor(invocation, &connection);
+	status = client_connect(invocation, &connection);
 	if (status != STATUS_OK) {
 		json_decref(params);
 		return status;
@@ -406,7 +394,7 @@ verb_stop(struct invocation *invocation)
 	int64_t timeout_ms = option_duration(invocation, "timeout", -1);
 	struct client_connection connection;
 	json_t *params;
-	int status = connect_to_supervisor(invocation, &connection);
+	int status = client_connect(invocation, &connection);
 
 	if (status != STATUS_OK)
 		return status;

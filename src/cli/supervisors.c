@@ -133,6 +133,7 @@ static int
 ask(const struct invocation *invocation, const char *change, json_t *more)
 {
 	struct client_connection connection;
+	int status = client_connect(invocation, &connection);
 	json_t *params = json_pack("{s:s, s:s}", "change", change, "name",
 	    invocation->arguments[1]);
 	json_t *result;
@@ -140,10 +141,9 @@ ask(const struct invocation *invocation, const char *change, json_t *more)
 
 	json_object_update(params, more);
 	json_decref(more);
-	if (client_open(&connection, invocation->state, &error) == -1) {
+	if (status != STATUS_OK) {
 		json_decref(params);
-		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-							: cli_fail(&error);
+		return status;
 	}
 	result = client_call(&connection, "supervisor", params, NULL, &error);
 	client_close(&connection);

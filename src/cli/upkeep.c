@@ -62,6 +62,7 @@ verb_prune(struct invocation *invocation)
 	struct client_connection connection;
 	json_t *params, *result;
 	struct error error;
+	int status;
 
 	if (!option_is_given(invocation, "older-than") &&
 	    !option_is_given(invocation, "status") && !option_is_given(invocation, "keep"))
@@ -70,10 +71,10 @@ verb_prune(struct invocation *invocation)
 	params = prune_params(invocation, &error);
 	if (params == NULL)
 		return cli_fail(&error);
-	if (client_open(&connection, invocation->state, &error) == -1) {
+	status = client_connect(invocation, &connection);
+	if (status != STATUS_OK) {
 		json_decref(params);
-		return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-							: cli_fail(&error);
+		return status;
 	}
 	result = client_call(&connection, "prune", params, NULL, &error);
 	client_close(&connection);
