@@ -17,6 +17,7 @@ import asyncio
 import email
 import email.policy
 import json
+import os
 import ssl
 import sys
 import threading
@@ -45,10 +46,10 @@ def parse(envelope):
 
 
 def wait_for_go(loop, done):
-    line = ""
-    while not line:
-        with open(directory + "/go") as fifo:
-            line = fifo.readline()
+    # For writing, too: a line that comes while another one closes the fifo is not lost.
+    fifo = os.open(directory + "/go", os.O_RDWR)
+    os.read(fifo, len("go\n"))
+    os.close(fifo)
     loop.call_soon_threadsafe(go, done)
 
 
