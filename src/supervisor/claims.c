@@ -103,7 +103,6 @@ order_all(struct supervisor *supervisor, struct place_count *place,
 			pool_give(supervisor, &jobs[i], place->name);
 		return;
 	}
-
 	while (at_once < count &&
 	    (place->max_children == -1 || place->taken < place->max_children))
 		order_start(supervisor, &jobs[at_once++], place->name, NULL);
@@ -196,9 +195,9 @@ claims_add(struct supervisor *supervisor)
 		int64_t ahead = ahead_target(place) - place->ahead;
 		struct step *step;
 
-		free_places = free_places > 0 ? free_places : 0;
-		if (!place->is_there || place->is_paused)
+		if (!place->may_have_ready || !place->is_there || place->is_paused)
 			continue;
+		free_places = free_places > 0 ? free_places : 0;
 		/* Small portions cost as much as large ones: wait until half are used up. */
 		if (ahead < ahead_target(place) / 2 || ahead < 0 || place->wants_free_place)
 			ahead = 0;
@@ -210,7 +209,7 @@ claims_add(struct supervisor *supervisor)
 
 			free_places = free_places < allowed ? free_places : allowed;
 		}
-		if (!place->may_have_ready || free_places + ahead <= 0)
+		if (free_places + ahead <= 0)
 			continue;
 		place->may_have_ready = false;
 		step = turn_add(supervisor, STEP_CLAIM, claimed, supervisor);

@@ -12,7 +12,7 @@ struct rate {
 	struct supervisor *supervisor;
 	struct place_count *place;
 	int64_t most, window_ms;
-	struct mono *starts; /* the last `most` of them, the oldest at `next` */
+	struct mono *starts; /* a ring of `most`: the last `count` before `next`, in order */
 	size_t count, next;
 	struct timer timer; /* when one more may start */
 };
@@ -47,14 +47,21 @@ rate_free(struct place_count *place)
 	place->rate = NULL;
 }
 
-/* The starts that a ring of another size knows of, the oldest first. */
+/* The i-th that it knows of, the oldest first. */
+static struct mono
+start_at(const struct rate *rate, size_t i)
+{
+	size_t most = (size_t)rate->most;
+
+	return rate->starts[(rate->next + most - rate->count + i) % most];
+}
+
+/* The starts that a ring of another size knows of. */
 static void
 take_over(struct rate *rate, const struct rate *old)
 {
 	for (size_t i = 0; old != NULL && i < old->count; i++)
-		add_start(rate,
-		    old->starts[(old->next + (size_t)old->most - old->count + i) %
-			(size_t)old->most]);
+		add_start(rate, start_at(old, i));
 }
 
 void
@@ -87,21 +94,14 @@ int64_t
 rate_allows(struct place_count *place)
 {
 	struct rate *rate = place->rate;
-	int64_t since = clock_mono().ms - rate->window_ms, recent = 0;
-	struct mono oldest = { 0 };
+	int64_t since = clock_mono().ms - rate->window_ms;
 
-	for (size_t i = 0; i < rate->count; i++) {
-		struct mono start = rate->starts[i];
-
-		if (start.ms <= since)
-			continue;
-		if (recent++ == 0 || start.ms < oldest.ms)
-			oldest = start;
-	}
-	if (recent >= rate->most)
+	while (rate->count > 0 && start_at(rate, 0).ms <= since)
+		rate->count--;
+	if (rate->count == (size_t)rate->most)
 		loop_timer_set(
-		    rate->supervisor->loop, &rate->timer, oldest.ms - since);
-	return rate->most - recent;
+		    rate->supervisor->loop, &rate->timer, start_at(rate, 0).ms - since);
+	return rate->most - (int64_t)rate->count;
 }
 
 void

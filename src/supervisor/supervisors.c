@@ -53,7 +53,7 @@ supervisors_emptied(struct place_count *place)
 {
 	if (TAILQ_EMPTY(&place->supervisor->drains))
 		return;
-	turn_add(place->supervisor, STEP_REMAINING, emptied, place);
+	turn_add(place->supervisor, STEP_LIMITS, emptied, place); /* any step: for its act */
 	turn_tells(place->supervisor);
 }
 
