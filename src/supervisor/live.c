@@ -196,8 +196,9 @@ live_stop(struct supervisor *supervisor, const struct attempt_key *key,
 	}
 	if (live != NULL)
 		live->is_being_ended = true;
-	/* One that traps exits is asked first. */
-	if (server != NULL && server->traps_exit && grace_ms != 0 && live->channel != NULL)
+	/* One that traps exits is asked first; one that was asked without a limit has been. */
+	if (server != NULL && server->traps_exit && grace_ms != 0 && live->channel != NULL &&
+	    !server_is_leaving_at_leisure(server))
 		server_terminate(server, (struct reason){ .kind = REASON_SHUTDOWN },
 		    grace_ms == STOP_OWN_GRACE ? server->grace_ms : grace_ms);
 	else

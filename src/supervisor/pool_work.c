@@ -282,13 +282,7 @@ pool_interrupt(struct live *message)
 {
 	struct live *member = message->handling->member;
 
-	if (member == NULL || member->is_being_ended || member->has_ended)
-		return;
-	if (member->server != NULL && member->server->phase == SERVER_LEAVING) {
-		/* It was asked to stop when it has done what it is at, which is this. */
-		member->is_being_ended = true;
-		live_order_stop(member, STOP_INTERRUPTED, STOP_OWN_GRACE);
-	} else
+	if (member != NULL && !member->is_being_ended && !member->has_ended)
 		live_interrupt(member, STOP_OWN_GRACE);
 }
 

@@ -391,6 +391,12 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 		loop_timer_set(live->supervisor->loop, &server->timer, grace_ms);
 }
 
+bool
+server_is_leaving_at_leisure(const struct server *server)
+{
+	return server->phase == SERVER_LEAVING && !timer_is_set(&server->timer);
+}
+
 /* An error is a new reason; anything else means that it is about to exit. */
 static void
 take_terminate_answer(struct server *server, const struct rpc_message *message)

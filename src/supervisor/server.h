@@ -118,6 +118,8 @@ void server_free(struct server *server);
 void server_started(struct live *live);
 /* Tell it to terminate for this reason; it is killed if it does not within the time. */
 void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
+/* It was asked to terminate, and may take as long as it likes. */
+bool server_is_leaving_at_leisure(const struct server *server);
 /* It has answered init or terminate: true; else false. */
 bool server_take_answer(struct server *server, const struct rpc_message *message);
 /* It says that it has cleaned up and exits. */

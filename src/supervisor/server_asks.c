@@ -263,14 +263,9 @@ void
 asks_end_tasks(struct supervisor *supervisor, const int64_t *jobs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct live *live = live_find(supervisor, jobs[i]);
-		struct asked *nobody;
+		struct asked *nobody = xcalloc(1, sizeof(*nobody));
 		struct step *step;
 
-		/* Of a pool: it is about to stop by itself. */
-		if (live != NULL && live->server != NULL && live->server->is_being_stopped)
-			continue;
-		nobody = xcalloc(1, sizeof(*nobody));
 		nobody->supervisor = supervisor;
 		step = turn_add(supervisor, STEP_CHANGE, task_cancelled, nobody);
 		step->change.job = jobs[i];

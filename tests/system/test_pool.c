@@ -54,7 +54,7 @@ static const char member[] =
     "for line in stream.makefile('rb'):\n"
     "    message = json.loads(line) if line.strip() else {}\n"
     "    if message.get('method') == 'init':\n"
-    "        answer(message, result={'ok': True})\n"
+    "        answer(message, result={'ok': True, 'trap_exit': 'trap' in sys.argv})\n"
     "    elif message.get('method') == 'call':\n"
     "        work(message['params']['message'], message)\n"
     "    elif message.get('method') == 'terminate':\n"
@@ -206,7 +206,8 @@ messages_are_handled_side_by_side_one_at_each_member(void **state)
 	pids[1] = bell_number(&scene.bell);
 	assert_true(pids[0] != pids[1]);
 	assert_column(&scene, third, "status", "new");
-	expect(jobberd(&scene.i, "why", "5", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "why", "5", NULL), 0, "no free place (2 of 2), 1st in line\n",
+	    NULL);
 	fifo_write(scene.go, "x");
 	assert_int_equal(wait_job(&scene.i, third), 0);
 	fifo_write(other, "x");
@@ -417,15 +418,16 @@ pool_ends_and_begins_as_one(void **state)
 }
 
 static void
-stop_does_not_wait_for_what_takes_too_long(void **state)
+check_stop_of_what_takes_too_long(const char *word)
 {
 	struct scene scene;
 	struct helper stop;
 	int64_t id;
 
-	(void)state;
 	scene_init(&scene);
-	START(&scene, "--pool", "1", "--max-retries", "0", "--timeout", "300ms");
+	expect(jobberd(&scene.i, "start", "--durable", "--pool", "1", "--max-retries", "0",
+		   "--timeout", "300ms", "p", "--", "python3", scene.path, word, NULL), 0,
+	    "1\n", NULL);
 	id = cast(&scene, scene.wait);
 	free(bell_wait(&scene.bell));
 	helper_jobberd(&stop, &scene.i, NULL, "stop", "p", NULL);
@@ -434,6 +436,14 @@ stop_does_not_wait_for_what_takes_too_long(void **state)
 	assert_int_equal(wait_job(&scene.i, id), 1);
 	assert_column(&scene, id, "reason", "timeout");
 	scene_done(&scene);
+}
+
+static void
+stop_does_not_wait_for_what_takes_too_long(void **state)
+{
+	(void)state;
+	check_stop_of_what_takes_too_long("plain");
+	check_stop_of_what_takes_too_long("trap");
 }
 
 /* The job of a supervisor whose name a pool has got. */
