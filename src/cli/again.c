@@ -46,9 +46,9 @@ verb_restart(struct invocation *invocation)
 	client_close(&connection);
 	if (result == NULL)
 		return cli_complain(error.code, "%s: %s", invocation->arguments[0], error.text);
-	printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(json_object_get(result, "id")));
+	status = server_print_started(invocation, result);
 	json_decref(result);
-	return STATUS_OK;
+	return status;
 }
 
 /* ---- delete ---- */

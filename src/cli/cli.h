@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "model/spec.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -102,6 +103,8 @@ int cli_not_running(const struct invocation *invocation);
 
 /* show --state: the state of the server whose name or id is the argument. */
 int server_print_state(struct invocation *invocation);
+/* What came of a start, as the supervisor answers it: the exit status. */
+int server_print_started(const struct invocation *invocation, const json_t *result);
 
 /* The verbs, one function each, in files by family. */
 int verb_supervise(struct invocation *invocation);

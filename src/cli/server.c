@@ -299,8 +299,8 @@ verb_send(struct invocation *invocation)
 
 /* ---- start and stop ---- */
 
-static int
-print_started(struct invocation *invocation, const json_t *result)
+int
+server_print_started(const struct invocation *invocation, const json_t *result)
 {
 	bool existed = json_is_true(json_object_get(result, "existed"));
 
@@ -380,7 +380,7 @@ verb_start(struct invocation *invocation)
 		return status;
 	}
 	result = client_call(&connection, "start", params, &data, &error);
-	status = result != NULL ? print_started(invocation, result)
+	status = result != NULL ? server_print_started(invocation, result)
 				: explain_start(&error, data);
 	json_decref(result);
 	json_decref(data);
