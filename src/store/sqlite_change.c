@@ -169,14 +169,25 @@ change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
 	return sqlite_stop_attempt(engine, &step->change.ret_attempt, cancelled);
 }
 
-/* A job that has ended has no place with a supervisor that rejects: is there one for it? */
+/*
+ * May it start afresh? A pool does with all its processes, and a job that has ended has no place
+ * with a supervisor that rejects. Refuses the step if not.
+ */
 static int
-check_place(struct sqlite_engine *engine, struct step *step)
+check_retry(struct sqlite_engine *engine, struct step *step)
 {
 	struct lifecycle_job rules;
-	bool found, has_place = true;
-	int code = sqlite_read_job(engine, step->change.job, &rules, &found);
+	bool found, is_blocked, has_place = true;
+	int code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
 
+	if (code == SQLITE_OK && is_blocked) {
+		step->answer = STEP_REFUSED;
+		error_set(&step->error, STATUS_TRY_LATER,
+		    "a process of this pool is still ending, or another job has its name");
+		return SQLITE_OK;
+	}
+	if (code == SQLITE_OK)
+		code = sqlite_read_job(engine, step->change.job, &rules, &found);
 	if (code == SQLITE_OK && found && !job_status_is_live(rules.status))
 		code = sqlite_job_has_place(
 		    engine, step->change.job, &step->error, &has_place);
@@ -191,7 +202,7 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	const struct reason reason = { .kind = REASON_CANCELLED };
 	struct lifecycle_verdict verdict;
 	struct lifecycle_job rules;
-	bool is_allowed = false, found, is_started, is_blocked = false;
+	bool is_allowed, found, is_started;
 	int code = find_open_attempt(
 	    engine, step->change.job, &step->change.ret_attempt, &is_started);
 
@@ -201,19 +212,10 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	if (step->change.ret_attempt.job != 0)
 		return change_claimed(engine, step, is_started);
 	if (step->change.event == JOB_RETRY)
-		code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
-	if (code == SQLITE_OK && step->change.event == JOB_RETRY && !is_blocked)
-		code = check_place(engine, step);
-	if (code == SQLITE_OK && step->answer != STEP_OK)
+		code = check_retry(engine, step);
+	if (code != SQLITE_OK || step->answer != STEP_OK)
 		return code;
-	if (code == SQLITE_OK && is_blocked) {
-		step->answer = STEP_REFUSED;
-		error_set(&step->error, STATUS_TRY_LATER,
-		    "a process of this pool is still ending, or another job has its name");
-		return SQLITE_OK;
-	}
-	if (code == SQLITE_OK)
-		code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
+	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
 	    NULL, &is_allowed, &verdict);
 	if ((code & 0xff) == SQLITE_CONSTRAINT) {
 		step->answer = STEP_REFUSED;

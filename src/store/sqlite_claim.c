@@ -210,6 +210,7 @@ take_all(struct sqlite_engine *engine, struct step *step, struct candidates *can
 		if (goes_on)
 			code = sqlite_key_has_room(engine, candidate->claimed.key.job,
 			    &candidate->claimed.has_key, &has_room);
+		goes_on = goes_on && code == SQLITE_OK;
 		if (goes_on && !has_room) { /* one before it has just taken the last */
 			*ret_skipped = true;
 			spec_done(&candidate->claimed.spec);
