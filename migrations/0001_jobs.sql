@@ -50,7 +50,7 @@ CREATE TABLE jobs (
   status       TEXT NOT NULL DEFAULT 'new' CHECK (status = 'new' OR
                  status = 'running' OR status = 'errored' OR status = 'done' OR
                  status = 'failed' OR status = 'cancelled'),
-  name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:-]*'
+  name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:/-]*'
                  AND length(name) <= 128),
   type         TEXT CHECK (length(type) BETWEEN 1 AND 128),
   supervisor   TEXT NOT NULL DEFAULT 'default',

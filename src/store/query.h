@@ -35,6 +35,7 @@ struct job_filter {
 	const char *kind;      /* "command", "server", "message"; NULL: any */
 	const char *supervisor; /* NULL: any */
 	bool wants_all, wants_live;
+	bool wants_entries;    /* and servers in order that do not run */
 	int64_t limit;	       /* 0: none */
 };
 
