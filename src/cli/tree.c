@@ -137,6 +137,7 @@ read_jobs(struct query *query, struct forest *forest, struct error *error)
 			continue;
 		job = xcalloc(1, sizeof(*job));
 		job->row = row_json(rows);
+		json_object_del(job->row, "supervisor");
 		job->position = rows_number(rows, "position", 0);
 		add_child(parent, job);
 		if (job_status_parse(rows_text(rows, "status"), &status) == 0 &&
@@ -319,8 +320,9 @@ to_json(const struct branch *branch)
 {
 	json_t *object = json_object(), *jobs = json_array(), *supervisors = json_array();
 
-	json_object_update(object, branch->row);
 	json_object_set(object, "supervisor", json_object_get(branch->row, "name"));
+	json_object_update(object, branch->row);
+	json_object_del(object, "name");
 	for (size_t i = 0; i < branch->count; i++) {
 		if (is_supervisor(branch->children[i]))
 			json_array_append_new(supervisors, to_json(branch->children[i]));
