@@ -28,6 +28,7 @@ ALTER TABLE supervisors ADD COLUMN has_run INTEGER NOT NULL DEFAULT 1
   CHECK (has_run BETWEEN 0 AND 1);                         -- since somebody started it
 ALTER TABLE supervisors ADD COLUMN reason TEXT;            -- why it is ending, or has ended
 ALTER TABLE supervisors ADD COLUMN ended_at INTEGER;
+ALTER TABLE supervisors ADD COLUMN applied TEXT;           -- the file that describes it
 
 -- One bad child of those that are always there harms no other.
 UPDATE supervisors SET budget = 'each'

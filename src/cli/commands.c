@@ -111,6 +111,12 @@ static const struct option_row supervisor_verb_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row apply_options[] = {
+	{ "dry-run", 0, NULL, "only say what would be done" },
+	{ "prune", 0, NULL, "remove what this file has described before and does not any more" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row shutdown_options[] = {
 	{ "leave", 0, NULL, "let running jobs run on; the next supervise adopts them" },
 	{ "now", 0, NULL, "no grace: SIGKILL at once" },
@@ -188,6 +194,8 @@ const struct command commands[] = {
 	    COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options, verb_supervisor },
 	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options,
 	    verb_supervisor }, /* another name of it */
+	{ "apply", "FILE", "make supervisors and servers as a file describes them",
+	    COMMAND_PRINTS_DATA, 1, 1, apply_options, verb_apply },
 	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,
 	    verb_shutdown },
 	{ "prune", "", "forget ended jobs and remove their output", COMMAND_PRINTS_DATA, 0, 0,

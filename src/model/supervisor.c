@@ -223,6 +223,15 @@ set_paused(struct supervisor_spec *spec, const char *value, struct error *error)
 	return set_flag(&spec->is_paused, "paused", value, error);
 }
 
+static int
+set_applied(struct supervisor_spec *spec, const char *value, struct error *error)
+{
+	if (value[0] != '/' || strlen(value) >= sizeof(spec->applied))
+		return bad(error, "applied", value, "a file's absolute path");
+	snprintf(spec->applied, sizeof(spec->applied), "%s", value);
+	return 0;
+}
+
 const struct supervisor_option supervisor_options[] = {
 	{ "max-children", "N", false, set_max_children },
 	{ "overflow", "WHAT", false, set_overflow },
@@ -236,6 +245,7 @@ const struct supervisor_option supervisor_options[] = {
 	{ "restart", "TYPE", false, set_restart },
 	{ "significant", NULL, false, set_significant },
 	{ "paused", NULL, false, set_paused },
+	{ "applied", "FILE", false, set_applied },
 	{ .name = NULL },
 };
 

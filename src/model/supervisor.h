@@ -27,6 +27,8 @@ enum overflow {
 #define SUPERVISOR_MAX_RESTARTS 3
 #define SUPERVISOR_MAX_SECONDS 5
 
+#define SUPERVISOR_APPLIED_SIZE 1024
+
 /* Each is a value of its own kind, or _UNSET. */
 struct supervisor_spec {
 	int64_t max_children; /* 0 or more, or _NONE */
@@ -39,6 +41,7 @@ struct supervisor_spec {
 	int64_t max_restarts, max_seconds;
 	int restart;	      /* enum restart_type: what its parent does when it has ended */
 	int is_significant;   /* 0 or 1 */
+	char applied[SUPERVISOR_APPLIED_SIZE]; /* the file that describes it; "": as it is */
 };
 
 /* One thing that a supervisor is described with. */

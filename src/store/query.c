@@ -62,7 +62,7 @@ static const char *const sql[] = {
 	[SUPERVISORS] = "SELECT s.name, s.max_children, s.overflow, s.rate, s.rate_ms, "
 			"s.paused, s.pool, s.parent, s.position, s.strategy, "
 			"s.max_restarts, s.max_seconds, s.budget, s.auto_shutdown, "
-			"s.restart, s.significant, s.state, s.reason, "
+			"s.restart, s.significant, s.state, s.reason, s.has_run, s.applied, "
 			"count(j.id) AS children, "
 			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
 			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "
@@ -78,7 +78,7 @@ static const char *const sql[] = {
 		   "AND " JOB_IS_LIVE(""),
 	/* What runs or is about to, and the children in order, whatever they are. */
 	[TREE] = "SELECT j.supervisor, j.id, j.name, j.status, j.command, j.kind, a.attempt, "
-		 "a.pid, a.started_at, v.position, "
+		 "a.pid, a.started_at, v.position, v.description, "
 		 "CASE WHEN v.job_id IS NOT NULL AND a.job_id IS NOT NULL "
 		 "THEN max(0, a.attempt - v.first_attempt) END AS restarts FROM "
 		 "(SELECT id, name, status, command, kind, supervisor FROM jobs "

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { INSERT, READ, RULES, SET_ROW, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
+enum { INSERT, LEAVE_PLACE, READ, RULES, SET_ROW, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
 
 static const char *const sql[] = {
 	/* ?9: it is in order by its name; with another strategy than one_for_one all are. */
@@ -16,13 +16,19 @@ static const char *const sql[] = {
 		   "max_redeliveries, pool, pool_size, max_messages, significant, autostart, "
 		   "restart_delay, description, position) "
 		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?11, ?12, ?13, ?14, "
+		   "coalesce((SELECT v.position FROM jobs j INDEXED BY jobs_by_name "
+		   "JOIN servers v ON v.job_id = j.id WHERE j.name = ?15 "
+		   "AND j.name IS NOT NULL AND v.position IS NOT NULL), "
 		   "(SELECT iif(?6 IS NULL AND (?9 OR s.strategy <> 'one_for_one'), "
 		   "1 + max((SELECT coalesce(max(v.position), 0) "
 		   "FROM servers v INDEXED BY servers_static JOIN jobs j ON j.id = v.job_id "
 		   "WHERE v.position IS NOT NULL AND j.supervisor = ?10), "
 		   "(SELECT coalesce(max(c.position), 0) FROM supervisors c "
-		   "WHERE c.parent = ?10)), NULL) FROM supervisors s WHERE s.name = ?10)) "
+		   "WHERE c.parent = ?10)), NULL) FROM supervisors s WHERE s.name = ?10))) "
 		   "RETURNING position",
+	[LEAVE_PLACE] = "UPDATE servers SET position = NULL WHERE position IS NOT NULL "
+			"AND job_id <> ?1 AND job_id IN (SELECT id FROM jobs "
+			"WHERE name = ?2 AND name IS NOT NULL)",
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
 		 "max_messages FROM servers WHERE job_id = ?1",
 	[RULES] = "SELECT v.restart, v.first_attempt, v.max_redeliveries, v.position, "
@@ -78,10 +84,17 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 		? retry_format_backoff(delay, sizeof(delay), &spec->restart_delay)
 		: NULL);
 	bind_text(statement, 14, spec->description);
+	bind_text(statement, 15, spec_is_static(spec) ? spec->name : NULL);
 	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
 		engine->has_tree = true;
-	return statement_end(statement, code);
+	code = statement_end(statement, code);
+	if (code != SQLITE_OK || !spec_is_static(spec))
+		return code;
+	statement = engine->server.prepared[LEAVE_PLACE]; /* one of this name that has ended */
+	bind_number(statement, 1, job);
+	bind_text(statement, 2, spec->name);
+	return statement_run(statement);
 }
 
 int

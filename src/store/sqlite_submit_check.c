@@ -156,7 +156,7 @@ check_child(struct sqlite_engine *engine, struct step *step, size_t which)
 		code = find_entry(engine, spec->name, &entry);
 	if (code != SQLITE_OK)
 		return code;
-	if (entry != 0) {
+	if (entry != 0 && spec->description == NULL) { /* else it takes its place */
 		step->submit.ret_holder = entry;
 		return submission_refuse(step, which, STATUS_STATE,
 		    "already_present: job %" PRId64 " is %s: start it again, or delete it", entry,

@@ -17,8 +17,8 @@ enum {
 static const char *const sql[] = {
 	[ADD] = "INSERT INTO supervisors (name, max_children, overflow, rate, rate_ms, paused, "
 		"strategy, budget, auto_shutdown, max_restarts, max_seconds, restart, "
-		"significant, parent, state, reason, has_run, position) VALUES "
-		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, "
+		"significant, parent, state, reason, has_run, applied, position) VALUES "
+		"(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, "
 		"iif(?14 IS NULL, NULL, 1 + max((SELECT coalesce(max(v.position), 0) "
 		"FROM servers v INDEXED BY servers_static JOIN jobs j ON j.id = v.job_id "
 		"WHERE v.position IS NOT NULL AND j.supervisor = ?14), "
@@ -32,7 +32,8 @@ static const char *const sql[] = {
 		"auto_shutdown = coalesce(?9, auto_shutdown), "
 		"max_restarts = coalesce(?10, max_restarts), "
 		"max_seconds = coalesce(?11, max_seconds), restart = coalesce(?12, restart), "
-		"significant = coalesce(?13, significant) WHERE name = ?1",
+		"significant = coalesce(?13, significant), applied = coalesce(?16, applied) "
+		"WHERE name = ?1",
 	[REMOVE] = "DELETE FROM supervisors WHERE name = ?1",
 	[HAS_NODES] = "SELECT 1 FROM supervisors WHERE parent = ?1",
 	/* With another strategy than one_for_one all servers are in order: by age. */
@@ -241,6 +242,7 @@ add(struct sqlite_engine *engine, struct step *step)
 	    supervisor_state_name(is_ended ? SUPERVISOR_ENDED : SUPERVISOR_RUNNING));
 	bind_text(statement, 16, is_ended ? NODE_STOPPED : NULL);
 	bind_number(statement, 17, !is_ended);
+	bind_text(statement, 18, spec->applied[0] != '\0' ? spec->applied : NULL);
 	engine->has_tree = engine->has_tree || spec->parent[0] != '\0' || is_ended;
 	return sqlite_refuse_constraint(engine, step, statement_run(statement));
 }
@@ -266,6 +268,7 @@ set(struct sqlite_engine *engine, struct step *step, const struct node *node)
 	bind_description(statement, step);
 	bind_number(statement, 14, spec->max_children != SUPERVISOR_UNSET);
 	bind_number(statement, 15, spec->rate != SUPERVISOR_UNSET);
+	bind_text(statement, 16, spec->applied[0] != '\0' ? spec->applied : NULL);
 	code = sqlite_refuse_constraint(engine, step, statement_run(statement));
 	if (code != SQLITE_OK || step->answer != STEP_OK || spec->strategy == SUPERVISOR_UNSET ||
 	    spec->strategy == STRATEGY_ONE_FOR_ONE)
