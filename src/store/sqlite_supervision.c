@@ -17,7 +17,8 @@
 
 enum {
 	ANY, NODE, OF_JOB, SET_STATE, SET_HAS_RUN, FORGET_CHILD, FORGET_NODE, LAST_CHILD, DYNAMIC,
-	WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, COUNT
+	WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, RESUME_NODES, RESUME_ROOTS,
+	RESUMING, COUNT
 };
 
 /* A server or supervisor among the children of ?1 that is not up yet. */
@@ -74,6 +75,17 @@ static const char *const sql[] = {
 		      "AND NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
 		      "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP "AND d.position < c.position) "
 		      "ORDER BY c.position LIMIT 1",
+	[RESUME_NODES] = "UPDATE supervisors SET state = 'waiting', reason = '" NODE_RESUMED "' "
+			 "WHERE parent IS NOT NULL AND position IS NOT NULL "
+			 "AND state = 'running' AND NOT EXISTS (SELECT 1 "
+			 "FROM servers v INDEXED BY servers_static JOIN attempts a "
+			 "ON a.job_id = v.job_id AND a.ended_at IS NULL "
+			 "WHERE v.position IS NOT NULL)",
+	[RESUME_ROOTS] = "UPDATE supervisors SET state = 'restarting' WHERE parent IS NULL "
+			 "AND state = 'running' AND EXISTS (SELECT 1 FROM supervisors c "
+			 "WHERE c.parent = supervisors.name AND c.state = 'waiting')",
+	[RESUMING] = "SELECT name FROM supervisors WHERE parent IS NULL "
+		     "AND state = 'restarting' ORDER BY name",
 	[ALL_UP] = "SELECT NOT EXISTS (SELECT 1 " SERVER_NOT_UP ") "
 		   "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP ")",
 };
@@ -383,7 +395,10 @@ start_next(struct sqlite_engine *engine, struct node *node)
 	if (code != SQLITE_OK || name[0] == '\0')
 		return code;
 	code = sqlite_read_node(engine, name, &child, &found);
-	return code == SQLITE_OK ? begin_starting(engine, &child) : code;
+	if (code != SQLITE_OK || strcmp(child.reason, NODE_RESUMED) != 0)
+		return code == SQLITE_OK ? begin_starting(engine, &child) : code;
+	code = set_state(engine, &child, SUPERVISOR_RESTARTING, 0, NULL);
+	return code == SQLITE_OK ? advance(engine, &child) : code;
 }
 
 static int
@@ -619,7 +634,40 @@ node_ended(struct sqlite_engine *engine, struct node *node)
 	    : code;
 }
 
-/* ---- by people ---- */
+/* ---- by people, and at the beginning ---- */
+
+/* The next of these, other than the last one; "" if there is none. */
+static int
+next_resuming(struct sqlite_engine *engine, char name[NAME_SIZE])
+{
+	sqlite3_stmt *row = engine->supervision.prepared[RESUMING];
+	char next[NAME_SIZE] = "";
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (strcmp(column_text(row, 0), name) > 0 && next[0] == '\0')
+			snprintf(next, sizeof(next), "%s", column_text(row, 0));
+	}
+	memcpy(name, next, sizeof(next));
+	return statement_end(row, code);
+}
+
+int
+sqlite_resume_nodes(struct sqlite_engine *engine)
+{
+	char name[NAME_SIZE] = "";
+	int code = SQLITE_OK;
+
+	if (!engine->has_tree)
+		return code;
+	code = statement_run(engine->supervision.prepared[RESUME_NODES]);
+	if (code == SQLITE_OK)
+		code = statement_run(engine->supervision.prepared[RESUME_ROOTS]);
+	while (code == SQLITE_OK && (code = next_resuming(engine, name)) == SQLITE_OK &&
+	    name[0] != '\0')
+		code = sqlite_supervise(engine, name);
+	return code;
+}
 
 int
 sqlite_start_node(struct sqlite_engine *engine, struct node *node)

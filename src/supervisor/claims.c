@@ -30,6 +30,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 
 	live->priority = claimed->spec.priority;
 	live->has_key = claimed->has_key;
+	live->position = claimed->spec.position;
 	if (before != NULL) {
 		live->is_ahead = true;
 		live->place->taken--;

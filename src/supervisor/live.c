@@ -217,18 +217,6 @@ live_interrupt(struct live *live, int64_t grace_ms)
 }
 
 void
-live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
-{
-	struct live *live;
-
-	supervisor->stop_grace_ms = grace_ms;
-	for (live = live_first(supervisor); live != NULL; live = live_next(live)) {
-		if (!live->has_ended && !live->is_ahead && !pool_is_message(live))
-			live_interrupt(live, grace_ms);
-	}
-}
-
-void
 live_disown(struct live *live)
 {
 	log_warn("job=%" PRId64 " its row is gone: it is stopped", live->key.job);
@@ -295,6 +283,21 @@ take_state(struct place_count *place, const struct supervisor_limit *limit)
 	place->state = limit->state;
 	free(place->reason);
 	place->reason = limit->reason != NULL ? xstrdup(limit->reason) : NULL;
+	place->position = limit->position;
+}
+
+/* Once all of them are known. */
+static void
+take_parents(struct supervisor *supervisor, const struct step *step)
+{
+	for (size_t i = 0; i < step->limits.ret_count; i++) {
+		const struct supervisor_limit *limit = &step->limits.ret_limits[i];
+		struct place_count *place = live_place(supervisor, limit->name);
+
+		place->parent = limit->parent[0] != '\0'
+		    ? live_place(supervisor, limit->parent)
+		    : NULL;
+	}
 }
 
 void
@@ -323,6 +326,7 @@ live_take_limits(void *arg, struct step *step)
 		take_state(place, limit);
 		place->is_there = true;
 	}
+	take_parents(supervisor, step);
 	supervisors_look(supervisor);
 }
 

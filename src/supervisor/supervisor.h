@@ -58,6 +58,9 @@ struct place_count {
 	bool has_state;
 	enum supervisor_state state; /* what it is at */
 	char *reason; /* why it is ending or has ended; or NULL */
+	struct place_count *parent; /* the supervisor that it is beneath; NULL: the root */
+	int64_t position; /* among its children in order; 0: not one of them */
+	bool has_order; /* it, or one beneath it, has children in order */
 };
 
 enum supervisor_phase {
@@ -188,7 +191,10 @@ size_t live_count_servers(struct supervisor *supervisor); /* of these */
 bool live_is_empty(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
-void live_stop_all(struct supervisor *supervisor, int64_t grace_ms);
+
+/* ending.c: the order in which processes are ended when we stop */
+void ending_begin(struct supervisor *supervisor, int64_t grace_ms); /* 0: all, at once */
+void ending_go_on(struct supervisor *supervisor); /* some have ended */
 
 /* settle.c: the first turns of a supervisor process */
 void settle_add_journal(struct supervisor *supervisor, const struct report *report);

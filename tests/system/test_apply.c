@@ -136,6 +136,49 @@ only_what_is_described_otherwise_is_touched(void **state)
 	instance_finish(&scene.i);
 }
 
+static void
+expect_order(struct scene *scene, const char *event, const char *names)
+{
+	char *statement = NULL, *order;
+
+	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
+		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
+		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
+				 event), -1);
+	order = sql(&scene->i, statement);
+	if (strcmp(order, names) != 0)
+		fail_msg("%s: %s instead of %s", event, order, names);
+	free(order);
+	free(statement);
+}
+
+/* Of a tree, also when all of it ends or begins; a child without a place ends first. */
+static void
+order_holds_when_everything_stops_and_starts(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, shop);
+	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
+	expect(jobberd(&scene.i, "start", "-s", "workers", "more", "--", scene.counter, NULL), 0,
+	    NULL, NULL);
+	instance_stop(&scene.i);
+	expect_order(&scene, "interrupted", "shop/web more workers/w1 shop/db");
+	assert_null(foreign(&scene.i, "DELETE FROM events"));
+	instance_start(&scene.i, NULL);
+	instance_expect(&scene.i, "supervisor=shop running");
+	expect(jobberd(&scene.i, "start", "--once", "-s", "workers", "more", "--", scene.counter,
+		   NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "stop", "more", NULL), 0, NULL, NULL);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
+	/* The supervisor process alone: nothing begins again. */
+	instance_kill_supervisor(&scene.i);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 8);
+	instance_finish(&scene.i);
+}
+
 /* case 121 */
 static void
 child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
@@ -240,6 +283,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_is_applied_in_its_order_and_again_changes_nothing),
 		cmocka_unit_test(only_what_is_described_otherwise_is_touched),
+		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
 		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),
