@@ -35,7 +35,8 @@ static const char *const sql[] = {
 		  "v.significant, v.restart_delay, v.in_a_row, j.supervisor "
 		  "FROM servers v JOIN jobs j ON j.id = v.job_id WHERE v.job_id = ?1",
 	[SET_ROW] = "UPDATE servers SET in_a_row = ?2 WHERE job_id = ?1",
-	[AFRESH] = "UPDATE servers SET in_a_row = 0, first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
+	[AFRESH] = "UPDATE servers SET in_a_row = 0, "
+		   "first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
 		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
 		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "

@@ -555,7 +555,7 @@ sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision 
 	char supervisor[NAME_SIZE], name[NAME_SIZE], text[REASON_TEXT_SIZE];
 	int64_t position = 0;
 	struct node node;
-	bool found;
+	bool found = false;
 	int code = read_place(engine, job, supervisor, &position, name);
 
 	if (code == SQLITE_OK)

@@ -71,10 +71,25 @@ static const char all_of_it[] = "+ supervisor shop\n+ shop/db\n+ supervisor work
 				"+ workers/w1\n+ workers/w2\n+ shop/web\n> start shop\n";
 
 static void
+expect_order(struct scene *scene, const char *event, const char *names)
+{
+	char *statement = NULL, *order;
+
+	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
+		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
+		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
+				 event), -1);
+	order = sql(&scene->i, statement);
+	if (strcmp(order, names) != 0)
+		fail_msg("%s: %s instead of %s", event, order, names);
+	free(order);
+	free(statement);
+}
+
+static void
 file_is_applied_in_its_order_and_again_changes_nothing(void **state)
 {
 	struct scene scene;
-	char *order;
 
 	(void)state;
 	begin(&scene);
@@ -82,10 +97,7 @@ file_is_applied_in_its_order_and_again_changes_nothing(void **state)
 	expect(APPLY(&scene, "--dry-run"), 0, all_of_it, NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs"), 0);
 	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
-	order = sql(&scene.i, "SELECT group_concat(j.name, ' ') FROM (SELECT job_id FROM events "
-			      "WHERE event = 'ready' ORDER BY seq) e JOIN jobs j ON j.id = e.job_id");
-	assert_string_equal(order, "shop/db workers/w1 shop/web");
-	free(order);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
 	expect(APPLY(&scene, "--"), 0, "", NULL);
 	expect(APPLY(&scene, "--prune"), 0, "", NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 3);
@@ -134,22 +146,6 @@ only_what_is_described_otherwise_is_touched(void **state)
 	    "- supervisor shop\n", NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM supervisors"), 3);
 	instance_finish(&scene.i);
-}
-
-static void
-expect_order(struct scene *scene, const char *event, const char *names)
-{
-	char *statement = NULL, *order;
-
-	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
-		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
-		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
-				 event), -1);
-	order = sql(&scene->i, statement);
-	if (strcmp(order, names) != 0)
-		fail_msg("%s: %s instead of %s", event, order, names);
-	free(order);
-	free(statement);
 }
 
 /* Of a tree, also when all of it ends or begins; a child without a place ends first. */
