@@ -180,6 +180,7 @@ static void
 child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
 {
 	struct scene scene;
+	struct result status;
 
 	(void)state;
 	begin(&scene);
@@ -188,6 +189,9 @@ child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
 			   "{'name': 'c', 'command': ['%']}]}]}");
 	expect(APPLY(&scene, "--"), 70, "+ supervisor s\n+ s/a\n+ s/b\n+ s/c\n",
 	    "s: failed_to_start_child s/b: refused");
+	status = jobberd(&scene.i, "status", NULL);
+	assert_has(status.out, "supervisor s has ended: failed_to_start_child s/b: refused");
+	result_done(&status);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts WHERE ended_at "
 					      "IS NULL"), 0);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts a JOIN jobs j "
