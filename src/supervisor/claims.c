@@ -231,7 +231,10 @@ withdrawn(void *arg, struct step *step)
 {
 	struct live *live = live_find(arg, step->withdraw.key.job);
 
-	live_anything_ready(arg);
+	if (live == NULL || live->place == NULL)
+		live_anything_ready(arg);
+	else
+		live->place->may_have_ready = true;
 	if (live != NULL && live->key.attempt == step->withdraw.key.attempt)
 		live_remove(live);
 }

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,16 +52,22 @@ live_find_key(struct supervisor *supervisor, const struct order_key *key)
 	return live != NULL && live->key.attempt == key->attempt ? live : NULL;
 }
 
+static int
+compare_places(const struct place_count *a, const struct place_count *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+RB_GENERATE_INTERNAL(
+    place_tree, place_count, by_name, compare_places, __attribute__((unused)) static)
+
 struct place_count *
 live_place(struct supervisor *supervisor, const char *name)
 {
-	struct place_count *place;
+	struct place_count wanted;
 
-	TAILQ_FOREACH(place, &supervisor->places, entry) {
-		if (strcmp(place->name, name) == 0)
-			break;
-	}
-	return place;
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	return RB_FIND(place_tree, &supervisor->places_by_name, &wanted);
 }
 
 static struct place_count *
@@ -72,6 +79,7 @@ add_place(struct supervisor *supervisor, const char *name)
 	place->run_us = -1;
 	place->supervisor = supervisor;
 	TAILQ_INSERT_TAIL(&supervisor->places, place, entry);
+	RB_INSERT(place_tree, &supervisor->places_by_name, place);
 	return place;
 }
 
@@ -159,6 +167,17 @@ live_anything_ready(struct supervisor *supervisor)
 
 	TAILQ_FOREACH(place, &supervisor->places, entry)
 		place->may_have_ready = true;
+}
+
+void
+live_ready_at(struct supervisor *supervisor, const char *name)
+{
+	struct place_count *place = live_place(supervisor, name);
+
+	if (place != NULL)
+		place->may_have_ready = true;
+	else
+		live_anything_ready(supervisor); /* it is not known yet, or to somebody else */
 }
 
 /* ---- ending ---- */
@@ -340,6 +359,7 @@ void
 live_init(struct supervisor *supervisor)
 {
 	TAILQ_INIT(&supervisor->places);
+	RB_INIT(&supervisor->places_by_name);
 	TAILQ_INIT(&supervisor->drains);
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);

@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct rate;
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
 	TAILQ_ENTRY(place_count) entry;
+	RB_ENTRY(place_count) by_name;
 	struct supervisor *supervisor;
 	char name[NAME_SIZE];
 	int64_t max_children; /* -1: no limit */
@@ -104,6 +106,7 @@ struct supervisor {
 	/* live.c */
 	struct live_table *live;
 	TAILQ_HEAD(, place_count) places; /* one for each supervisor's row; none ever goes */
+	RB_HEAD(place_tree, place_count) places_by_name;
 	struct timer pause_timer; /* starting pauses for want of resources */
 	int64_t pause_ms;
 	int pause_error;
@@ -183,6 +186,7 @@ void supervisors_look(struct supervisor *supervisor);
 void live_init(struct supervisor *supervisor);
 void live_done(struct supervisor *supervisor);
 void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
+void live_ready_at(struct supervisor *supervisor, const char *name); /* … only this one */
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
