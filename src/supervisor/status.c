@@ -83,7 +83,7 @@ add_troubles(struct supervisor *supervisor, json_t *troubles)
 	}
 }
 
-/* The root stays when one beneath it is lost, and says so. */
+/* The root stays when one beneath it is lost, and says so; so does any other. */
 static void
 add_lost_supervisors(struct supervisor *supervisor, json_t *troubles)
 {
@@ -92,8 +92,9 @@ add_lost_supervisors(struct supervisor *supervisor, json_t *troubles)
 	TAILQ_FOREACH (place, &supervisor->places, entry) {
 		char *text;
 
-		if (!place->is_there || place->parent != NULL || place->reason == NULL ||
-		    place->state != SUPERVISOR_ENDED || strcmp(place->reason, "stopped") == 0)
+		if (!place->is_there || place->reason == NULL ||
+		    place->state != SUPERVISOR_ENDED || strcmp(place->reason, "stopped") == 0 ||
+		    (place->parent != NULL && place->parent->state != SUPERVISOR_RUNNING))
 			continue;
 		text = xasprintf("supervisor %s has ended: %s", place->name, place->reason);
 		json_array_append_new(troubles, json_string(text));
