@@ -1,6 +1,7 @@
 /*
  * output: files that the jobs write themselves. Ours are the cap (the middle of a long
- * file is punched out, so that head and tail stay), the last lines, and removal.
+ * file is punched out, so that head and tail stay) and the last lines; rotate.c has the
+ * other way to keep them short.
  *
  * A file is looked at when an inotify watch says that it was written to; the watch is
  * one-shot and armed again 50 ms later at the earliest, so a flood costs 20 looks a
@@ -10,12 +11,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "model/output_name.h"
 #include "supervisor/live.h"
 
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -30,22 +31,16 @@
 #define LAST_BYTES 2048
 #define LAST_LINES 10
 
-static void
-file_name(char buffer[64], int64_t job, int64_t attempt)
-{
-	snprintf(buffer, 64, "%" PRId64 ".%" PRId64, job, attempt);
-}
-
 /* Keep half of the cap at each end; round so that whole blocks go. */
 void
 output_cut(struct live *live)
 {
 	int64_t head = (live->max_output / 2 + BLOCK - 1) / BLOCK * BLOCK, end;
 	struct stat info;
-	char name[64];
+	char name[OUTPUT_NAME_SIZE];
 	int fd;
 
-	file_name(name, live->key.job, live->key.attempt);
+	output_name(name, live->key.job, live->key.attempt, "");
 	if (fstatat(live->supervisor->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    info.st_size <= live->max_output)
 		return;
@@ -90,13 +85,13 @@ clean(const char *bytes, size_t length)
 char *
 output_last_lines(struct live *live, int64_t bytes)
 {
-	char name[64], tail[LAST_BYTES], *start;
+	char name[OUTPUT_NAME_SIZE], tail[LAST_BYTES], *start;
 	ssize_t got;
 	int fd, newlines = 0;
 
 	if (bytes == 0)
 		return NULL;
-	file_name(name, live->key.job, live->key.attempt);
+	output_name(name, live->key.job, live->key.attempt, "");
 	fd = openat(live->supervisor->output_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return NULL;
@@ -120,35 +115,33 @@ output_last_lines(struct live *live, int64_t bytes)
 }
 
 void
-output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt)
+output_end(struct live *live, int64_t bytes)
 {
-	char name[64];
-
-	file_name(name, job, attempt);
-	unlinkat(supervisor->output_fd, name, 0);
-}
-
-void
-output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_path)
-{
-	const char *state = supervisor->setup->state_directory;
-	size_t length = strlen(state);
-
-	/* Attempts are numbered without gaps, but an empty file is gone already. */
-	for (int64_t attempt = 1, missing = 0; missing < 100; attempt++) {
-		char name[64];
-
-		file_name(name, job, attempt);
-		missing = unlinkat(supervisor->output_fd, name, 0) == -1 ? missing + 1 : 0;
-	}
-	/* Ours only: right below STATE/input, and not by way of it to somewhere else. */
-	if (stdin_path != NULL && strncmp(stdin_path, state, length) == 0 &&
-	    strncmp(stdin_path + length, "/input/", 7) == 0 &&
-	    strchr(stdin_path + length + 7, '/') == NULL)
-		unlink(stdin_path);
+	output_times_end(live);
+	if (live->rotation != NULL)
+		live->left_out = rotate_end(live, bytes);
+	else if (bytes > live->max_output)
+		output_cut(live);
 }
 
 /* ---- looking while it is written ---- */
+
+static void
+look_at(struct live *live)
+{
+	struct stat info;
+	char name[OUTPUT_NAME_SIZE];
+
+	output_name(name, live->key.job, live->key.attempt, "");
+	if (fstatat(live->supervisor->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    info.st_size == 0)
+		return;
+	output_times_note(live, info.st_size);
+	if (live->rotation != NULL)
+		rotate_look(live, info.st_size);
+	else
+		output_cut(live);
+}
 
 static void
 watch_file(struct live *live)
@@ -160,7 +153,7 @@ watch_file(struct live *live)
 	live->output_watch = inotify_add_watch(
 	    live->supervisor->live->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
 	/* Watched first, looked at second: nothing is missed in between. */
-	output_cut(live);
+	look_at(live);
 }
 
 static void
