@@ -165,7 +165,7 @@ print_max_output(struct buf *out, const struct rows *row, const void *context)
 	char text[32];
 
 	(void)context;
-	if (!is_message(row) && rows_number(row, "log_rotate", 0) == 0)
+	if (!is_message(row) && rows_text(row, "log_rotate") == NULL)
 		buf_add_text(out, text_format_size(text, sizeof(text),
 				      rows_number(row, "max_output", SPEC_DEFAULT_MAX_OUTPUT)));
 }
@@ -173,12 +173,12 @@ print_max_output(struct buf *out, const struct rows *row, const void *context)
 static void
 print_log_rotate(struct buf *out, const struct rows *row, const void *context)
 {
-	struct rotation_rule rule = rotation_stored(
-	    rows_number(row, "log_rotate", 0), rows_number(row, "log_keep", 0));
+	const char *stored = rows_text(row, "log_rotate");
+	struct rotation_rule rule;
 	char text[32];
 
 	(void)context;
-	if (!is_message(row) && rule.bytes > 0)
+	if (stored != NULL && rotation_parse(stored, &rule) == 0)
 		buf_addf(out, "each %s, the last %" PRId64 " stay",
 		    text_format_size(text, sizeof(text), rule.bytes), rule.keep);
 }

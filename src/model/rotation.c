@@ -43,14 +43,6 @@ rotation_format(char *buffer, size_t size, const struct rotation_rule *rule)
 	return buffer;
 }
 
-struct rotation_rule
-rotation_stored(int64_t bytes, int64_t keep)
-{
-	if (bytes <= 0)
-		return (struct rotation_rule){ 0 };
-	return (struct rotation_rule){ whole_blocks(bytes), keep > 0 ? keep : ROTATION_KEEP };
-}
-
 int64_t
 rotation_full(const struct rotation_rule *rule, int64_t size)
 {

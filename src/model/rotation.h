@@ -22,8 +22,6 @@ struct rotation_rule {
 int rotation_parse(const char *text, struct rotation_rule *rule);
 /* What rotation_parse() reads: "10485760,3". */
 const char *rotation_format(char *buffer, size_t size, const struct rotation_rule *rule);
-/* A rule as it is stored: 0 and less are "none" and "unless given". */
-struct rotation_rule rotation_stored(int64_t bytes, int64_t keep);
 
 /* Where full segments end in so many bytes of output: what follows is in its file. */
 int64_t rotation_full(const struct rotation_rule *rule, int64_t size);

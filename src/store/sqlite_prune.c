@@ -16,7 +16,8 @@ enum {
 	"(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = " job "id)"
 
 static const char *const sql[] = {
-	[PRUNABLE] = "SELECT id, stdin, " LAST_ATTEMPT("e.") " FROM (SELECT id, stdin, ended_at, status, "
+	[PRUNABLE] = "SELECT id, stdin, " LAST_ATTEMPT("e.") " "
+		     "FROM (SELECT id, stdin, ended_at, status, "
 		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
 		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) AS e "
 		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
@@ -25,7 +26,8 @@ static const char *const sql[] = {
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
 		     "AND " JOB_IS_LIVE("w.") ") "
 		     "ORDER BY id LIMIT ?6",
-	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
+	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, "
+		  "EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
 		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
 		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
