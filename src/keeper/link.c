@@ -32,6 +32,7 @@ struct head {
 	uint32_t zero;
 };
 
+#define MOST_AT_ONCE 64 /* messages, or one packet of them */
 #define ALIGNED(length) (((length) + 7) & ~(size_t)7)
 _Static_assert(LINK_LARGEST_MESSAGE == LINK_LARGEST_PACKET - sizeof(struct head), "room");
 
@@ -117,11 +118,12 @@ take_descriptor(struct msghdr *message)
 	return found;
 }
 
-/* Every message of a packet; -1 when its lengths do not add up. */
+/* Every message of a packet: how many; -1 when its lengths do not add up. */
 static int
 take_apart(struct link *link, const char *packet, size_t length, int descriptor)
 {
 	struct head head;
+	int count = 0;
 
 	for (size_t at = 0; at < length; at += sizeof(head) + ALIGNED(head.length)) {
 		if (length - at < sizeof(head))
@@ -131,8 +133,9 @@ take_apart(struct link *link, const char *packet, size_t length, int descriptor)
 			goto failed;
 		link->received(link->arg, packet + at + sizeof(head), head.length, descriptor);
 		descriptor = -1;
+		count++;
 	}
-	return 0;
+	return count;
 failed:
 	if (descriptor != -1)
 		close(descriptor);
@@ -147,8 +150,11 @@ link_read(struct link *link)
 		struct cmsghdr align;
 	} control;
 
-	/* Callbacks must not free the link; closed() is the last one. */
-	for (int i = 0; i < 64; i++) {
+	/*
+	 * Callbacks must not free the link; closed() is the last one. Thousands of orders take
+	 * seconds: who has more to say waits for the loop's next turn.
+	 */
+	for (int taken = 0, count; taken < MOST_AT_ONCE; taken += count) {
 		struct iovec vector = { link->buffer, LINK_LARGEST_PACKET };
 		struct msghdr message = { .msg_iov = &vector,
 			.msg_iovlen = 1,
@@ -165,7 +171,8 @@ link_read(struct link *link)
 			link->closed(link->arg);
 			return;
 		}
-		if (take_apart(link, link->buffer, (size_t)got, descriptor) == -1) {
+		count = take_apart(link, link->buffer, (size_t)got, descriptor);
+		if (count == -1) {
 			link->closed(link->arg);
 			return;
 		}

@@ -131,8 +131,8 @@ char *output_last_lines(struct live *live, int64_t bytes); /* to be freed; NULL:
 void output_watch(struct live *live);
 
 /* output_remove.c */
-/* All that there is of this attempt. Was there anything? */
-bool output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt);
+/* All that there is of this attempt. */
+void output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt);
 /* This attempt has ended: one long before it loses its output. */
 void output_remove_old(struct supervisor *supervisor, int64_t job, int64_t attempt,
     bool is_server);

@@ -28,6 +28,7 @@
 
 #define LOOK_AGAIN_MS 50
 #define BLOCK 4096
+#define MOST_EVENTS 2048
 #define LAST_BYTES 2048
 #define LAST_LINES 10
 
@@ -171,14 +172,37 @@ look(void *arg)
 	}
 }
 
+static int
+compare_watches(const void *a, const void *b)
+{
+	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+}
+
+/* These have been written to: they are watched no more, until they were looked at. */
+static void
+take_watches(struct supervisor *supervisor, int *watches, size_t count, bool is_all)
+{
+	qsort(watches, count, sizeof(watches[0]), compare_watches);
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (is_all || bsearch(&live->output_watch, watches, count, sizeof(watches[0]),
+				  compare_watches) != NULL)
+			live->output_watch = -1;
+	}
+}
+
+/* Many at a time: for each read all attempts are gone through. */
 static void
 inotify_ready(void *arg, uint32_t events)
 {
 	struct supervisor *supervisor = arg;
 	union {
-		char bytes[4096];
+		char bytes[MOST_EVENTS * sizeof(struct inotify_event)];
 		struct inotify_event align;
 	} buffer;
+	int watches[MOST_EVENTS];
+	size_t count = 0;
+	bool is_overflow = false;
 	ssize_t got = read(supervisor->live->inotify_fd, buffer.bytes, sizeof(buffer.bytes));
 
 	(void)events;
@@ -187,17 +211,15 @@ inotify_ready(void *arg, uint32_t events)
 		    (const struct inotify_event *)(buffer.bytes + at);
 
 		at += (ssize_t)sizeof(*event) + event->len;
-		if (!(event->mask & (IN_MODIFY | IN_Q_OVERFLOW)))
-			continue;
-		for (struct live *live = live_first(supervisor); live != NULL;
-		     live = live_next(live)) {
-			if (live->output_watch == event->wd || (event->mask & IN_Q_OVERFLOW))
-				live->output_watch = -1;
-		}
-		if (!timer_is_set(&supervisor->output_timer))
-			loop_timer_set(
-			    supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+		is_overflow = is_overflow || (event->mask & IN_Q_OVERFLOW);
+		if (event->mask & IN_MODIFY)
+			watches[count++] = event->wd;
 	}
+	if (count == 0 && !is_overflow)
+		return;
+	take_watches(supervisor, watches, count, is_overflow);
+	if (!timer_is_set(&supervisor->output_timer))
+		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
 }
 
 void

@@ -33,21 +33,16 @@ remove_segments(struct supervisor *supervisor, int64_t job, int64_t attempt)
 		unlinkat(supervisor->output_fd, name, AT_REMOVEDIR);
 }
 
-/* Most of it is not there, which is well. Was anything? */
-bool
+/* Most of it is not there, which is well. */
+void
 output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt)
 {
 	static const char *const kinds[] = { "", OUTPUT_TIMES, OUTPUT_NEW_TIMES };
-	bool was_there = false;
 	char name[OUTPUT_NAME_SIZE];
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
-		if (unlinkat(supervisor->output_fd,
-			output_name(name, job, attempt, kinds[i]), 0) == 0)
-			was_there = true;
-	}
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		unlinkat(supervisor->output_fd, output_name(name, job, attempt, kinds[i]), 0);
 	remove_segments(supervisor, job, attempt);
-	return was_there;
 }
 
 void
