@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -142,19 +143,17 @@ failed:
 	return -1;
 }
 
-void
-link_read(struct link *link)
+/* Until there is nothing more, or there were so many. */
+static void
+read_some(struct link *link, int most)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 
-	/*
-	 * Callbacks must not free the link; closed() is the last one. Thousands of orders take
-	 * seconds: who has more to say waits for the loop's next turn.
-	 */
-	for (int taken = 0, count; taken < MOST_AT_ONCE; taken += count) {
+	/* Callbacks must not free the link; closed() is the last one. */
+	for (int taken = 0, count; taken < most; taken += count) {
 		struct iovec vector = { link->buffer, LINK_LARGEST_PACKET };
 		struct msghdr message = { .msg_iov = &vector,
 			.msg_iovlen = 1,
@@ -177,6 +176,12 @@ link_read(struct link *link)
 			return;
 		}
 	}
+}
+
+void
+link_read(struct link *link)
+{
+	read_some(link, INT_MAX);
 }
 
 static void
@@ -205,8 +210,9 @@ link_ready(void *arg, uint32_t events)
 
 	if (events & EPOLLOUT)
 		send_queued(link);
+	/* Thousands of orders take seconds: who has more to say waits for the next turn. */
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		link_read(link);
+		read_some(link, MOST_AT_ONCE);
 }
 
 struct link *
