@@ -69,6 +69,9 @@ static const struct option_row table_options[] = {
 static const struct option_row log_options[] = {
 	{ "follow", 'f', NULL, "go on until the job has ended" },
 	{ "attempt", 0, "N", "of this attempt instead of the last" },
+	{ "all", 'a', NULL, "of all attempts, one after the other" },
+	{ "since", 0, "TIME|DURATION", "only what was written since then, of all attempts" },
+	{ "tail", 'n', "N", "only the last N lines" },
 	{ NULL, 0, NULL, NULL },
 };
 

@@ -165,9 +165,22 @@ print_max_output(struct buf *out, const struct rows *row, const void *context)
 	char text[32];
 
 	(void)context;
-	if (!is_message(row))
+	if (!is_message(row) && rows_text(row, "log_rotate") == NULL)
 		buf_add_text(out, text_format_size(text, sizeof(text),
 				      rows_number(row, "max_output", SPEC_DEFAULT_MAX_OUTPUT)));
+}
+
+static void
+print_log_rotate(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *stored = rows_text(row, "log_rotate");
+	struct rotation_rule rule;
+	char text[32];
+
+	(void)context;
+	if (stored != NULL && rotation_parse(stored, &rule) == 0)
+		buf_addf(out, "each %s, the last %" PRId64 " stay",
+		    text_format_size(text, sizeof(text), rule.bytes), rule.keep);
 }
 
 static void
@@ -280,6 +293,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "timeout", .cell = cell_duration, .stored = "timeout_ms" },
 	{ .name = "grace", .print = print_grace },
 	{ .name = "max output", .print = print_max_output },
+	{ .name = "log rotate", .print = print_log_rotate },
 	{ .name = "leave children", .print = print_leave_children },
 	{ .name = "created", .cell = cell_time, .stored = "created_at" },
 	{ .name = "attempt" },

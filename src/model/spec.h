@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/restart.h"
 #include "model/retry.h"
+#include "model/rotation.h"
 #include "model/strings.h"
 
 #include <stdbool.h>
@@ -54,6 +55,7 @@ struct spec {
 	int64_t timeout_ms;		   /* of a run, or SPEC_UNSET: none */
 	int64_t grace_ms;		   /* between SIGTERM and SIGKILL, or SPEC_UNSET */
 	int64_t max_output;		   /* bytes an attempt, or SPEC_UNSET */
+	struct rotation_rule log_rotate;   /* instead of max_output; bytes 0: not rotated */
 	int64_t umask;			   /* or SPEC_UNSET */
 	int64_t start_in_ms;		   /* --in, or SPEC_UNSET */
 	struct wall start_at;		   /* --at, or ms SPEC_UNSET */

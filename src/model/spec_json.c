@@ -348,6 +348,9 @@ spec_to_json(const struct spec *spec, struct error *error)
 	if (spec->start_at.ms != SPEC_UNSET)
 		set_text(object, "at", text_format_time(text, sizeof(text), spec->start_at));
 	set_integer(object, "max-output", spec->max_output);
+	if (spec->log_rotate.bytes > 0)
+		set_text(object, "log-rotate",
+		    rotation_format(text, sizeof(text), &spec->log_rotate));
 	set_integer(object, "umask", spec->umask);
 	set_dependencies(object, spec);
 	set_text(object, "key", spec->key);

@@ -291,6 +291,16 @@ set_max_output(struct spec *spec, const char *value, struct wall now, struct err
 }
 
 static int
+set_log_rotate(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (rotation_parse(value, &spec->log_rotate) == -1)
+		return spec_bad(error, "log-rotate", value,
+		    "SIZE[,N] with a size of at least 64K and 1 to 1000 segments, like 10M,5");
+	return 0;
+}
+
+static int
 set_leave_children(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
@@ -372,6 +382,8 @@ const struct spec_option spec_options[] = {
 	    set_stdin, SPEC_COMMAND },
 	{ "max-output", 0, "SIZE", "keep the head and tail of longer output; 16M",
 	    set_max_output, SPEC_ANY },
+	{ "log-rotate", 0, "SIZE[,N]", "rotate its output at each SIZE, and keep the last N; 5",
+	    set_log_rotate, SPEC_ANY },
 	{ "leave-children", 0, NULL, "let what it leaves running live on",
 	    set_leave_children, SPEC_ANY },
 	{ "restart", 0, "TYPE", "temporary, transient (unless given) or permanent",

@@ -32,7 +32,7 @@ enum {
 #define JOB_COLUMNS                                                                      \
 	"j.id, j.name, j.status, j.type, j.supervisor, j.priority, j.command, "          \
 	"j.cwd, j.umask, j.stdin, j.max_retries, j.backoff, j.jitter, j.timeout_ms, "    \
-	"j.grace_ms, j.max_output, j.leave_children, j.hold, j.wake_at, "                \
+	"j.grace_ms, j.max_output, j.log_rotate, j.leave_children, j.hold, j.wake_at, " \
 	"j.wake_boot_ms, j.wake_boot_id, j.failures, j.retries, j.progress, "            \
 	"j.progress_text, j.result, coalesce(j.reason, a.reason) AS reason, "            \
 	"j.detail, j.created_at, j.ended_at, a.attempt, a.claimed_at, a.started_at, "    \

@@ -31,8 +31,10 @@ forget_pruned(struct step *step)
 	for (size_t i = 0; i < step->prune.ret_count; i++)
 		free(step->prune.ret_stdin[i]);
 	free(step->prune.ret_stdin);
+	free(step->prune.ret_last);
 	free(step->prune.ret_jobs);
 	step->prune.ret_stdin = NULL;
+	step->prune.ret_last = NULL;
 	step->prune.ret_jobs = NULL;
 	step->prune.ret_count = 0;
 }

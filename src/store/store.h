@@ -94,6 +94,7 @@ struct open_attempt {
 	int64_t age_ms;		/* since it was started, else claimed, by the wall clock */
 	struct reason stop;	/* REASON_NONE: nobody ends it */
 	int64_t timeout_ms, grace_ms, max_output;
+	struct rotation_rule log_rotate; /* bytes 0: not rotated */
 	bool leaves_children;
 	bool is_server; /* then also: */
 	bool is_ready;	/* its init has answered */
@@ -316,6 +317,7 @@ struct step {
 						* STEP_NOT_FOUND, _REFUSED */
 			int64_t *ret_jobs;     /* owned by the batch: what is gone */
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
+			int64_t *ret_last;     /* its last attempt, owned by the batch; 0: none */
 			size_t ret_count;
 		} prune;
 		struct {

@@ -42,6 +42,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 	}
 	if (claimed->spec.max_output != SPEC_UNSET)
 		live->max_output = claimed->spec.max_output;
+	rotate_start(live, &claimed->spec.log_rotate);
 	if (claimed->spec.is_server)
 		server_add(live, claimed);
 	live->is_ordered = true;

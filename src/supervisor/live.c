@@ -131,8 +131,10 @@ live_remove(struct live *live)
 	pool_forget(live);
 	server_free(live->server);
 	talk_done(live);
+	rotate_free(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
 	supervisor->live->count--;
+	free(live->times);
 	free(live->last_lines);
 	free(live->end);
 	free(live);
@@ -364,6 +366,7 @@ live_init(struct supervisor *supervisor)
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
+	rotate_init(supervisor);
 	server_init(supervisor);
 	claims_init(supervisor);
 	reports_init(supervisor);

@@ -35,10 +35,18 @@ find_journal(struct supervisor *supervisor, const struct attempt_key *key)
 }
 
 static void
+loss_recorded(void *arg, struct step *step)
+{
+	if (step->answer == STEP_OK)
+		output_remove_old(arg, step->ended.key.job, step->ended.key.attempt,
+		    step->ended.ret_is_server);
+}
+
+static void
 record_loss(struct supervisor *supervisor, const struct open_attempt *open,
     enum reason_kind kind)
 {
-	struct step *step = turn_add(supervisor, STEP_ENDED, NULL, NULL);
+	struct step *step = turn_add(supervisor, STEP_ENDED, loss_recorded, supervisor);
 
 	log_warn("job=%" PRId64 " attempt=%" PRId64 " %s", open->key.job, open->key.attempt,
 	    kind == REASON_LOST_BOOT ? "lost: machine restarted"
@@ -90,6 +98,7 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->was_attached = true;
 	live->must_note_start = !open->is_started;
 	live->max_output = open->max_output;
+	rotate_start(live, &open->log_rotate);
 	live->has_key = open->has_key;
 	live->position = open->position;
 	link_send(supervisor->link, &order, sizeof(order), -1);
@@ -106,6 +115,7 @@ settle_held(struct supervisor *supervisor, struct live *live,
 {
 	live->is_in_store = true;
 	live->max_output = open->max_output;
+	rotate_start(live, &open->log_rotate);
 	live->has_key = open->has_key;
 	live->position = open->position;
 	live->place = live_place(supervisor, open->supervisor);

@@ -56,6 +56,8 @@ static const struct {
 	{ "stdin", { "-", "/etc/passwd", "here" }, { "" } },
 	{ "max-output", { "64K", "65536", "16M", "1T" },
 	    { "", "0", "65535", "63K", "-1", "x", "99999999T" } },
+	{ "log-rotate", { "64K", "1M,1", "1.5G,1000" },
+	    { "", "0", "63K", "1M,", "1M,0", "1M,1001", "1M,x", ",5", "x" } },
 	{ "leave-children", { "true", "false" }, { "", "no" } },
 	{ "restart", { "temporary", "transient", "permanent" }, { "", "never", "Permanent" } },
 	{ "durable", { "true", "false" }, { "", "yes" } },
@@ -224,6 +226,8 @@ spec_option_sets_its_field(void **state)
 	assert_string_equal(spec.stdin_path, "-");
 	set_good(&spec, "max-output", "1M");
 	assert_int_equal(spec.max_output, 1 << 20);
+	set_good(&spec, "log-rotate", "1M,3");
+	assert_true(spec.log_rotate.bytes == 1 << 20 && spec.log_rotate.keep == 3);
 	set_good(&spec, "leave-children", "true");
 	assert_true(spec.leaves_children);
 	spec_done(&spec);
