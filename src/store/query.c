@@ -17,7 +17,7 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, TREE, COUNTS, MAILBOX, SET_ASIDE, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS, MAILBOX, SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -73,10 +73,15 @@ static const char *const sql[] = {
 			"ON j.supervisor = s.name GROUP BY s.name",
 	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
+	[IN_GROUP] = "SELECT j.id, j.name FROM groups g JOIN jobs j ON j.id = g.job_id "
+		     "WHERE g.name = ?1 AND g.is_left = 0 AND " JOB_IS_LIVE("j.") " "
+		     "ORDER BY j.id",
 	[TREE] = "SELECT s.name AS supervisor, s.max_children, s.paused, s.pool, "
 		 "j.id, j.name, j.status, j.command, j.kind, a.attempt, a.pid, a.started_at, "
 		 "CASE WHEN v.job_id IS NOT NULL THEN max(0, a.attempt - v.first_attempt) END "
-		 "AS restarts, coalesce(c.children, 0) AS children "
+		 "AS restarts, (SELECT json_group_array(name) FROM groups WHERE job_id = j.id "
+		 "AND is_left = 0 HAVING count(*) > 0) AS groups, "
+		 "coalesce(c.children, 0) AS children "
 		 "FROM supervisors s LEFT JOIN (SELECT supervisor, count(*) AS children "
 		 "FROM jobs INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " "
 		 "GROUP BY supervisor) c ON c.supervisor = s.name LEFT JOIN "
@@ -367,6 +372,16 @@ query_counts(struct query *query, struct error *error)
 {
 	(void)error;
 	return read_rows(query, COUNTS, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_group(struct query *query, const char *group, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[IN_GROUP];
+
+	(void)error;
+	bind_text(row, 1, group);
+	return read_rows(query, IN_GROUP, ROWS_WHOLE, 0, 0);
 }
 
 struct rows *
