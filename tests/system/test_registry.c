@@ -100,6 +100,32 @@ name_is_free_as_soon_as_its_holder_has_died(void **state) /* cases 217, 111 */
 	play_done(&play);
 }
 
+static void
+server_has_one_name(void **state) /* case 113 */
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_expect(play_try_start(&play, "--name=b", "a", "{}"), 2, "", "the name is given as");
+	play_done(&play);
+}
+
+static void
+numbers_are_no_names_and_as_values_are_texts(void **state) /* case 236, differs */
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_expect(JOBBERD(&play, "start", "1", "--", COUNTER), 2, "", "is not a name");
+	play_expect(JOBBERD(&play, "start", "1.0", "--", COUNTER), 2, "", "is not a name");
+	play_expect(JOBBERD(&play, "start", "--meta", "n=1", "a", "--", COUNTER), 0, "1\n", NULL);
+	play_expect(JOBBERD(&play, "start", "--meta", "n=1.0", "b", "--", COUNTER), 0, "2\n", NULL);
+	play_expect(JOBBERD(&play, "list", "-H", "--meta", "n=1", "-o", "name"), 0, "a\n", NULL);
+	play_done(&play);
+}
+
 /* Free with the record of its holder's end, and not before its process is gone. */
 static void
 name_is_taken_while_its_holder_lingers(void **state) /* cases 111, 217 */
@@ -319,6 +345,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(name_means_its_live_holder_or_nobody),
 		cmocka_unit_test(taken_name_tells_its_holder),
 		cmocka_unit_test(name_is_free_as_soon_as_its_holder_has_died),
+		cmocka_unit_test(server_has_one_name),
+		cmocka_unit_test(numbers_are_no_names_and_as_values_are_texts),
 		cmocka_unit_test(name_is_taken_while_its_holder_lingers),
 		cmocka_unit_test(server_under_a_name_has_its_values),
 		cmocka_unit_test(restarted_server_has_its_name_and_values_again),
