@@ -120,9 +120,9 @@ sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key 
 }
 
 /*
- * Its timers, monitors and groups of its own go with it, its tasks are abandoned, and the message that it
- * crashed over is blamed. Whoever watches it is told of each end, also if it comes back; what
- * follows if it does not is sqlite_settle_end()'s.
+ * Its timers, monitors and groups of its own go with it, its tasks are abandoned, and the
+ * message that it crashed over is blamed. Whoever watches it is told of each end, also if it
+ * comes back; what follows if it does not is sqlite_settle_end()'s.
  */
 int
 sqlite_end_server(struct sqlite_engine *engine, const struct step *step, struct reason reason,

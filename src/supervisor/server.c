@@ -5,7 +5,6 @@
  */
 
 #include "supervisor/pool.h"
-#include "supervisor/server.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"

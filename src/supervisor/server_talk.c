@@ -202,7 +202,8 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 		return SERVER_TOO_LARGE;
 	if (group != NULL)
 		group_send(server->supervisor, group, method[0] == 'i', message, caller);
-	else if (other == NULL || other->is_durable || pool_find(server->supervisor, to, other) != NULL)
+	else if (other == NULL || other->is_durable ||
+	    pool_find(server->supervisor, to, other) != NULL)
 		mailbox_keep(server->supervisor, to, method[0] == 'i', message, caller);
 	else if (router_send(other, method, message, 0, 0) == 0)
 		reply(server, id, json_true());

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
+#include "cli/client.h"
 #include "support/outside.h"
 #include "support/play.h"
 
@@ -180,6 +181,70 @@ call_outlives_the_supervisor_process(void **state)
 	assert_int_equal(helper_wait(&caller), 0);
 	helper_end(&caller);
 	play_history(&play, "a", "call \"once\""); /* and not twice */
+	play_done(&play);
+}
+
+/* What is no request is told so, and nothing is sent. */
+static void
+requests_that_make_no_sense_are_refused(void **state)
+{
+	static const struct {
+		const char *method, *params, *words;
+	} rows[] = {
+		{ "call", "{'to':'a','group':'web','message':1}", "to or group, not both" },
+		{ "call", "{'group':7,'message':1}", "group is not a name" },
+		{ "call", "{'group':'web'}", "wants a message" },
+		{ "call", "{'group':'web','message':1,'timeout_ms':'x'}", "timeout_ms" },
+		{ "cast", "{'to':1,'group':'web','message':1}", "to or group, not both" },
+		{ "cast", "{'group':'','message':1}", "group is not a name" },
+		{ "send", "{'group':'web'}", "wants to or group, and message" },
+	};
+	struct client_connection connection;
+	struct error error;
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	start_in(&play, "web", "a", "1");
+	assert_int_equal(client_open(&connection, play.instance.state, &error), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = xstrdup(rows[i].params);
+
+		for (char *at = text; (at = strchr(at, '\'')) != NULL;)
+			*at = '"';
+		assert_null(client_call(&connection, rows[i].method, json_loads(text, 0, NULL),
+		    NULL, &error));
+		assert_has(error.text, rows[i].words);
+		free(text);
+	}
+	client_close(&connection);
+	play_stop(&play, "a");
+	play_history(&play, "a", "terminate normal 1");
+	play_done(&play);
+}
+
+/* All replies that an answer has room for are in it. */
+static void
+replies_that_have_no_place_are_bad(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	start_in(&play, "web", "a", "1");
+	start_in(&play, "web", "b", "1");
+	start_in(&play, "none", "asker", "1");
+	play_cast(&play, "asker",
+	    "{'quiet':true,'do':[['set',2],['multi_call','web',{'quiet':true,"
+	    "'long_reply':1047000}],['multi_call','web',3]]}");
+	play_follow(&play);
+	play_until(&play, "multi_call: [{\"a\":3,\"b\":3},[]]");
+	play_stop(&play, "asker");
+	/* One of the two has the whole line; which one is a matter of time. */
+	assert_int_equal(sql_number(&play.instance,
+			     "SELECT count(*) FROM events WHERE event = 'log' AND detail LIKE "
+			     "'multi_call:%xx%[\"_\"]]' OR detail LIKE 'multi_call: [{\"_\":\"xx%'"),
+	    1);
 	play_done(&play);
 }
 
@@ -394,7 +459,8 @@ foreign_writers_describe_jobs(void **state)
 		{ "INSERT INTO groups (job_id, name) VALUES (77, 'sql')", "there is no such job" },
 		{ "INSERT INTO groups (job_id, name) VALUES (1, 'a b')", "CHECK" },
 		{ "INSERT INTO groups (job_id, name, attempt) VALUES (1, 'x', 1)", "itself joins" },
-		{ "INSERT OR REPLACE INTO groups (job_id, name) VALUES (1, 'own')", "itself joins" },
+		{ "INSERT OR REPLACE INTO groups (job_id, name) VALUES (1, 'own')",
+		    "itself joins" },
 		{ "UPDATE groups SET name = 'y'", "insert and delete" },
 		{ "DELETE FROM groups WHERE name = 'own'", "joined the group itself" },
 		{ "DELETE FROM groups WHERE name = 'born'", NULL },
@@ -428,6 +494,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(slow_member_holds_up_nobody),
 		cmocka_unit_test(member_that_ends_is_bad_at_once),
 		cmocka_unit_test(call_outlives_the_supervisor_process),
+		cmocka_unit_test(requests_that_make_no_sense_are_refused),
+		cmocka_unit_test(replies_that_have_no_place_are_bad),
 		cmocka_unit_test(cast_and_send_reach_all_and_are_kept_for_the_durable),
 		cmocka_unit_test(pool_is_one_member),
 		cmocka_unit_test(pool_is_in_the_groups_that_it_was_started_with),
