@@ -12,6 +12,7 @@
  *   server.c        its life: init, terminate, its end
  *   server_wait.c   who waits for its start or end
  *   router.c        messages to it, and calls until they are answered
+ *   group.c         messages to all of a group
  *   server_talk.c   what it says
  *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
