@@ -105,12 +105,26 @@ static const struct option_row change_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-static const struct option_row supervisor_options[] = {
+static const struct option_row supervisor_verb_options[] = {
 	{ "max-children", 0, "N|none", "how many of its jobs run at once" },
 	{ "overflow", 0, "wait|reject", "what becomes of a job for which there is no place" },
 	{ "rate", 0, "N/TIME|none", "how many may start within a time, like 10/min" },
+	{ "parent", 0, "NAME", "add: beneath this supervisor" },
+	{ "strategy", 0, "WHICH", "one_for_one, one_for_all or rest_for_one" },
+	{ "max-restarts", 0, "N", "so many restarts of its servers …; 3" },
+	{ "max-seconds", 0, "N", "… within so long; one more ends it; 5" },
+	{ "budget", 0, "shared|each", "do all servers share these restarts, or has each its own?" },
+	{ "restart", 0, "TYPE", "what its parent does when it has ended; permanent" },
+	{ "auto-shutdown", 0, "WHEN", "it ends with any_significant or all_significant children" },
+	{ "significant", 0, NULL, "its own end is significant to its parent" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row apply_options[] = {
+	{ "dry-run", 0, NULL, "only say what would be done" },
+	{ "prune", 0, NULL, "remove what this file has described before and does not any more" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -187,11 +201,13 @@ const struct command commands[] = {
 	{ "children", "SUPERVISOR", "the live jobs of a supervisor", COMMAND_PRINTS_DATA, 1, 1,
 	    table_options, verb_children },
 	{ "supervisor", "list | show NAME | add NAME | set NAME | pause NAME | resume NAME | "
-	    "drain NAME | rm NAME",
-	    "supervisors, which run jobs: make, change, list and remove them",
-	    COMMAND_PRINTS_DATA, 1, 2, supervisor_options, verb_supervisor },
-	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_options,
+	    "drain NAME | start NAME | stop NAME | restart NAME | rm NAME",
+	    "supervisors, which run jobs: make, change, list, start, stop and remove them",
+	    COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options, verb_supervisor },
+	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options,
 	    verb_supervisor }, /* another name of it */
+	{ "apply", "FILE", "make supervisors and servers as a file describes them",
+	    COMMAND_PRINTS_DATA, 1, 1, apply_options, verb_apply },
 	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,
 	    verb_shutdown },
 	{ "prune", "", "forget ended jobs and remove their output", COMMAND_PRINTS_DATA, 0, 0,

@@ -135,6 +135,7 @@ verb_children(struct invocation *invocation)
 {
 	const struct job_filter filter = {
 		.wants_live = true,
+		.wants_entries = true,
 		.supervisor = invocation->arguments[0],
 	};
 

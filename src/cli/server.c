@@ -347,13 +347,11 @@ verb_start(struct invocation *invocation)
 	struct error error;
 	int status;
 
-	if (!text_is_name(name))
-		return cli_complain(STATUS_USAGE, "name: \"%s\" is not a name: a letter or _, "
-		    "then letters, digits and _.:-, 128 at most", name);
 	if (invocation->spec.name != NULL)
 		return cli_complain(STATUS_USAGE, "start: the name is given as an argument");
+	if (spec_set(&invocation->spec, spec_option_find("name"), name, clock_wall(), &error) == -1)
+		return cli_fail(&error);
 	invocation->spec.is_server = true;
-	invocation->spec.name = xstrdup(name);
 	submission_init(&submission, invocation);
 	params = start_params(&submission, invocation, &error);
 	submission_done(&submission);

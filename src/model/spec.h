@@ -77,6 +77,11 @@ struct spec {
 	int64_t pool_size;
 	int64_t max_messages; /* to one process of a pool, or SPEC_UNSET: without end */
 	int64_t pool;	      /* which it is one of: the job of the first; 0: none */
+	bool is_significant;  /* its end may end its supervisor */
+	bool is_only_on_demand; /* its supervisor does not start it by itself */
+	bool has_restart_delay;
+	struct retry_policy restart_delay; /* the pause before it is started again */
+	char *description; /* what a file says of it, to be compared with the next; or NULL */
 
 	/*
 	 * A message to a pool, which is the command: to whom, and its JSON text. What else it
@@ -115,6 +120,9 @@ int spec_set(struct spec *spec, const struct spec_option *option, const char *va
 
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
+
+/* Is it SUPERVISOR/CHILD, one in the order of its siblings, by its name? */
+bool spec_is_static(const struct spec *spec);
 
 /* Has it a key, words for people, or groups? */
 bool spec_has_labels(const struct spec *spec);

@@ -35,10 +35,12 @@ static int
 set_name(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	if (!text_is_name(value))
+	if (!text_is_name(value) && !text_is_child_name(value))
 		return spec_bad(error, "name", value,
 		    "a name: a letter or _, then letters, digits and _.:-, 128 at most");
 	replace(&spec->name, value);
+	if (spec->supervisor == NULL && strchr(value, '/') != NULL)
+		spec->supervisor = xstrndup(value, strcspn(value, "/"));
 	return 0;
 }
 
@@ -391,6 +393,12 @@ const struct spec_option spec_options[] = {
 	    spec_set_restart, SPEC_SERVER },
 	{ "durable", 0, NULL, "keep its messages, timers and state on disk", spec_set_durable,
 	    SPEC_SERVER },
+	{ "restart-delay", 0, "KIND:D[,MAX]", "pause before it is started again: as --backoff",
+	    spec_set_restart_delay, SPEC_SERVER },
+	{ "significant", 0, NULL, "its end may end its supervisor (--auto-shutdown)",
+	    spec_set_significant, SPEC_SERVER },
+	{ "autostart", 0, "true|false", "does it start with its supervisor? true unless given",
+	    spec_set_autostart, SPEC_SERVER },
 	{ "init-timeout", 0, "DURATION", "end it if its init takes longer", spec_set_init_timeout,
 	    SPEC_SERVER },
 	{ "max-redeliveries", 0, "N|inf",

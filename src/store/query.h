@@ -43,6 +43,7 @@ struct job_filter {
 	 */
 	const char *meta;
 	bool wants_all, wants_live;
+	bool wants_entries;    /* and servers in order that do not run */
 	int64_t limit;	       /* 0: none */
 };
 

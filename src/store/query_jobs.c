@@ -15,7 +15,10 @@
 #define MOST_EVENTS "100000"
 #define MOST_JOBS "20000"
 
-enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST, COUNT };
+enum {
+	JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENTRIES, ENDED_EVENTS, ENDED_NEWEST,
+	COUNT
+};
 
 #define ENDED_STATUS "status IN ('done', 'failed', 'cancelled')"
 #define IS_READY(job)                                                                    \
@@ -47,7 +50,8 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
 	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
 	"AND p.status = 'running') END AS max_children, "                                 \
-	"s.paused, s.rate, s.rate_ms, q.key, q.max_running, CASE WHEN q.key IS NOT NULL " \
+	"s.paused, s.state AS supervisor_state, s.reason AS supervisor_reason, "           \
+	"v.position, s.rate, s.rate_ms, q.key, q.max_running, CASE WHEN q.key IS NOT NULL " \
 	"THEN (SELECT count(*) FROM attempts o INDEXED BY attempts_open CROSS JOIN "      \
 	"keys m ON m.job_id = o.job_id WHERE o.ended_at IS NULL AND m.key = q.key) "      \
 	"END AS key_running, (SELECT json_group_object(name, value) FROM meta "           \
@@ -118,6 +122,10 @@ static const char *const sql[] = {
 	[ENDED] = "SELECT j.id FROM jobs j WHERE j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
 	[ENDED_NAMED] = "SELECT j.id FROM jobs j WHERE j.name IS NOT NULL "
 			"AND j.name GLOB ?1 AND j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
+	/* Children in order that do not run. */
+	[ENTRIES] = "SELECT j.id FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
+		    "ON j.id = v.job_id WHERE v.position IS NOT NULL "
+		    "AND NOT (" JOB_IS_LIVE("j.") ") " AS_ASKED "ORDER BY v.position LIMIT ?4",
 	[ENDED_EVENTS] = "SELECT j.id, j.ended_at FROM events e "
 			 "JOIN jobs j ON j.id = e.job_id "
 			 "WHERE e.event IN ('completed', 'failed', 'cancelled') "
@@ -305,6 +313,8 @@ choose(struct query *query, const struct job_filter *filter, struct key_list *li
 	}
 	if (wants_any_of(filter, true))
 		code = add_filtered(query, LIVE, filter, list);
+	if (code == SQLITE_OK && filter->wants_entries)
+		code = add_filtered(query, ENTRIES, filter, list);
 	if (code != SQLITE_OK || filter->wants_live || !wants_any_of(filter, false))
 		return code;
 	if (filter->name != NULL)

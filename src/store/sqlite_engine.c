@@ -268,6 +268,9 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->labels);
 	statements_done(&engine->groups);
 	statements_done(&engine->supervisor);
+	statements_done(&engine->supervision);
+	statements_done(&engine->restarts);
+	statements_done(&engine->supervisor_change);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
 	statements_done(&engine->claim);
@@ -295,6 +298,9 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_labels_prepare(engine, error) == -1 ||
 	    sqlite_groups_prepare(engine, error) == -1 ||
 	    sqlite_supervisor_prepare(engine, error) == -1 ||
+	    sqlite_restarts_prepare(engine, error) == -1 ||
+	    sqlite_supervisor_change_prepare(engine, error) == -1 ||
+	    sqlite_supervision_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||

@@ -79,6 +79,18 @@ bind_times(struct sqlite_engine *engine, sqlite3_stmt *statement, const struct s
 	bind_number(statement, 21, engine->now.ms);
 }
 
+/* It is described, to be started when somebody asks for it. */
+static int
+put_down(struct sqlite_engine *engine, int64_t job)
+{
+	const struct reason shutdown = { .kind = REASON_SHUTDOWN };
+	struct lifecycle_verdict verdict;
+	bool is_allowed;
+
+	return sqlite_apply_event(
+	    engine, job, JOB_SHUT_DOWN, shutdown, NULL, &is_allowed, &verdict);
+}
+
 static int
 insert(struct sqlite_engine *engine, const struct spec *spec, const char *command,
     int64_t environment, int64_t pool, int64_t *ret_id)
@@ -126,6 +138,8 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		code = sqlite_insert_labels(engine, *ret_id, spec);
 	if (code == SQLITE_OK && pool == 0) /* a pool is one member, its first server */
 		code = sqlite_insert_groups(engine, *ret_id, spec);
+	if (code == SQLITE_OK && spec->description != NULL && spec->is_only_on_demand)
+		code = put_down(engine, *ret_id);
 	return code;
 }
 

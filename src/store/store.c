@@ -73,8 +73,10 @@ forget_results(struct step *step)
 		forget_claimed(step);
 		break;
 	case STEP_LIMITS:
-		for (size_t i = 0; i < step->limits.ret_count; i++)
+		for (size_t i = 0; i < step->limits.ret_count; i++) {
 			free(step->limits.ret_limits[i].starts_ms);
+			free(step->limits.ret_limits[i].reason);
+		}
 		free(step->limits.ret_limits);
 		step->limits.ret_limits = NULL;
 		step->limits.ret_count = 0;
@@ -124,6 +126,9 @@ batch_free_step(struct step *step)
 	case STEP_NOTE:
 		free(step->note.text);
 		break;
+	case STEP_SUPERVISOR:
+		strings_done(&step->supervisor.order);
+		break;
 	case STEP_EVENT:
 		free(step->event.detail);
 		break;
@@ -159,6 +164,8 @@ batch_forget_results(struct batch *batch)
 		forget_results(batch->steps[i]);
 	batch->ended_count = 0;
 	batch->abandoned_count = 0;
+	batch->to_stop_count = 0;
+	batch->supervised = false;
 	batch->told = false;
 	batch->released = 0;
 }
@@ -171,6 +178,7 @@ batch_done(struct batch *batch)
 	free(batch->steps);
 	free(batch->ended);
 	free(batch->abandoned);
+	free(batch->to_stop);
 	batch_init(batch);
 }
 
@@ -224,6 +232,15 @@ batch_add_abandoned(struct batch *batch, int64_t job)
 		batch->abandoned = xreallocarray(batch->abandoned,
 		    2 * batch->abandoned_count + 3, sizeof(batch->abandoned[0]));
 	batch->abandoned[batch->abandoned_count++] = job;
+}
+
+void
+batch_add_to_stop(struct batch *batch, const struct attempt_key *key)
+{
+	if ((batch->to_stop_count & (batch->to_stop_count + 1)) == 0)
+		batch->to_stop = xreallocarray(batch->to_stop, 2 * batch->to_stop_count + 3,
+		    sizeof(batch->to_stop[0]));
+	batch->to_stop[batch->to_stop_count++] = *key;
 }
 
 bool

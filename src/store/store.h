@@ -292,15 +292,26 @@ struct step {
 				int64_t pool; /* of messages: its first server; 0: of jobs */
 				int64_t rate, rate_ms; /* starts within this time; 0: any */
 				bool is_paused;
+				enum supervisor_state state;
+				char *reason; /* why it is ending or has ended; or NULL */
 				int64_t *starts_ms; /* how long ago, the last first */
 				size_t start_count;
 			} *ret_limits;		      /* owned by the batch */
 			size_t ret_count;
 		} limits;
 		struct supervisor_change {
-			enum { SUPERVISOR_ADD, SUPERVISOR_SET, SUPERVISOR_REMOVE } change;
+			enum {
+				SUPERVISOR_ADD,
+				SUPERVISOR_SET,
+				SUPERVISOR_REMOVE,
+				SUPERVISOR_START, /* it, and its children in their order */
+				SUPERVISOR_STOP,
+				SUPERVISOR_ORDER, /* its children, anew */
+			} change;
 			char name[NAME_SIZE];
 			struct supervisor_spec spec;
+			bool is_ended; /* SUPERVISOR_ADD: it is to be started later */
+			struct strings order; /* taken over: names of its children */
 		} supervisor;
 		struct {
 			bool statuses[JOB_STATUS_COUNT];
@@ -415,6 +426,9 @@ struct batch {
 	size_t ended_count;
 	int64_t *abandoned; /* tasks whose server has ended: to be cancelled */
 	size_t abandoned_count;
+	struct attempt_key *to_stop; /* their supervisor ends them: it is written */
+	size_t to_stop_count;
+	bool supervised; /* a supervisor is at something else now */
 	bool told; /* a message was made that is due, or in a mailbox */
 	int64_t released; /* jobs whose dependencies are fulfilled now */
 };
@@ -440,6 +454,9 @@ void batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
 
 /* Engines: a task whose server has ended. */
 void batch_add_abandoned(struct batch *batch, int64_t job);
+
+/* Engines: a process that is to be ended, since its supervisor is or restarts. */
+void batch_add_to_stop(struct batch *batch, const struct attempt_key *key);
 
 /* A step that is part of another one: batch_add() without the batch. */
 struct step *batch_make_step(enum step_kind kind, void (*act)(void *arg, struct step *step),

@@ -195,7 +195,8 @@ claims_add(struct supervisor *supervisor)
 		int64_t ahead = ahead_target(place) - place->ahead;
 		struct step *step;
 
-		if (!place->may_have_ready || !place->is_there || place->is_paused)
+		if (!place->may_have_ready || !place->is_there || place->is_paused ||
+		    !supervisor_lets_start(place->state))
 			continue;
 		free_places = free_places > 0 ? free_places : 0;
 		/* Small portions cost as much as large ones: wait until half are used up. */

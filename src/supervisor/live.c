@@ -278,6 +278,25 @@ live_look_at_foreign(struct supervisor *supervisor)
 	turn_add(supervisor, STEP_OPEN, foreign_seen, supervisor);
 }
 
+static void
+take_state(struct place_count *place, const struct supervisor_limit *limit)
+{
+	bool is_bad = limit->state == SUPERVISOR_ENDING || limit->state == SUPERVISOR_ENDED;
+	const char *reason = limit->reason != NULL ? limit->reason : "";
+
+	if (place->has_state && place->state != limit->state && is_bad)
+		log_warn("supervisor=%s %s reason=\"%s\"", place->name,
+		    supervisor_state_name(limit->state), reason);
+	else if (place->has_state && place->state != limit->state)
+		log_info("supervisor=%s %s", place->name, supervisor_state_name(limit->state));
+	if (limit->state != place->state && !supervisor_lets_start(limit->state))
+		claims_recall_place(place);
+	place->has_state = true;
+	place->state = limit->state;
+	free(place->reason);
+	place->reason = limit->reason != NULL ? xstrdup(limit->reason) : NULL;
+}
+
 void
 live_take_limits(void *arg, struct step *step)
 {
@@ -301,8 +320,10 @@ live_take_limits(void *arg, struct step *step)
 		place->is_paused = limit->is_paused;
 		pool_has_place(supervisor, limit->pool, place);
 		rate_set(place, supervisor, limit);
+		take_state(place, limit);
 		place->is_there = true;
 	}
+	supervisors_look(supervisor);
 }
 
 void
@@ -336,6 +357,7 @@ live_done(struct supervisor *supervisor)
 	while ((place = TAILQ_FIRST(&supervisor->places)) != NULL) {
 		TAILQ_REMOVE(&supervisor->places, place, entry);
 		rate_free(place);
+		free(place->reason);
 		free(place);
 	}
 	loop_remove(supervisor->loop, supervisor->live->inotify_watch);

@@ -212,6 +212,21 @@ submitted(void *arg, struct step *step)
 		server_await_start(supervisor, step->submit.ret_ids[0], request);
 }
 
+/* It is described, and starts when its turn comes: nobody waits for that. */
+static void
+described(void *arg, struct step *step)
+{
+	struct request *request = arg;
+
+	if (step->answer != STEP_OK) {
+		submitted(arg, step);
+		return;
+	}
+	live_anything_ready(request->client->supervisor);
+	request_reply(request,
+	    json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0]));
+}
+
 /* A new one, as it is described. */
 static void
 start_new(struct client *client, json_t *id, json_t *params)
@@ -229,7 +244,7 @@ start_new(struct client *client, json_t *id, json_t *params)
 		request_fail(request_new(client, id), &error, NULL);
 		return;
 	}
-	step->act = submitted;
+	step->act = json_is_false(json_object_get(params, "wait")) ? described : submitted;
 	step->arg = request_new(client, id);
 	live_anything_ready(supervisor);
 }

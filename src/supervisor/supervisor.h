@@ -55,6 +55,9 @@ struct place_count {
 	bool is_there;	   /* its row is: if not, nothing is claimed */
 	bool is_paused;	   /* nothing is claimed either */
 	struct rate *rate; /* rate.c: how many may start in a time; NULL: any */
+	bool has_state;
+	enum supervisor_state state; /* what it is at */
+	char *reason; /* why it is ending or has ended; or NULL */
 };
 
 enum supervisor_phase {
@@ -169,8 +172,9 @@ void claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
 void claims_tell_all(struct supervisor *supervisor);
 void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 
-/* supervisors.c: nothing of it runs any more */
+/* supervisors.c: nothing of it runs any more; all of them have been read */
 void supervisors_emptied(struct place_count *place);
+void supervisors_look(struct supervisor *supervisor);
 
 /* live.c: attempts from claim to recorded end */
 void live_init(struct supervisor *supervisor);

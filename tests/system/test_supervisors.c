@@ -280,7 +280,7 @@ supervisor_is_removed_when_nothing_of_it_lives(void **state)
 	SUP(&i, 2, "wants one NAME", "pause");
 	SUP(&i, 2, "has no option --rate", "pause", "default", "--rate", "1/s");
 	SUP(&i, 2, "is not COUNT/TIME", "add", "x", "--rate", "1");
-	SUP(&i, 2, "neither wait nor reject", "add", "x", "--overflow", "drop");
+	SUP(&i, 2, "is not wait or reject", "add", "x", "--overflow", "drop");
 	expect(jobberd(&i, "supervisor", "set", "default", "--max-children", "3", NULL), 0, "",
 	    NULL);
 	expect(jobberd(&i, "sup", "list", "-H", "-o", "name,state,places", NULL), 0,
