@@ -278,8 +278,11 @@ cast_and_send_reach_all_and_are_kept_for_the_durable(void **state) /* case 118 *
 	play_expect(JOBBERD(&play, "supervisor", "resume", "servers"), 0, NULL, NULL);
 	play_until(&play, "info \"two\"");
 	play_expect(JOBBERD(&play, "call", "kept", "3"), 0, "3\n", NULL);
-	play_history(&play, "a", "cast \"one\"; info \"two\"");
-	play_history(&play, "kept", "cast \"one\"; terminate bad 0; info \"two\"; call 3");
+	play_stop(&play, "kept");
+	play_stop(&play, "a");
+	play_history(&play, "a", "cast \"one\"; info \"two\"; terminate normal 1");
+	play_history(&play, "kept",
+	    "cast \"one\"; terminate bad 0; info \"two\"; call 3; terminate normal 0");
 	play_history(&play, "dead", "cast \"one\"");
 	play_done(&play);
 }
@@ -357,6 +360,29 @@ server_joins_and_leaves_while_its_process_lives(void **state)
 }
 
 static void
+what_was_joined_is_gone_with_the_keeper(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_start_with(&play, "--group=born", "--restart=permanent", "a", "{'do':[['who']]}");
+	play_cast(&play, "a", "{'quiet':true,'do':[['join','own'],['leave','born']]}");
+	play_follow(&play);
+	play_until(&play, "leave: true");
+	helper_end(&play.news);
+	play.news = (struct helper){ .pidfd = 0 };
+	instance_kill_keeper(&play.instance);
+	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 0, "1\n", NULL); /* not settled yet */
+	instance_start(&play.instance, NULL);
+	play_follow(&play);
+	play_until(&play, "a 1 2 not durable");
+	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", "no live job");
+	play_expect(JOBBERD(&play, "whereis", "-g", "born"), 0, "1\n", NULL);
+	play_done(&play);
+}
+
+static void
 server_calls_and_casts_to_groups(void **state) /* cases 116, 118 */
 {
 	struct play play;
@@ -393,10 +419,10 @@ durable_server_commits_what_it_casts_to_a_group(void **state)
 	play_cast(&play, "asker", "{'quiet':true,'do':[['abcast','web','lost'],['exit',1]]}");
 	play_cast(&play, "asker", "{'quiet':true,'do':[['abcast','web','sent']]}");
 	play_until(&play, "cast \"sent\"");
-	play_expect(JOBBERD(&play, "call", "kept", "2"), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "call", "a", "2"), 0, "2\n", NULL);
-	play_history(&play, "a", "cast \"sent\"; call 2");
-	play_history(&play, "kept", "cast \"sent\"; call 2");
+	play_stop(&play, "a");
+	play_stop(&play, "kept");
+	play_history(&play, "a", "cast \"sent\"; terminate normal 1");
+	play_history(&play, "kept", "cast \"sent\"; terminate normal 0");
 	play_done(&play);
 }
 
@@ -500,6 +526,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(pool_is_one_member),
 		cmocka_unit_test(pool_is_in_the_groups_that_it_was_started_with),
 		cmocka_unit_test(server_joins_and_leaves_while_its_process_lives),
+		cmocka_unit_test(what_was_joined_is_gone_with_the_keeper),
 		cmocka_unit_test(server_calls_and_casts_to_groups),
 		cmocka_unit_test(durable_server_commits_what_it_casts_to_a_group),
 		cmocka_unit_test(groups_are_shown_listed_and_pruned),
