@@ -91,3 +91,18 @@ WHEN (SELECT is_writing FROM writer) = 0 AND instr(NEW.name, '/') > 0
 BEGIN
   SELECT RAISE(ABORT, 'SUPERVISOR/CHILD is the name of a server in the order of its siblings');
 END;
+
+DROP VIEW supervisor_list;
+CREATE VIEW supervisor_list AS
+SELECT s.name, s.parent, s.state, s.reason, s.max_children, s.overflow, s.rate, s.rate_ms,
+  s.paused, s.pool, s.strategy,
+  (SELECT count(*) FROM restarts r WHERE r.supervisor = s.name) AS restarts,
+  count(j.id) FILTER (WHERE j.status = 'running') AS running,
+  count(j.id) FILTER (WHERE j.status = 'new') AS new,
+  count(j.id) FILTER (WHERE j.status = 'errored') AS errored,
+  count(j.id) FILTER (WHERE j.status IN ('new', 'errored') AND j.hold IS NULL
+    AND j.wake_at IS NULL) AS ready,
+  count(j.id) FILTER (WHERE j.hold IS NOT NULL) AS held
+FROM supervisors s LEFT JOIN jobs j
+  ON j.supervisor = s.name AND j.status IN ('new', 'running', 'errored')
+GROUP BY s.name;

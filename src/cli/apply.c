@@ -178,8 +178,7 @@ stop_server(struct applying *applying, const struct plan_step *step, struct erro
 		return -1;
 	}
 	/* It has no process to be asked: it waits for its supervisor, or to be restarted. */
-	return ask(applying, step, "cancel", json_pack("{s:I}", "id", (json_int_t)step->job),
-	    error);
+	return again_end_job(&applying->connection, step->job, error);
 }
 
 static int

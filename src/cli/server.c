@@ -349,7 +349,8 @@ verb_start(struct invocation *invocation)
 
 	if (invocation->spec.name != NULL)
 		return cli_complain(STATUS_USAGE, "start: the name is given as an argument");
-	if (spec_set(&invocation->spec, spec_option_find("name"), name, clock_wall(), &error) == -1)
+	if (invocation->argument_count > 1 &&
+	    spec_set(&invocation->spec, spec_option_find("name"), name, clock_wall(), &error) == -1)
 		return cli_fail(&error);
 	invocation->spec.is_server = true;
 	submission_init(&submission, invocation);
@@ -363,8 +364,14 @@ verb_start(struct invocation *invocation)
 		return status;
 	}
 	result = client_call(&connection, "start", params, &data, &error);
-	status = result != NULL ? server_print_started(invocation, result)
-				: explain_start(&error, data);
+	if (result != NULL)
+		status = server_print_started(invocation, result);
+	else
+		status = invocation->argument_count == 1 && error.code == STATUS_STATE
+		    ? again_start_command(invocation, &connection)
+		    : -1;
+	if (status == -1)
+		status = explain_start(&error, data);
 	json_decref(result);
 	json_decref(data);
 	client_close(&connection);
@@ -376,7 +383,8 @@ verb_stop(struct invocation *invocation)
 {
 	int64_t timeout_ms = option_duration(invocation, "timeout", -1);
 	struct client_connection connection;
-	json_t *params;
+	json_t *params, *result, *data = NULL;
+	struct error error;
 	int status = client_connect(invocation, &connection);
 
 	if (status != STATUS_OK)
@@ -387,7 +395,15 @@ verb_stop(struct invocation *invocation)
 		    params, "reason", words_one(invocation->arguments[1], false));
 	if (timeout_ms >= 0)
 		json_object_set_new(params, "timeout_ms", json_integer(timeout_ms));
-	json_decref(ask(invocation, &connection, "stop", params, &status));
+	result = client_call(&connection, "stop", params, &data, &error);
+	if (result == NULL)
+		status = error.code == STATUS_NOT_FOUND && timeout_ms == -1
+		    ? again_stop_command(invocation, &connection)
+		    : -1;
+	if (status == -1)
+		status = explain(invocation, &error, data);
+	json_decref(result);
+	json_decref(data);
 	client_close(&connection);
 	return status;
 }

@@ -18,9 +18,16 @@
 
 /* ---- what there is ---- */
 
+/* What is drawn of a job. There may be ten thousand, for which rows as JSON are slow. */
+struct job {
+	int64_t id, pid, restarts, started_at;
+	char *name, *status, *command; /* name may be NULL */
+};
+
 /* Something in the tree: its row, and, of a supervisor, what it has beneath it. */
 struct branch {
-	json_t *row;
+	json_t *row; /* of a job: only if JSON is asked for */
+	struct job job;
 	int64_t position; /* among its siblings; 0: by no order */
 	int64_t unseen;	  /* of its children, which only wait */
 	struct branch **children;
@@ -28,6 +35,7 @@ struct branch {
 };
 
 struct forest {
+	bool wants_json;
 	struct branch *supervisors; /* by name */
 	size_t count;
 	struct branch root; /* of those that have no parent */
@@ -61,7 +69,7 @@ number_of(const struct branch *branch, const char *key, int64_t otherwise)
 static bool
 is_supervisor(const struct branch *branch)
 {
-	return json_object_get(branch->row, "strategy") != NULL;
+	return branch->job.status == NULL;
 }
 
 static int
@@ -87,7 +95,7 @@ compare_position(const void *a, const void *b)
 
 	if (left != right)
 		return left < right ? -1 : 1;
-	return number_of(one, "id", 0) < number_of(other, "id", 0) ? -1 : 1;
+	return one->job.id < other->job.id ? -1 : 1;
 }
 
 static int
@@ -122,6 +130,32 @@ read_supervisors(struct query *query, struct forest *forest, struct error *error
 	return more;
 }
 
+static void
+copy_job(struct job *job, const struct rows *row)
+{
+	const char *name = rows_text(row, "name"), *command = rows_text(row, "command");
+
+	*job = (struct job){
+		.id = rows_number(row, "id", 0),
+		.pid = rows_number(row, "pid", 0),
+		.restarts = rows_number(row, "restarts", -1),
+		.started_at = rows_number(row, "started_at", 0),
+		.name = name != NULL ? xstrdup(name) : NULL,
+		.status = xstrdup(rows_text(row, "status")),
+		.command = xstrdup(command != NULL ? command : "[]"),
+	};
+}
+
+static void
+free_job(struct branch *branch)
+{
+	free(branch->job.name);
+	free(branch->job.status);
+	free(branch->job.command);
+	json_decref(branch->row);
+	free(branch);
+}
+
 static int
 read_jobs(struct query *query, struct forest *forest, struct error *error)
 {
@@ -136,8 +170,11 @@ read_jobs(struct query *query, struct forest *forest, struct error *error)
 		if (parent == NULL)
 			continue;
 		job = xcalloc(1, sizeof(*job));
-		job->row = row_json(rows);
-		json_object_del(job->row, "supervisor");
+		copy_job(&job->job, rows);
+		if (forest->wants_json) {
+			job->row = row_json(rows);
+			json_object_del(job->row, "supervisor");
+		}
 		job->position = rows_number(rows, "position", 0);
 		add_child(parent, job);
 		if (job_status_parse(rows_text(rows, "status"), &status) == 0 &&
@@ -168,10 +205,8 @@ free_forest(struct forest *forest)
 		struct branch *branch = &forest->supervisors[i];
 
 		for (size_t j = 0; j < branch->count; j++) {
-			if (is_supervisor(branch->children[j]))
-				continue;
-			json_decref(branch->children[j]->row);
-			free(branch->children[j]);
+			if (!is_supervisor(branch->children[j]))
+				free_job(branch->children[j]);
 		}
 		free(branch->children);
 		branch->children = NULL;
@@ -239,35 +274,22 @@ fill_supervisor(struct buf cells[COLUMNS], const struct branch *branch)
 }
 
 static void
-cell_json_command(struct buf *out, const json_t *command)
+fill_job(struct buf cells[COLUMNS], const struct job *job, struct wall now)
 {
-	char *text = json_dumps(command, JSON_COMPACT);
-
-	if (text != NULL)
-		escape_add_command(out, text);
-	free(text);
-}
-
-static void
-fill_job(struct buf cells[COLUMNS], const struct branch *branch, struct wall now)
-{
-	const char *name = text_of(branch, "name");
-	int64_t started = number_of(branch, "started_at", 0);
-	int64_t pid = number_of(branch, "pid", 0), restarts = number_of(branch, "restarts", -1);
 	char span[32];
 
-	buf_addf(&cells[COLUMN_NAME], "%" PRId64 "%s%s", number_of(branch, "id", 0),
-	    name != NULL ? " " : "", name != NULL ? name : "");
-	buf_add_text(&cells[COLUMN_STATUS], text_of(branch, "status"));
-	if (pid != 0)
-		buf_addf(&cells[COLUMN_PID], "%" PRId64, pid);
-	if (restarts != -1)
-		buf_addf(&cells[COLUMN_RESTARTS], "%" PRId64, restarts);
-	if (started != 0)
+	buf_addf(&cells[COLUMN_NAME], "%" PRId64 "%s%s", job->id, job->name != NULL ? " " : "",
+	    job->name != NULL ? job->name : "");
+	buf_add_text(&cells[COLUMN_STATUS], job->status);
+	if (job->pid != 0)
+		buf_addf(&cells[COLUMN_PID], "%" PRId64, job->pid);
+	if (job->restarts != -1)
+		buf_addf(&cells[COLUMN_RESTARTS], "%" PRId64, job->restarts);
+	if (job->started_at != 0)
 		buf_add_text(&cells[COLUMN_UPTIME],
-		    text_format_duration(
-			span, sizeof(span), now.ms > started ? now.ms - started : 0));
-	cell_json_command(&cells[COLUMN_COMMAND], json_object_get(branch->row, "command"));
+		    text_format_duration(span, sizeof(span),
+			now.ms > job->started_at ? now.ms - job->started_at : 0));
+	escape_add_command(&cells[COLUMN_COMMAND], job->command);
 }
 
 static void
@@ -278,7 +300,7 @@ draw_branch(struct drawing *drawing, const struct branch *branch, const char *tw
 	size_t length = strlen(drawing->indent);
 
 	if (!is_supervisor(branch)) {
-		fill_job(cells, branch, drawing->now);
+		fill_job(cells, &branch->job, drawing->now);
 		put(drawing, twig, cells);
 		return;
 	}
@@ -347,7 +369,7 @@ print_json(const struct forest *forest)
 int
 verb_tree(struct invocation *invocation)
 {
-	struct forest forest = { 0 };
+	struct forest forest = { .wants_json = invocation->wants_json };
 	struct error error;
 	struct query *query = query_open(invocation->state, &error);
 	int result = query != NULL ? read_forest(query, &forest, &error) : -1;

@@ -77,6 +77,7 @@ struct spec {
 	int64_t pool_size;
 	int64_t max_messages; /* to one process of a pool, or SPEC_UNSET: without end */
 	int64_t pool;	      /* which it is one of: the job of the first; 0: none */
+	int64_t position;     /* of a claimed one: among its siblings in order; 0: none */
 	bool is_significant;  /* its end may end its supervisor */
 	bool is_only_on_demand; /* its supervisor does not start it by itself */
 	bool has_restart_delay;

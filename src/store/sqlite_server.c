@@ -30,12 +30,13 @@ static const char *const sql[] = {
 			"AND job_id <> ?1 AND job_id IN (SELECT id FROM jobs "
 			"WHERE name = ?2 AND name IS NOT NULL)",
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
-		 "max_messages FROM servers WHERE job_id = ?1",
+		 "max_messages, position FROM servers WHERE job_id = ?1",
 	[RULES] = "SELECT v.restart, v.first_attempt, v.max_redeliveries, v.position, "
 		  "v.significant, v.restart_delay, v.in_a_row, j.supervisor "
 		  "FROM servers v JOIN jobs j ON j.id = v.job_id WHERE v.job_id = ?1",
 	[SET_ROW] = "UPDATE servers SET in_a_row = ?2 WHERE job_id = ?1",
-	[AFRESH] = "UPDATE servers SET in_a_row = 0, first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
+	[AFRESH] = "UPDATE servers SET in_a_row = 0, "
+		   "first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
 		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
 		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
@@ -115,6 +116,7 @@ sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
 			claimed->state = xstrdup(column_text(row, 4));
 		spec->pool = column_number(row, 5, 0);
 		spec->max_messages = column_number(row, 6, SPEC_UNSET);
+		spec->position = column_number(row, 7, 0);
 		if (spec->pool != 0) /* that is a message's */
 			spec->timeout_ms = SPEC_UNSET;
 	}

@@ -17,7 +17,8 @@
 
 enum {
 	ANY, NODE, OF_JOB, SET_STATE, SET_HAS_RUN, FORGET_CHILD, FORGET_NODE, LAST_CHILD, DYNAMIC,
-	WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, COUNT
+	HAS_DYNAMIC,	WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, RESUME_NODES, RESUME_ROOTS,
+	RESUMING, COUNT
 };
 
 /* A server or supervisor among the children of ?1 that is not up yet. */
@@ -28,6 +29,12 @@ enum {
 #define NODE_NOT_UP                                                                      \
 	"FROM supervisors d WHERE d.parent = ?1 AND d.position IS NOT NULL "             \
 	"AND d.state <> 'running' AND d.state <> 'ended' "
+
+/* From the open attempts: a supervisor may have any number of jobs that only wait. */
+#define OPEN_DYNAMIC                                                                     \
+	"FROM attempts a INDEXED BY attempts_open CROSS JOIN jobs j ON j.id = a.job_id " \
+	"LEFT JOIN servers v ON v.job_id = a.job_id WHERE a.ended_at IS NULL "           \
+	"AND j.supervisor = ?1 AND v.position IS NULL "
 
 static const char *const sql[] = {
 	[ANY] = "SELECT EXISTS (SELECT 1 FROM servers INDEXED BY servers_static "
@@ -54,11 +61,9 @@ static const char *const sql[] = {
 		       "FROM supervisors WHERE parent = ?1 AND position >= ?2 "
 		       "AND state <> 'ended' AND state <> 'waiting') "
 		       "ORDER BY position DESC LIMIT 1",
-	[DYNAMIC] = "SELECT a.job_id, a.attempt, a.generation, a.stop_reason IS NOT NULL, "
-		    "v.job_id IS NOT NULL FROM jobs j INDEXED BY jobs_live "
-		    "JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL "
-		    "LEFT JOIN servers v ON v.job_id = j.id WHERE j.supervisor = ?1 "
-		    "AND " JOB_IS_LIVE("j.") " AND v.position IS NULL",
+	[DYNAMIC] = "SELECT a.job_id, a.attempt, a.generation, v.job_id IS NOT NULL "
+		    OPEN_DYNAMIC "AND a.stop_reason IS NULL",
+	[HAS_DYNAMIC] = "SELECT 1 " OPEN_DYNAMIC "LIMIT 1",
 	[WAITING_SERVERS] = "SELECT j.id FROM jobs j INDEXED BY jobs_live "
 			    "WHERE j.supervisor = ?1 AND " JOB_IS_LIVE("j.") " "
 			    "AND j.kind = 'server'",
@@ -74,6 +79,17 @@ static const char *const sql[] = {
 		      "AND NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
 		      "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP "AND d.position < c.position) "
 		      "ORDER BY c.position LIMIT 1",
+	[RESUME_NODES] = "UPDATE supervisors SET state = 'waiting', reason = '" NODE_RESUMED "' "
+			 "WHERE parent IS NOT NULL AND position IS NOT NULL "
+			 "AND state = 'running' AND NOT EXISTS (SELECT 1 "
+			 "FROM servers v INDEXED BY servers_static JOIN attempts a "
+			 "ON a.job_id = v.job_id AND a.ended_at IS NULL "
+			 "WHERE v.position IS NOT NULL)",
+	[RESUME_ROOTS] = "UPDATE supervisors SET state = 'restarting' WHERE parent IS NULL "
+			 "AND state = 'running' AND EXISTS (SELECT 1 FROM supervisors c "
+			 "WHERE c.parent = supervisors.name AND c.state = 'waiting')",
+	[RESUMING] = "SELECT name FROM supervisors WHERE parent IS NULL "
+		     "AND state = 'restarting' ORDER BY name",
 	[ALL_UP] = "SELECT NOT EXISTS (SELECT 1 " SERVER_NOT_UP ") "
 		   "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP ")",
 };
@@ -213,6 +229,51 @@ stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key, bool i
 	return sqlite_stop_attempt(engine, key, reason);
 }
 
+struct open_child {
+	struct attempt_key key;
+	bool is_server;
+};
+
+/* All together. None comes behind: nothing is claimed any more. */
+static int
+end_dynamic(struct sqlite_engine *engine, const struct node *node)
+{
+	sqlite3_stmt *row = engine->supervision.prepared[DYNAMIC];
+	struct open_child *children = NULL;
+	size_t count = 0, room = 0;
+	int code;
+
+	bind_text(row, 1, node->name);
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (count == room) {
+			room = 2 * room + 8;
+			children = xreallocarray(children, room, sizeof(*children));
+		}
+		children[count++] = (struct open_child){
+			.key = { sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
+			    sqlite3_column_int64(row, 2) },
+			.is_server = sqlite3_column_int(row, 3) != 0,
+		};
+	}
+	code = statement_end(row, code);
+	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
+		code = stop_attempt(engine, &children[i].key, children[i].is_server);
+	free(children);
+	return code;
+}
+
+static int
+has_dynamic(struct sqlite_engine *engine, const struct node *node, bool *ret_has)
+{
+	sqlite3_stmt *row = engine->supervision.prepared[HAS_DYNAMIC];
+	int code;
+
+	bind_text(row, 1, node->name);
+	code = sqlite3_step(row);
+	*ret_has = code == SQLITE_ROW;
+	return statement_end(row, code);
+}
+
 static int
 begin_ending(struct sqlite_engine *engine, struct node *node, const char *reason)
 {
@@ -220,6 +281,8 @@ begin_ending(struct sqlite_engine *engine, struct node *node, const char *reason
 
 	if (code == SQLITE_OK)
 		code = tell(engine, node, "supervisor ending");
+	if (code == SQLITE_OK)
+		code = end_dynamic(engine, node);
 	return code == SQLITE_OK ? advance(engine, node) : code;
 }
 
@@ -262,42 +325,6 @@ end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bo
 			       : stop_attempt(engine, &key, true);
 }
 
-struct open_child {
-	struct attempt_key key;
-	bool is_ending, is_server;
-};
-
-static int
-end_dynamic(struct sqlite_engine *engine, const struct node *node, bool *ret_none)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[DYNAMIC];
-	struct open_child *children = NULL;
-	size_t count = 0, room = 0;
-	int code;
-
-	bind_text(row, 1, node->name);
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		if (count == room) {
-			room = 2 * room + 8;
-			children = xreallocarray(children, room, sizeof(*children));
-		}
-		children[count++] = (struct open_child){
-			.key = { sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
-			    sqlite3_column_int64(row, 2) },
-			.is_ending = sqlite3_column_int(row, 3) != 0,
-			.is_server = sqlite3_column_int(row, 4) != 0,
-		};
-	}
-	code = statement_end(row, code);
-	for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
-		if (!children[i].is_ending)
-			code = stop_attempt(engine, &children[i].key, children[i].is_server);
-	}
-	free(children);
-	*ret_none = count == 0;
-	return code;
-}
-
 static int
 read_ids(sqlite3_stmt *row, const char *name, int64_t **ret_jobs, size_t *ret_count)
 {
@@ -333,10 +360,10 @@ static int
 end_all(struct sqlite_engine *engine, struct node *node)
 {
 	const struct reason shutdown = { .kind = REASON_SHUTDOWN };
-	bool none;
-	int code = end_dynamic(engine, node, &none);
+	bool has, none = false;
+	int code = has_dynamic(engine, node, &has);
 
-	if (code == SQLITE_OK && none)
+	if (code == SQLITE_OK && !has)
 		code = end_last(engine, node, 1, &none);
 	if (code != SQLITE_OK || !none)
 		return code;
@@ -383,7 +410,10 @@ start_next(struct sqlite_engine *engine, struct node *node)
 	if (code != SQLITE_OK || name[0] == '\0')
 		return code;
 	code = sqlite_read_node(engine, name, &child, &found);
-	return code == SQLITE_OK ? begin_starting(engine, &child) : code;
+	if (code != SQLITE_OK || strcmp(child.reason, NODE_RESUMED) != 0)
+		return code == SQLITE_OK ? begin_starting(engine, &child) : code;
+	code = set_state(engine, &child, SUPERVISOR_RESTARTING, 0, NULL);
+	return code == SQLITE_OK ? advance(engine, &child) : code;
 }
 
 static int
@@ -540,7 +570,7 @@ sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision 
 	char supervisor[NAME_SIZE], name[NAME_SIZE], text[REASON_TEXT_SIZE];
 	int64_t position = 0;
 	struct node node;
-	bool found;
+	bool found = false;
 	int code = read_place(engine, job, supervisor, &position, name);
 
 	if (code == SQLITE_OK)
@@ -619,7 +649,40 @@ node_ended(struct sqlite_engine *engine, struct node *node)
 	    : code;
 }
 
-/* ---- by people ---- */
+/* ---- by people, and at the beginning ---- */
+
+/* The next of these, other than the last one; "" if there is none. */
+static int
+next_resuming(struct sqlite_engine *engine, char name[NAME_SIZE])
+{
+	sqlite3_stmt *row = engine->supervision.prepared[RESUMING];
+	char next[NAME_SIZE] = "";
+	int code;
+
+	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+		if (strcmp(column_text(row, 0), name) > 0 && next[0] == '\0')
+			snprintf(next, sizeof(next), "%s", column_text(row, 0));
+	}
+	memcpy(name, next, sizeof(next));
+	return statement_end(row, code);
+}
+
+int
+sqlite_resume_nodes(struct sqlite_engine *engine)
+{
+	char name[NAME_SIZE] = "";
+	int code = SQLITE_OK;
+
+	if (!engine->has_tree)
+		return code;
+	code = statement_run(engine->supervision.prepared[RESUME_NODES]);
+	if (code == SQLITE_OK)
+		code = statement_run(engine->supervision.prepared[RESUME_ROOTS]);
+	while (code == SQLITE_OK && (code = next_resuming(engine, name)) == SQLITE_OK &&
+	    name[0] != '\0')
+		code = sqlite_supervise(engine, name);
+	return code;
+}
 
 int
 sqlite_start_node(struct sqlite_engine *engine, struct node *node)

@@ -13,6 +13,7 @@
 #define NODE_AUTO_SHUTDOWN "auto_shutdown"
 #define NODE_BY_PARENT "shutdown" /* its parent ends it, or restarts it with others */
 #define NODE_STOPPED "stopped"	  /* somebody asked for it */
+#define NODE_RESUMED "resumed"	  /* waiting: its children are to come back, as they were */
 
 struct node {
 	char name[NAME_SIZE];
@@ -37,6 +38,8 @@ int sqlite_supervise(struct sqlite_engine *engine, const char *name);
 
 /* It has ended (or never run): start it, with its children one after another. */
 int sqlite_start_node(struct sqlite_engine *engine, struct node *node);
+/* When nothing in order runs yet: all start in their order, as it was when they were put back. */
+int sqlite_resume_nodes(struct sqlite_engine *engine);
 /* End it, with its children; its parent does not restart it. */
 int sqlite_stop_node(struct sqlite_engine *engine, struct node *node);
 

@@ -15,8 +15,8 @@ enum { LIMITS, STARTS, SET_LIMIT, FIND, LIVE, OF_JOB, COUNT };
 #define RECENT_EVENTS "200000" /* starts further back are forgotten */
 
 static const char *const sql[] = {
-	[LIMITS] = "SELECT name, max_children, pool, rate, rate_ms, paused, state, reason "
-		   "FROM supervisors",
+	[LIMITS] = "SELECT name, max_children, pool, rate, rate_ms, paused, state, reason, "
+		   "parent, position FROM supervisors",
 	[STARTS] = "SELECT ?3 - e.at FROM events e JOIN jobs j ON j.id = e.job_id "
 		   "WHERE e.seq > (SELECT max(seq) FROM events) - " RECENT_EVENTS " "
 		   "AND e.event = 'started' AND e.at > ?3 - ?2 AND j.supervisor = ?1 "
@@ -101,6 +101,9 @@ sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 		};
 		supervisor_state_parse(column_text(row, 6), &state);
 		limit->state = state;
+		limit->position = column_number(row, 9, 0);
+		if (column_text(row, 8) != NULL)
+			snprintf(limit->parent, sizeof(limit->parent), "%s", column_text(row, 8));
 		snprintf(limit->name, sizeof(limit->name), "%s", column_text(row, 0));
 	}
 	code = statement_end(row, code);
@@ -170,7 +173,7 @@ sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *er
 	sqlite3_stmt *row = engine->supervisor.prepared[OF_JOB];
 	char name[NAME_SIZE] = "";
 	bool is_message = false, is_server = false;
-	struct supervisor_row supervisor;
+	struct supervisor_row supervisor = { .most = -1 };
 	int64_t live, wanted = 1;
 	int code;
 

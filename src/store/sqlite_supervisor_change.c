@@ -429,7 +429,11 @@ sqlite_step_supervisor(struct sqlite_engine *engine, struct step *step)
 	struct supervisor_row row;
 	struct node node;
 	bool found;
-	int code = sqlite_find_supervisor(engine, step->supervisor.name, &row);
+	int code;
+
+	if (step->supervisor.change == SUPERVISOR_RESUME)
+		return sqlite_resume_nodes(engine);
+	code = sqlite_find_supervisor(engine, step->supervisor.name, &row);
 
 	if (code == SQLITE_OK)
 		code = sqlite_read_node(engine, step->supervisor.name, &node, &found);

@@ -103,6 +103,7 @@ struct open_attempt {
 	bool is_durable, traps_exit, resumes;
 	char name[NAME_SIZE];
 	int64_t pool, max_messages; /* 0: not of one; SPEC_UNSET: without end */
+	int64_t position; /* among its siblings in order; 0: not one of them */
 	bool is_message; /* to a pool: it has no process of its own, but then also: */
 	int64_t member;  /* the server that has it */
 	char *message;	 /* its JSON text, owned by the batch */
@@ -294,6 +295,8 @@ struct step {
 				bool is_paused;
 				enum supervisor_state state;
 				char *reason; /* why it is ending or has ended; or NULL */
+				char parent[NAME_SIZE]; /* "": the root */
+				int64_t position; /* among its parent's children; 0: by no order */
 				int64_t *starts_ms; /* how long ago, the last first */
 				size_t start_count;
 			} *ret_limits;		      /* owned by the batch */
@@ -307,6 +310,7 @@ struct step {
 				SUPERVISOR_START, /* it, and its children in their order */
 				SUPERVISOR_STOP,
 				SUPERVISOR_ORDER, /* its children, anew */
+				SUPERVISOR_RESUME, /* all, when nothing runs yet: in their order */
 			} change;
 			char name[NAME_SIZE];
 			struct supervisor_spec spec;

@@ -30,6 +30,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 
 	live->priority = claimed->spec.priority;
 	live->has_key = claimed->has_key;
+	live->position = claimed->spec.position;
 	if (before != NULL) {
 		live->is_ahead = true;
 		live->place->taken--;
@@ -230,7 +231,10 @@ withdrawn(void *arg, struct step *step)
 {
 	struct live *live = live_find(arg, step->withdraw.key.job);
 
-	live_anything_ready(arg);
+	if (live == NULL || live->place == NULL)
+		live_anything_ready(arg);
+	else
+		live->place->may_have_ready = true;
 	if (live != NULL && live->key.attempt == step->withdraw.key.attempt)
 		live_remove(live);
 }

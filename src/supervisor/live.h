@@ -40,6 +40,7 @@ struct live {
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
 	struct channel *channel;  /* made when it says something, or is a server */
 	struct server *server;	  /* NULL: a command */
+	int64_t position;	  /* among its siblings in order; 0: not one of them */
 	int64_t pid, pid_start;
 	struct mono ordered, started; /* ordered: 0 if we did not order it */
 	int64_t ordered_ticks; /* when the keeper was told, as /proc/PID/stat has times */

@@ -146,8 +146,10 @@ end_recorded(void *arg, struct step *step)
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
 		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
 	reports_acknowledge(supervisor, key);
-	if (step->answer != STEP_OK || job_status_is_live(step->ended.ret_status))
+	if (step->answer != STEP_OK || live == NULL || live->place == NULL)
 		live_anything_ready(supervisor);
+	else if (job_status_is_live(step->ended.ret_status))
+		live->place->may_have_ready = true;
 	if (live == NULL || live->key.attempt != key->attempt)
 		return;
 	if (step->ended.started.pid != 0)

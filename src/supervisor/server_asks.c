@@ -159,7 +159,7 @@ job_made(void *arg, struct step *step)
 	bool is_in = step->answer == STEP_OK;
 
 	if (is_in)
-		live_anything_ready(asked->supervisor);
+		live_ready_at(asked->supervisor, spec_supervisor(&step->submit.specs[0]));
 	answer(asked, step, is_in
 		? json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0])
 		: NULL);
@@ -211,7 +211,7 @@ make_job(struct server *server, json_t *id, const json_t *params, bool is_task)
 	}
 	step->arg = ask(server, id);
 	turn_add_made(server->supervisor, step);
-	live_anything_ready(server->supervisor);
+	live_ready_at(server->supervisor, spec_supervisor(&step->submit.specs[0]));
 	return NULL;
 }
 

@@ -204,7 +204,7 @@ submitted(void *arg, struct step *step)
 		request_fail(request, &step->error, data);
 		return;
 	}
-	live_anything_ready(supervisor);
+	live_ready_at(supervisor, spec_supervisor(&step->submit.specs[0]));
 	if (step->submit.ret_existed[0])
 		request_reply(request, json_pack("{s:I, s:b}", "id",
 		    (json_int_t)step->submit.ret_ids[0], "existed", true));
@@ -222,7 +222,7 @@ described(void *arg, struct step *step)
 		submitted(arg, step);
 		return;
 	}
-	live_anything_ready(request->client->supervisor);
+	live_ready_at(request->client->supervisor, spec_supervisor(&step->submit.specs[0]));
 	request_reply(request,
 	    json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0]));
 }
@@ -231,7 +231,6 @@ described(void *arg, struct step *step)
 static void
 start_new(struct client *client, json_t *id, json_t *params)
 {
-	struct supervisor *supervisor = client->supervisor;
 	json_t *jobs = json_pack("[O]", json_object_get(params, "job"));
 	struct error error;
 	struct step *step;
@@ -246,7 +245,6 @@ start_new(struct client *client, json_t *id, json_t *params)
 	}
 	step->act = json_is_false(json_object_get(params, "wait")) ? described : submitted;
 	step->arg = request_new(client, id);
-	live_anything_ready(supervisor);
 }
 
 static void

@@ -91,6 +91,7 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->must_note_start = !open->is_started;
 	live->max_output = open->max_output;
 	live->has_key = open->has_key;
+	live->position = open->position;
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	if (open->has_vanished)
 		live_disown(live);
@@ -106,6 +107,7 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	live->is_in_store = true;
 	live->max_output = open->max_output;
 	live->has_key = open->has_key;
+	live->position = open->position;
 	live->place = live_place(supervisor, open->supervisor);
 	if (live->place != NULL)
 		live->place->taken++;
@@ -188,6 +190,7 @@ static void
 compared(void *arg, struct step *step)
 {
 	struct supervisor *supervisor = arg;
+	struct step *resume;
 
 	for (size_t i = 0; i < step->open.ret_count; i++) {
 		const struct open_attempt *open = &step->open.ret_attempts[i];
@@ -210,6 +213,9 @@ compared(void *arg, struct step *step)
 	supervisor->journal = NULL;
 	supervisor->journal_count = 0;
 	/* All of this is one transaction; behind it, nothing is in our way. */
+	resume = turn_add(supervisor, STEP_SUPERVISOR, NULL, NULL);
+	resume->supervisor.change = SUPERVISOR_RESUME;
+	resume->is_owed = true;
 	turn_add(supervisor, STEP_OPEN, settle_finished, supervisor);
 }
 

@@ -71,10 +71,25 @@ static const char all_of_it[] = "+ supervisor shop\n+ shop/db\n+ supervisor work
 				"+ workers/w1\n+ workers/w2\n+ shop/web\n> start shop\n";
 
 static void
+expect_order(struct scene *scene, const char *event, const char *names)
+{
+	char *statement = NULL, *order;
+
+	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
+		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
+		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
+				 event), -1);
+	order = sql(&scene->i, statement);
+	if (strcmp(order, names) != 0)
+		fail_msg("%s: %s instead of %s", event, order, names);
+	free(order);
+	free(statement);
+}
+
+static void
 file_is_applied_in_its_order_and_again_changes_nothing(void **state)
 {
 	struct scene scene;
-	char *order;
 
 	(void)state;
 	begin(&scene);
@@ -82,10 +97,7 @@ file_is_applied_in_its_order_and_again_changes_nothing(void **state)
 	expect(APPLY(&scene, "--dry-run"), 0, all_of_it, NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs"), 0);
 	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
-	order = sql(&scene.i, "SELECT group_concat(j.name, ' ') FROM (SELECT job_id FROM events "
-			      "WHERE event = 'ready' ORDER BY seq) e JOIN jobs j ON j.id = e.job_id");
-	assert_string_equal(order, "shop/db workers/w1 shop/web");
-	free(order);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
 	expect(APPLY(&scene, "--"), 0, "", NULL);
 	expect(APPLY(&scene, "--prune"), 0, "", NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 3);
@@ -136,11 +148,39 @@ only_what_is_described_otherwise_is_touched(void **state)
 	instance_finish(&scene.i);
 }
 
+/* Of a tree, also when all of it ends or begins; a child without a place ends first. */
+static void
+order_holds_when_everything_stops_and_starts(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, shop);
+	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
+	expect(jobberd(&scene.i, "start", "-s", "workers", "more", "--", scene.counter, NULL), 0,
+	    NULL, NULL);
+	instance_stop(&scene.i);
+	expect_order(&scene, "interrupted", "shop/web more workers/w1 shop/db");
+	assert_null(foreign(&scene.i, "DELETE FROM events"));
+	instance_start(&scene.i, NULL);
+	instance_expect(&scene.i, "supervisor=shop running");
+	expect(jobberd(&scene.i, "start", "--once", "-s", "workers", "more", "--", scene.counter,
+		   NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "stop", "more", NULL), 0, NULL, NULL);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
+	/* The supervisor process alone: nothing begins again. */
+	instance_kill_supervisor(&scene.i);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 8);
+	instance_finish(&scene.i);
+}
+
 /* case 121 */
 static void
 child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
 {
 	struct scene scene;
+	struct result status;
 
 	(void)state;
 	begin(&scene);
@@ -149,6 +189,9 @@ child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
 			   "{'name': 'c', 'command': ['%']}]}]}");
 	expect(APPLY(&scene, "--"), 70, "+ supervisor s\n+ s/a\n+ s/b\n+ s/c\n",
 	    "s: failed_to_start_child s/b: refused");
+	status = jobberd(&scene.i, "status", NULL);
+	assert_has(status.out, "supervisor s has ended: failed_to_start_child s/b: refused");
+	result_done(&status);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts WHERE ended_at "
 					      "IS NULL"), 0);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts a JOIN jobs j "
@@ -240,6 +283,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_is_applied_in_its_order_and_again_changes_nothing),
 		cmocka_unit_test(only_what_is_described_otherwise_is_touched),
+		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
 		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),

@@ -367,8 +367,8 @@ stop_of_a_server_that_has_no_process_yet_is_not_lost(void **state)
 						  "WHERE ended_at IS NULL") == 0)
 			changes_wait(&changes, now_ms() + PATIENCE_MS);
 		helper_jobberd(&stopper, &play.instance, NULL, "stop", "a", NULL);
-		while (sql_number(&play.instance, "SELECT count(*) FROM attempts WHERE "
-						  "ended_at IS NULL AND stop_reason = 'normal'") == 0)
+		while (sql_number(&play.instance, "SELECT count(*) FROM attempts WHERE ended_at "
+						  "IS NULL AND stop_reason = 'normal'") == 0)
 			changes_wait(&changes, now_ms() + PATIENCE_MS);
 		changes_done(&changes);
 		kill(play.instance.keeper, SIGCONT);
