@@ -17,6 +17,7 @@ static const struct option_row submit_options[] = {
 };
 
 static const struct option_row call_options[] = {
+	{ "group", 'g', "GROUP", "every server of this group, and print all answers" },
 	{ "timeout", 0, "DURATION", "how long to wait for the answer; 5s unless given" },
 	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
 	{ "raw", 'r', NULL, "print an answer that is a string as it is" },
@@ -24,6 +25,7 @@ static const struct option_row call_options[] = {
 };
 
 static const struct option_row message_options[] = {
+	{ "group", 'g', "GROUP", "to every server of this group, and print how many they are" },
 	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -49,9 +51,18 @@ static const struct option_row list_options[] = {
 	{ "type", 0, "TYPE", "only jobs of this type" },
 	{ "kind", 0, "KIND", "only those of this kind: command, server or message (to a pool)" },
 	{ "supervisor", 's', "NAME", "only jobs of this supervisor" },
+	{ "group", 'g', "GROUP", "only jobs of this group" },
+	{ "key", 0, "KEY", "only jobs with this key" },
+	{ "meta", 0, "CONDITION", "only jobs with such a word: NAME=VALUE, or != < <= > >=" },
 	{ "limit", 0, "N", "at most so many" },
+	{ "count", 0, NULL, "only print how many, of the live ones unless something is chosen" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row whereis_options[] = {
+	{ "group", 'g', "GROUP", "the ids of all live jobs of this group" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -148,11 +159,12 @@ const struct command commands[] = {
 	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
 	{ "start", "NAME [--] [PROGRAM [ARGUMENT …]]", "start a server and wait for its init",
 	    COMMAND_TAKES_SPEC | COMMAND_STARTS_SERVER, 1, -1, NULL, verb_start },
-	{ "call", "NAME MESSAGE …", "ask a server and print its answer", 0, 2, -1, call_options,
-	    verb_call },
-	{ "cast", "NAME MESSAGE …", "send a server a message that wants no answer", 0, 2, -1,
-	    message_options, verb_cast },
-	{ "send", "NAME MESSAGE …", "the same, as an info", 0, 2, -1, message_options, verb_send },
+	{ "call", "NAME MESSAGE … | --group GROUP MESSAGE …", "ask a server and print its answer",
+	    0, 1, -1, call_options, verb_call },
+	{ "cast", "NAME MESSAGE … | --group GROUP MESSAGE …",
+	    "send a server a message that wants no answer", 0, 1, -1, message_options, verb_cast },
+	{ "send", "NAME MESSAGE … | --group GROUP MESSAGE …", "the same, as an info", 0, 1, -1,
+	    message_options, verb_send },
 	{ "stop", "NAME [REASON]", "let a server clean up and end", 0, 1, 2, stop_options,
 	    verb_stop },
 	{ "restart", "NAME", "stop a server and start it again, as it was described", 0, 1, 1,
@@ -165,8 +177,8 @@ const struct command commands[] = {
 	    verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,
 	    verb_why },
-	{ "whereis", "NAME", "the id of the live job that has this name", 0, 1, 1, NULL,
-	    verb_whereis },
+	{ "whereis", "NAME | --group GROUP", "the id of the live job that has this name", 0, 0, 1,
+	    whereis_options, verb_whereis },
 	{ "attempts", "ID", "the runs of a job", COMMAND_PRINTS_DATA, 1, 1, table_options,
 	    verb_attempts },
 	{ "log", "[ID]", "the output of a job, of the latest unless given", 0, 0, 1, log_options,

@@ -106,6 +106,19 @@ print_meta(struct buf *out, const struct rows *row, const void *context)
 }
 
 static void
+print_groups(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *text = rows_text(row, "groups");
+	json_t *array = text != NULL ? json_loads(text, 0, NULL) : NULL, *name;
+	size_t i;
+
+	(void)context;
+	json_array_foreach(array, i, name)
+		buf_addf(out, "%s%s", i > 0 ? " " : "", json_string_value(name));
+	json_decref(array);
+}
+
+static void
 print_mailbox(struct buf *out, const struct rows *row, const void *context)
 {
 	int64_t waiting = rows_number(row, "mailbox", 0);
@@ -277,6 +290,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "type" },
 	{ .name = "key", .print = print_key },
 	{ .name = "meta", .print = print_meta },
+	{ .name = "groups", .print = print_groups },
 	{ .name = "supervisor" },
 	{ .name = "priority" },
 	{ .name = "after", .print = print_after },
@@ -366,23 +380,6 @@ print_json(const struct subject *subject)
 	json_object_set_new(object, "why", why_json(subject));
 	json_object_set_new(object, "environment", environment_json(subject));
 	row_json_print(object);
-}
-
-int
-verb_whereis(struct invocation *invocation)
-{
-	struct error error;
-	struct query *query = query_open(invocation->state, &error);
-	const char *name = invocation->arguments[0];
-	int64_t job = query != NULL ? query_holder(query, name, &error) : -1;
-
-	query_close(query);
-	if (job == -1)
-		return cli_fail(&error);
-	if (job == 0)
-		return cli_complain(STATUS_NOT_FOUND, "no live job has this name");
-	printf("%" PRId64 "\n", job);
-	return STATUS_OK;
 }
 
 int

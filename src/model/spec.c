@@ -42,6 +42,7 @@ spec_done(struct spec *spec)
 	free(spec->key);
 	free(spec->description);
 	strings_done(&spec->meta);
+	strings_done(&spec->groups);
 	for (size_t i = 0; i < spec->dependency_count; i++)
 		free(spec->dependencies[i].name);
 	free(spec->dependencies);
@@ -127,7 +128,7 @@ spec_check(const struct spec *spec, struct error *error)
 bool
 spec_has_labels(const struct spec *spec)
 {
-	return spec->key != NULL || spec->meta.count > 0;
+	return spec->key != NULL || spec->meta.count > 0 || spec->groups.count > 0;
 }
 
 const char *

@@ -25,6 +25,7 @@
 #define SPEC_DEFAULT_PRIORITY 5
 #define SPEC_DEFAULT_MAX_REDELIVERIES 3
 #define SPEC_LARGEST_POOL 1000
+#define SPEC_MOST_GROUPS 1000 /* that a job is in */
 #define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
 
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
@@ -64,6 +65,7 @@ struct spec {
 	char *key;	      /* NULL: none; else also: */
 	int64_t key_limit;    /* so many with this key run at once; or SPEC_UNSET */
 	struct strings meta;  /* NAME=VALUE, for people */
+	struct strings groups; /* names that others may have too */
 
 	bool is_server; /* it has a mailbox, stays, and is restarted; then also: */
 	enum restart_type restart;
@@ -125,7 +127,7 @@ int spec_check(const struct spec *spec, struct error *error);
 /* Is it SUPERVISOR/CHILD, one in the order of its siblings, by its name? */
 bool spec_is_static(const struct spec *spec);
 
-/* Has it a key, or words for people? */
+/* Has it a key, words for people, or groups? */
 bool spec_has_labels(const struct spec *spec);
 
 /* Who runs it: what was asked for, or `default` for a command and `servers` for a server. */

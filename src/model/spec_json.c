@@ -358,6 +358,8 @@ spec_to_json(const struct spec *spec, struct error *error)
 	if (spec->meta.count > 0 &&
 	    json_object_set_new(object, "meta", strings_to_json(&spec->meta)) == -1)
 		goto not_utf8;
+	if (spec->groups.count > 0)
+		json_object_set_new(object, "group", strings_to_json(&spec->groups));
 	if (spec->environment.count > 0) {
 		environment = environment_to_json(&spec->environment);
 		if (environment == NULL)

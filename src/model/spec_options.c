@@ -345,6 +345,19 @@ set_meta(struct spec *spec, const char *value, struct wall now, struct error *er
 	return 0;
 }
 
+static int
+set_group(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (!text_is_name(value))
+		return spec_bad(error, "group", value, "a word like a name");
+	if (spec->groups.count >= SPEC_MOST_GROUPS)
+		return error_set(error, STATUS_USAGE, "group: a job is in %d groups at most",
+		    SPEC_MOST_GROUPS);
+	strings_add(&spec->groups, value);
+	return 0;
+}
+
 const struct spec_option spec_options[] = {
 	{ "name", 'n', "NAME", "a name of its own among live jobs", set_name, SPEC_ANY },
 	{ "once", 0, NULL, "if a live job has the name, print its id and succeed",
@@ -373,6 +386,8 @@ const struct spec_option spec_options[] = {
 	{ "limit", 0, "N", "so many with the same --key; the others wait", set_limit,
 	    SPEC_COMMAND },
 	{ "meta", 0, "NAME=VALUE", "a word for people and queries", set_meta, SPEC_ANY },
+	{ "group", 0, "GROUP", "a name that others may have too; for messages to all of them",
+	    set_group, SPEC_ANY },
 	{ "cwd", 'd', "DIR", "run there", set_cwd, SPEC_ANY },
 	{ "env", 'e', "NAME[=V]", "also give it this variable", set_env, SPEC_ANY },
 	{ "env-all", 0, NULL, "give it the whole environment", set_env_all, SPEC_ANY },

@@ -17,7 +17,8 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, TREE, COUNTS, MAILBOX, SET_ASIDE, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS, MAILBOX,
+	SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -76,11 +77,16 @@ static const char *const sql[] = {
 			"ON j.supervisor = s.name GROUP BY s.name",
 	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
+	[IN_GROUP] = "SELECT j.id, j.name FROM groups g JOIN jobs j ON j.id = g.job_id "
+		     "WHERE g.name = ?1 AND g.is_left = 0 AND " JOB_IS_LIVE("j.") " "
+		     "ORDER BY j.id",
 	/* What runs or is about to, and the children in order, whatever they are. */
 	[TREE] = "SELECT j.supervisor, j.id, j.name, j.status, j.command, j.kind, a.attempt, "
 		 "a.pid, a.started_at, v.position, v.description, "
 		 "CASE WHEN v.job_id IS NOT NULL AND a.job_id IS NOT NULL "
-		 "THEN max(0, a.attempt - v.first_attempt) END AS restarts FROM "
+		 "THEN max(0, a.attempt - v.first_attempt) END AS restarts, "
+		 "(SELECT json_group_array(name) FROM groups WHERE job_id = j.id "
+		 "AND is_left = 0 HAVING count(*) > 0) AS groups FROM "
 		 "(SELECT id, name, status, command, kind, supervisor FROM jobs "
 		 "INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " AND (status <> 'new' "
 		 "OR EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = jobs.id "
@@ -385,6 +391,16 @@ query_counts(struct query *query, struct error *error)
 {
 	(void)error;
 	return read_rows(query, COUNTS, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_group(struct query *query, const char *group, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[IN_GROUP];
+
+	(void)error;
+	bind_text(row, 1, group);
+	return read_rows(query, IN_GROUP, ROWS_WHOLE, 0, 0);
 }
 
 struct rows *

@@ -20,8 +20,8 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, supervision, restarts, supervisor_change, labels, commit,
-	    claim, advance, depend, change, prune, other;
+	    monitor, pool, supervisor, supervision, restarts, supervisor_change, labels, groups,
+	    commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -39,7 +39,7 @@ struct sqlite_engine {
 	} *environments;
 	size_t environment_count;
 	/* What the last request to submit came with, since most come from the same place. */
-	bool has_monitors, has_pools, has_keys; /* there may be some */
+	bool has_monitors, has_pools, has_keys, has_groups; /* there may be some */
 	bool has_tree; /* some supervisor has more to do than to let jobs start */
 	struct strings recent_variables;
 	int64_t recent_environment; /* 0: not to be used */
@@ -73,6 +73,8 @@ int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_gauge(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_commit(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_group(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_members(struct sqlite_engine *engine, struct step *step);
 
 /* Run one step inside the transaction, whatever it is (engine.c). */
 int sqlite_run_step(struct sqlite_engine *engine, struct step *step);
@@ -89,6 +91,7 @@ int sqlite_supervision_prepare(struct sqlite_engine *engine, struct error *error
 int sqlite_restarts_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_change_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_labels_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_groups_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
@@ -219,6 +222,14 @@ int sqlite_insert_labels(struct sqlite_engine *engine, int64_t job, const struct
 /* May this job start, as far as its key goes? */
 int sqlite_key_has_room(struct sqlite_engine *engine, int64_t job, bool *ret_has_key,
     bool *ret_has_room);
+
+/* ---- groups (groups.c) ---- */
+
+int sqlite_look_for_groups(struct sqlite_engine *engine); /* others may have written one */
+/* Those that a job is described with. */
+int sqlite_insert_groups(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* A process of this server has ended: it is in those that it was described with. */
+int sqlite_end_groups(struct sqlite_engine *engine, int64_t job);
 
 /* ---- pools (pool.c) ---- */
 

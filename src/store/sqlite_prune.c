@@ -9,7 +9,7 @@
 
 enum {
 	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
-	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, COUNT
+	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, COUNT
 };
 
 #define LAST_ATTEMPT(job) \
@@ -38,6 +38,7 @@ static const char *const sql[] = {
 	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1 AND event <> 'started'",
 	[PRUNE_KEY] = "DELETE FROM keys WHERE job_id = ?1",
 	[PRUNE_META] = "DELETE FROM meta WHERE job_id = ?1",
+	[PRUNE_GROUPS] = "DELETE FROM groups WHERE job_id = ?1",
 	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
 	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
 };
@@ -53,7 +54,8 @@ static int
 prune_one(struct sqlite_engine *engine, int64_t job)
 {
 	static const int statements[] = { PRUNE_STARTS, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES,
-		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_SERVER, PRUNE_JOB };
+		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS,
+		PRUNE_SERVER, PRUNE_JOB };
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {

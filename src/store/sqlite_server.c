@@ -187,9 +187,9 @@ sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key 
 }
 
 /*
- * Its timers and monitors go with it, its tasks are abandoned, and the message that it
- * crashed over is blamed. Whoever watches it is told of each end, also if it comes back; what
- * follows if it does not is sqlite_settle_end()'s.
+ * Its timers, monitors and groups of its own go with it, its tasks are abandoned, and the
+ * message that it crashed over is blamed. Whoever watches it is told of each end, also if it
+ * comes back; what follows if it does not is sqlite_settle_end()'s.
  */
 int
 sqlite_end_server(struct sqlite_engine *engine, const struct step *step, struct reason reason,
@@ -202,6 +202,8 @@ sqlite_end_server(struct sqlite_engine *engine, const struct step *step, struct 
 	bind_number(empty, 1, key->job); /* what was in memory is gone */
 	if (code == SQLITE_OK)
 		code = statement_run(empty);
+	if (code == SQLITE_OK)
+		code = sqlite_end_groups(engine, key->job);
 	if (code == SQLITE_OK && !is_over)
 		code = sqlite_forget_monitors(engine, key->job, key->attempt);
 	if (code == SQLITE_OK && !is_over)

@@ -140,6 +140,8 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		code = sqlite_insert_dependencies(engine, spec, *ret_id);
 	if (code == SQLITE_OK && spec_has_labels(spec))
 		code = sqlite_insert_labels(engine, *ret_id, spec);
+	if (code == SQLITE_OK && pool == 0) /* a pool is one member, its first server */
+		code = sqlite_insert_groups(engine, *ret_id, spec);
 	if (code == SQLITE_OK && spec->description != NULL && spec->is_only_on_demand)
 		code = put_down(engine, *ret_id);
 	return code;

@@ -92,6 +92,11 @@ forget_results(struct step *step)
 	case STEP_MAILBOX:
 		forget_messages(&step->mailbox.ret_messages, &step->mailbox.ret_count);
 		break;
+	case STEP_MEMBERS:
+		free(step->members.ret_members);
+		step->members.ret_members = NULL;
+		step->members.ret_count = 0;
+		break;
 	case STEP_LOOKUP:
 		free(step->lookup.ret_result);
 		step->lookup.ret_result = NULL;
@@ -134,6 +139,9 @@ batch_free_step(struct step *step)
 		break;
 	case STEP_SEND:
 		free(step->send.text);
+		break;
+	case STEP_MEMBERS:
+		free(step->members.text);
 		break;
 	case STEP_TIMER:
 		free(step->timer.text);
@@ -247,6 +255,7 @@ batch_is_read_only(const struct batch *batch)
 
 		if (step->kind != STEP_OPEN && step->kind != STEP_LOOKUP &&
 		    step->kind != STEP_REMAINING && step->kind != STEP_MAILBOX &&
+		    !(step->kind == STEP_MEMBERS && step->members.text == NULL) &&
 		    !(step->kind == STEP_TIMER_END && !step->timer_end.is_cancel) &&
 		    !(step->kind == STEP_LIMITS && step->limits.set[0] == '\0') &&
 		    !(step->kind == STEP_PRUNE && step->prune.is_dry_run))

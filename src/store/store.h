@@ -74,6 +74,9 @@ enum step_kind {
 	STEP_DEMONITOR,
 	STEP_GAUGE,  /* how full a server's mailbox in memory is */
 	STEP_COMMIT, /* what a durable server's handling of a message has led to */
+	STEP_GROUP,   /* a server joins or leaves a group */
+	STEP_MEMBERS, /* read who is in a group, and perhaps put a message into the mailboxes
+		       * that are kept */
 	STEP_KIND_COUNT
 };
 
@@ -138,6 +141,15 @@ struct message {
 	int64_t job;   /* whose it is */
 	bool is_info;
 	char *text;    /* JSON */
+};
+
+/* A live server that is in a group. */
+struct group_member {
+	int64_t job;
+	char name[NAME_SIZE];
+	bool is_durable, is_pool;
+	bool is_kept; /* the message is in its mailbox … */
+	int64_t seq;  /* … of a durable one, as this */
 };
 
 enum note_kind { NOTE_PROGRESS, NOTE_RESULT, NOTE_LOG };
@@ -387,6 +399,19 @@ struct step {
 			size_t part_count;
 			bool ret_was_there; /* it was done before: nothing was done now */
 		} commit;
+		struct {
+			struct attempt_key key; /* the server, until this attempt ends */
+			char name[NAME_SIZE];
+			bool is_leave;
+		} group;
+		struct {
+			char name[NAME_SIZE];
+			char *text; /* taken over; of a message, or NULL: they are only read */
+			bool is_info;
+			int64_t most; /* not kept, if so many wait already */
+			struct group_member *ret_members; /* owned by the batch; by id */
+			size_t ret_count;
+		} members;
 	};
 };
 

@@ -343,6 +343,43 @@ asks_whereis(struct server *server, json_t *id, const json_t *params)
 	return NULL;
 }
 
+/* ---- groups ---- */
+
+static void
+group_changed(void *arg, struct step *step)
+{
+	answer(arg, step, step->answer == STEP_OK ? json_true() : NULL);
+}
+
+static const char *
+change_group(struct server *server, json_t *id, const json_t *params, bool is_leave)
+{
+	const char *group = json_string_value(json_object_get(params, "group"));
+	struct step *step;
+
+	if (group == NULL || !text_is_name(group))
+		return "group is not a name";
+	if (server->pool != NULL)
+		return "a pool is in the groups that it was started with";
+	step = turn_add(server->supervisor, STEP_GROUP, group_changed, ask(server, id));
+	step->group.key = server->live->key;
+	step->group.is_leave = is_leave;
+	memcpy(step->group.name, group, strlen(group) + 1);
+	return NULL;
+}
+
+const char *
+asks_join(struct server *server, json_t *id, const json_t *params)
+{
+	return change_group(server, id, params, false);
+}
+
+const char *
+asks_leave(struct server *server, json_t *id, const json_t *params)
+{
+	return change_group(server, id, params, true);
+}
+
 /* For a part of a commit: its timer is to be heeded, and nobody is answered. */
 void
 asks_heed_timer(void *arg, struct step *step)

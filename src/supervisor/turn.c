@@ -250,7 +250,9 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 		bool is_request = step->kind == STEP_SUBMIT || step->kind == STEP_CHANGE ||
 		    step->kind == STEP_PRUNE || step->kind == STEP_CLAIM ||
 		    step->kind == STEP_SEND || step->kind == STEP_SET_ASIDE ||
-		    step->kind == STEP_GAUGE || step->kind == STEP_SUPERVISOR;
+		    step->kind == STEP_GAUGE || step->kind == STEP_SUPERVISOR ||
+		    step->kind == STEP_GROUP ||
+		    (step->kind == STEP_MEMBERS && step->members.text != NULL);
 
 		if (!is_request || step->is_owed) {
 			batch->steps[kept++] = step;

@@ -773,6 +773,8 @@ memory_run_step(struct memory_store *store, struct step *step)
 		[STEP_MONITOR] = not_modelled,
 		[STEP_DEMONITOR] = not_modelled,
 		[STEP_COMMIT] = not_modelled,
+		[STEP_GROUP] = not_modelled,
+		[STEP_MEMBERS] = not_modelled,
 	};
 	_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == STEP_KIND_COUNT,
 	    "a handler for every step");
