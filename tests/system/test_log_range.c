@@ -133,6 +133,15 @@ start_server(struct instance *i)
 
 /* A server that is started again goes on in the next attempt, and so does its follower. */
 static void
+kill_server(struct instance *i)
+{
+	int64_t pid = sql_number(i, "SELECT pid FROM attempts WHERE ended_at IS NULL");
+
+	assert_true(pid > 1);
+	assert_int_equal(kill((pid_t)pid, SIGKILL), 0);
+}
+
+static void
 follower_of_a_server_goes_on_with_its_next_attempt(void **state)
 {
 	struct instance i;
@@ -146,11 +155,12 @@ follower_of_a_server_goes_on_with_its_next_attempt(void **state)
 	helper_jobberd(&rest, &i, NULL, "log", "-f", "-n", "1", "c", NULL);
 	helper_expect(&all, "life 1\n");
 	helper_expect(&rest, "life 1\n");
-	kill((pid_t)sql_number(&i, "SELECT pid FROM attempts WHERE ended_at IS NULL"), SIGKILL);
+	kill_server(&i);
 	helper_expect(&all, "life 2\n");
 	helper_expect(&rest, "life 2\n");
+	instance_expect(&i, "job=1 started attempt=2"); /* its pid is known now */
 	instance_kill_supervisor(&i);
-	kill((pid_t)sql_number(&i, "SELECT pid FROM attempts WHERE ended_at IS NULL"), SIGKILL);
+	kill_server(&i);
 	helper_expect(&all, "life 3\n");
 	expect(jobberd(&i, "stop", "c", NULL), 0, NULL, NULL);
 	assert_int_equal(helper_wait(&all), 0);
