@@ -35,7 +35,8 @@ static const char *const sql[] = {
 		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable, "
 		 "s.trap_exit, s.resumes, s.pool, s.max_messages, j.kind = 'message', a.member, "
 		 "j.max_retries = 0, iif(j.kind = 'message', json_extract(j.command, '$[1]'), "
-		 "NULL), EXISTS (SELECT 1 FROM keys WHERE job_id = a.job_id) FROM attempts a "
+		 "NULL), EXISTS (SELECT 1 FROM keys WHERE job_id = a.job_id), "
+		 "s.init_timeout_ms, " SERVICE_COLUMNS("s.") " FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
 		 "LEFT JOIN jobs j ON j.id = a.job_id "
 		 "LEFT JOIN servers s ON s.job_id = a.job_id WHERE a.ended_at IS NULL",
@@ -59,8 +60,10 @@ static const char *const sql[] = {
 	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
 		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
 		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
-		   "AND o.ended_at IS NULL), j.kind = 'server', j.result "
-		   "FROM jobs j WHERE j.id = ?1",
+		   "AND o.ended_at IS NULL), j.kind = 'server', j.result, "
+		   "EXISTS (SELECT 1 FROM servers s WHERE s.job_id = j.id AND s.plain), "
+		   "(SELECT a.reason FROM attempts a WHERE a.job_id = j.id "
+		   "ORDER BY a.attempt DESC LIMIT 1) FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
@@ -139,7 +142,9 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.age_ms = engine->now.ms > since ? engine->now.ms - since : 0,
 		.stop = column_reason(row, 7),
 		.timeout_ms = column_number(row, 10, SPEC_UNSET),
-		.grace_ms = column_number(row, 11, SPEC_DEFAULT_GRACE_MS),
+		.grace_ms = column_number(row, 11,
+		    sqlite3_column_type(row, 16) != SQLITE_NULL ? SPEC_SERVER_GRACE_MS
+								: SPEC_DEFAULT_GRACE_MS),
 		.max_output = column_number(row, 12, SPEC_DEFAULT_MAX_OUTPUT),
 		.leaves_children = column_number(row, 13, 0) != 0,
 		.is_server = sqlite3_column_type(row, 16) != SQLITE_NULL,
@@ -154,7 +159,9 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.runs_once = sqlite3_column_int(row, 23) != 0,
 		.message = column_text(row, 24) != NULL ? xstrdup(column_text(row, 24)) : NULL,
 		.has_key = sqlite3_column_int(row, 25) != 0,
+		.init_timeout_ms = column_number(row, 26, SPEC_UNSET),
 	};
+	attempt->is_plain = sqlite_read_service(row, 27, &attempt->service);
 	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");
 	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
 	    supervisor != NULL ? supervisor : "");
@@ -365,6 +372,8 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	step->lookup.ret_is_server = sqlite3_column_int(row, 4) != 0;
 	if (column_text(row, 5) != NULL)
 		step->lookup.ret_result = xstrdup(column_text(row, 5));
+	step->lookup.ret_is_plain = sqlite3_column_int(row, 6) != 0;
+	step->lookup.ret_last = column_reason(row, 7);
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && step->lookup.ret_is_server)
 		code = sqlite_is_durable(

@@ -10,10 +10,10 @@ enum { INSERT, READ, RECENT, FIRST, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
 
 static const char *const sql[] = {
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
-		   "max_redeliveries, pool, pool_size, max_messages) "
-		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		   "max_redeliveries, pool, pool_size, max_messages, " SERVICE_COLUMNS("") ") "
+		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
-		 "max_messages FROM servers WHERE job_id = ?1",
+		 "max_messages, " SERVICE_COLUMNS("") " FROM servers WHERE job_id = ?1",
 	[FIRST] = "SELECT restart, first_attempt, max_redeliveries FROM servers "
 		  "WHERE job_id = ?1",
 	/* What was interrupted or lost was no fault of the server's, nor is a pool's message. */
@@ -48,7 +48,9 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 {
 	sqlite3_stmt *statement = engine->server.prepared[INSERT];
 	int64_t redeliveries = spec->max_redeliveries;
-	enum restart_type restart = pool != 0 ? RESTART_PERMANENT : spec->restart;
+	enum restart_type restart = pool != 0 ? RESTART_PERMANENT : spec_restart(spec);
+	struct service_text text;
+	int code;
 
 	if (redeliveries == SPEC_UNSET)
 		redeliveries = SPEC_DEFAULT_MAX_REDELIVERIES;
@@ -61,7 +63,10 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 	bind_unless(statement, 6, pool, 0);
 	bind_unless(statement, 7, pool == job ? spec->pool_size : SPEC_UNSET, SPEC_UNSET);
 	bind_unless(statement, 8, spec->max_messages, SPEC_UNSET);
-	return statement_run(statement);
+	sqlite_bind_service(statement, 9, spec, &text);
+	code = statement_run(statement);
+	service_text_done(&text);
+	return code;
 }
 
 int
@@ -82,6 +87,7 @@ sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
 			claimed->state = xstrdup(column_text(row, 4));
 		spec->pool = column_number(row, 5, 0);
 		spec->max_messages = column_number(row, 6, SPEC_UNSET);
+		spec->is_plain = sqlite_read_service(row, 7, &spec->service);
 		if (spec->pool != 0) /* that is a message's */
 			spec->timeout_ms = SPEC_UNSET;
 	}

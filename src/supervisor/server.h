@@ -16,6 +16,7 @@
  *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
  *   server_requests.c  what clients ask for
+ *   plain.h         one that is any program, and is not spoken to
  */
 
 #define MAILBOX_WINDOW 48 /* messages given to a process and not committed */
@@ -66,6 +67,7 @@ struct server {
 	int64_t accepted;   /* the last message that somebody was told is in it */
 	struct timer timer;   /* init, or leaving, takes too long */
 	int64_t grace_ms;     /* to terminate in */
+	struct plain *plain;  /* plain.h; NULL: it speaks to us */
 	struct pool *pool;    /* it is a member of; or NULL */
 	TAILQ_ENTRY(server) member;
 	int64_t messages, max_messages; /* of the pool: had by this process, and at most */
@@ -116,6 +118,8 @@ void server_free(struct server *server);
 
 /* Its process is there. */
 void server_started(struct live *live);
+/* Its init has been answered: that is to be recorded. */
+void server_is_ready(struct server *server);
 /* Tell it to terminate for this reason; it is killed if it does not within the time. */
 void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
 /* It was asked to terminate, and may take as long as it likes. */

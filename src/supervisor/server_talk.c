@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -56,7 +57,9 @@ looked_up(void *arg, struct step *step)
 	if (missing->key.job != 0 &&
 	    (live == NULL || live->server == NULL || live->key.attempt != missing->key.attempt))
 		missing->caller.server = NULL;
-	if (is_back)
+	if (is_back && step->lookup.ret_is_plain)
+		router_answer_error(missing->caller, STATUS_STATE, PLAIN_NO_MAILBOX, NULL);
+	else if (is_back)
 		router_answer_error(missing->caller, STATUS_TRY_LATER, "restarting", NULL);
 	else
 		router_answer_error(missing->caller, STATUS_NOT_FOUND, "noproc", NULL);
@@ -123,6 +126,8 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
 		return NULL;
 	}
+	if (plain_refuses(other, caller_of(server, id)))
+		return NULL;
 	id_text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
 	ref = xasprintf("j%" PRId64 ".%" PRId64 ".%s", server->live->key.job,
 	    server->live->key.attempt, id_text);
@@ -152,6 +157,8 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 		return "wants to and message";
 	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
+	if (id != NULL && plain_refuses(other, caller_of(server, id)))
+		return NULL;
 	if (other == NULL || other->is_durable || pool_find(server->supervisor, to, other) != NULL)
 		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
 		    id != NULL ? caller_of(server, id) : (struct caller){ 0 });

@@ -180,7 +180,7 @@ void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanishe
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
 size_t live_count(const struct supervisor *supervisor); /* attempts that are processes */
-size_t live_count_servers(struct supervisor *supervisor); /* of these */
+size_t live_count_servers(struct supervisor *supervisor); /* of these, that end with us */
 bool live_is_empty(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
