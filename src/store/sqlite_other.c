@@ -63,7 +63,7 @@ static const char *const sql[] = {
 		   "AND o.ended_at IS NULL), j.kind = 'server', j.result, "
 		   "EXISTS (SELECT 1 FROM servers s WHERE s.job_id = j.id AND s.plain), "
 		   "(SELECT a.reason FROM attempts a WHERE a.job_id = j.id "
-		   "ORDER BY a.attempt DESC LIMIT 1) FROM jobs j WHERE j.id = ?1",
+		   "ORDER BY a.attempt DESC LIMIT 1), j.ended_at FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
@@ -374,6 +374,9 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 		step->lookup.ret_result = xstrdup(column_text(row, 5));
 	step->lookup.ret_is_plain = sqlite3_column_int(row, 6) != 0;
 	step->lookup.ret_last = column_reason(row, 7);
+	step->lookup.ret_ended_ago_ms = column_number(row, 8, -1) == -1
+	    ? -1
+	    : engine->now.ms - column_number(row, 8, 0);
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && step->lookup.ret_is_server)
 		code = sqlite_is_durable(

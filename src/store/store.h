@@ -273,6 +273,7 @@ struct step {
 			bool ret_is_server, ret_is_durable, ret_is_plain;
 			/* How its last process ended, which is not always how the job has. */
 			struct reason ret_last;
+			int64_t ret_ended_ago_ms; /* -1: it is live */
 			char *ret_result; /* JSON or NULL, owned by the batch */
 		} lookup;
 		struct {
