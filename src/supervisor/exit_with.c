@@ -88,7 +88,7 @@ exit_with_jobs_ended(
 		look_up(supervisor, looked_up);
 }
 
-/* ---- it has ended, and the supervisor process that saw it has died of something ---- */
+/* ---- it has ended while there was no supervisor process, or one that has died of it ---- */
 
 static void
 found_at_start(void *arg, struct step *step)
@@ -104,7 +104,7 @@ found_at_start(void *arg, struct step *step)
 void
 exit_with_begin(struct supervisor *supervisor)
 {
-	if (supervisor->setup->exit_with != NULL && supervisor->restarts > 0)
+	if (supervisor->setup->exit_with != NULL)
 		look_up(supervisor, found_at_start);
 }
 

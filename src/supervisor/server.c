@@ -287,17 +287,19 @@ is_ready(void *arg, struct step *step)
 	const struct attempt_key *key = &step->ready.key;
 	struct live *live = live_find(supervisor, key->job);
 
-	if (live == NULL || live->key.attempt != key->attempt)
-		return;
-	if (live->server != NULL && live->server->plain != NULL)
-		plain_recorded(live->server);
+	struct server *server = live != NULL && live->key.attempt == key->attempt
+	    ? live->server
+	    : NULL; /* it has ended in the same turn: it was ready all the same */
+
+	if (server != NULL && server->plain != NULL)
+		plain_recorded(server);
 	if (step->answer != STEP_OK)
 		return;
 	log_info("job=%" PRId64 " ready attempt=%" PRId64, key->job, key->attempt);
-	if (live->server != NULL)
-		mailbox_look(live->server);
-	if (live->server != NULL && live->server->pool != NULL)
-		pool_look(live->server->pool);
+	if (server != NULL)
+		mailbox_look(server);
+	if (server != NULL && server->pool != NULL)
+		pool_look(server->pool);
 	server_tell_ready(supervisor, key->job);
 }
 

@@ -6,13 +6,13 @@
 
 #include <string.h>
 
-void
-fuzz_one(const unsigned char *bytes, size_t length)
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct notification said;
 	size_t status;
 
-	notification_parse(&said, (const char *)bytes, length);
+	notification_parse(&said, (const char *)data, size);
 	status = strnlen(said.status, sizeof(said.status));
 	must(status < sizeof(said.status));
 	for (size_t at = 0; at < status;) {
@@ -23,4 +23,5 @@ fuzz_one(const unsigned char *bytes, size_t length)
 	}
 	must(said.extend_ms == -1 || said.extend_ms > 0);
 	must(said.watchdog_ms == -1 || said.watchdog_ms > 0);
+	return 0;
 }
