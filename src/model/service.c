@@ -135,5 +135,7 @@ service_judge(const struct service *service, struct reason seen)
 	bool is_good = (seen.kind == REASON_EXIT && has_code(&service->good, seen.number)) ||
 	    (seen.kind == REASON_SIGNAL && has_signal(&service->good, seen.number));
 
-	return is_good ? (struct reason){ .kind = REASON_NORMAL } : seen;
+	if (is_good)
+		seen = (struct reason){ .kind = REASON_NORMAL };
+	return seen;
 }

@@ -61,11 +61,9 @@ void
 plain_attach(struct server *server, const struct open_attempt *open)
 {
 	struct live *live = server->live;
-	int64_t left_ms = open->init_timeout_ms == SPEC_UNSET ? SPEC_UNSET
-	    : open->init_timeout_ms > open->age_ms ? open->init_timeout_ms - open->age_ms
-						   : 0;
 
-	plain_add(server, &open->service, left_ms);
+	/* What more time it had asked for died with the one that it told: it has all of it again. */
+	plain_add(server, &open->service, open->init_timeout_ms);
 	server->phase = open->is_ready ? SERVER_READY : SERVER_INIT;
 	if (live->has_ended)
 		return;

@@ -77,6 +77,9 @@ note_events(struct plain *plain, const struct notification *said)
 	if (said->names_other)
 		note_event(plain, "message not understood",
 		    "MAINPID: the process that was started is the one that counts");
+	if (said->sets_watchdog)
+		note_event(plain, "message not understood",
+		    "WATCHDOG_USEC: the limit is the one that it was started with");
 	if (said->gives_descriptors)
 		note_event(plain, "message not understood",
 		    "FDSTORE: descriptors are not kept");
@@ -88,9 +91,7 @@ heed_times(struct plain *plain, const struct notification *said)
 	struct server *server = plain->server;
 	struct loop *loop = server->supervisor->loop;
 
-	if (said->watchdog_ms != -1 && plain->service.watchdog_ms != -1)
-		plain->service.watchdog_ms = said->watchdog_ms;
-	if (said->lives || said->watchdog_ms != -1)
+	if (said->lives)
 		plain_lives(plain);
 	if (said->extend_ms != -1 && server->phase == SERVER_INIT &&
 	    timer_is_set(&server->timer) &&

@@ -137,18 +137,6 @@ server_free(struct server *server)
 }
 
 void
-server_leave(struct supervisor *supervisor)
-{
-	struct server *server;
-
-	for (server = RB_MIN(server_tree, &supervisor->servers->by_name); server != NULL;
-	     server = RB_NEXT(server_tree, NULL, server))
-		router_fail_calls(server, STATUS_TRY_LATER, "the supervisor is leaving");
-	pool_fail_calls(supervisor, STATUS_TRY_LATER, "the supervisor is leaving");
-	server_wait_done(supervisor);
-}
-
-void
 server_done(struct supervisor *supervisor)
 {
 	gauge_done(supervisor);

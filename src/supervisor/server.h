@@ -107,7 +107,6 @@ struct server_table {
 /* ---- server.c ---- */
 
 void server_init(struct supervisor *supervisor);
-void server_leave(struct supervisor *supervisor); /* all who wait are told that we leave */
 void server_done(struct supervisor *supervisor);
 
 /* A claimed one has been ordered: it has its name from now on. */
@@ -146,7 +145,8 @@ void server_await_stop(struct supervisor *supervisor, int64_t job, struct reason
 void server_tell_ready(struct supervisor *supervisor, int64_t job); /* its init has answered */
 /* Ends that are recorded are safe now. */
 void server_tell_ended(struct supervisor *supervisor);
-void server_wait_done(struct supervisor *supervisor); /* all are told that we leave */
+void server_wait_done(struct supervisor *supervisor); /* all are told that we leave … */
+void server_leave(struct supervisor *supervisor); /* … and all who wait for an answer */
 
 /* ---- router.c ---- */
 

@@ -68,24 +68,19 @@ set_status(struct notification *n, const char *value)
 
 /* Up to whole milliseconds: what is asked for is never cut short. */
 static void
-set_usec(int64_t *ms, const char *value)
+set_extend(struct notification *n, const char *value)
 {
 	int64_t usec;
 
 	if (text_number(value, 1, MOST_USEC, &usec) == 0)
-		*ms = (usec + 999) / 1000;
-}
-
-static void
-set_extend(struct notification *n, const char *value)
-{
-	set_usec(&n->extend_ms, value);
+		n->extend_ms = (usec + 999) / 1000;
 }
 
 static void
 set_watchdog_usec(struct notification *n, const char *value)
 {
-	set_usec(&n->watchdog_ms, value);
+	(void)value;
+	n->sets_watchdog = true;
 }
 
 static const struct {
@@ -139,7 +134,7 @@ notification_parse(struct notification *ret, const char *bytes, size_t length)
 {
 	const char *end = bytes + length;
 
-	*ret = (struct notification){ .extend_ms = -1, .watchdog_ms = -1 };
+	*ret = (struct notification){ .extend_ms = -1 };
 	while (bytes < end) {
 		const char *newline = memchr(bytes, '\n', (size_t)(end - bytes));
 		const char *stop = newline != NULL ? newline : end;

@@ -19,8 +19,8 @@ struct notification {
 	bool gives_descriptors; /* FDSTORE=1 */
 	bool has_status;
 	char status[NOTIFICATION_STATUS_SIZE]; /* one line of UTF-8, cut off if longer */
-	int64_t extend_ms;   /* it needs so long from now on; -1: it does not say */
-	int64_t watchdog_ms; /* its signs of life will come so often; -1 */
+	bool sets_watchdog; /* WATCHDOG_USEC=: another limit */
+	int64_t extend_ms; /* it needs so long from now on; -1: it does not say */
 };
 
 void notification_parse(struct notification *ret, const char *bytes, size_t length);

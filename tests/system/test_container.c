@@ -62,7 +62,8 @@ supervise_ends_with_the_status_of_its_job(void **state)
 			submit_job(&i, cases[n].option, "--backoff", "constant:10ms", "--name",
 			    "web", "--", "sh", "-c", cases[n].command, NULL);
 		assert_int_equal(instance_wait(&i), cases[n].status);
-		assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'new'"), 1);
+		assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs "
+						"WHERE status = 'new'"), 1);
 		check_accounts(&i);
 		instance_done(&i);
 	}
@@ -124,7 +125,8 @@ name_that_is_none_is_refused(void **state)
 
 	(void)state;
 	instance_init(&i);
-	expect(RUN(&i, "supervise", "--exit-with", "a b"), 2, "exit-with: \"a b\" is no job's name");
+	expect(RUN(&i, "supervise", "--exit-with", "a b"), 2,
+	    "exit-with: \"a b\" is no job's name");
 	expect(RUN(&i, "supervise", "--exit-with", "0"), 2, "exit-with");
 	instance_done(&i);
 }
@@ -247,7 +249,8 @@ first_process_reaps_orphans_that_are_not_its_own(void **state)
 	free(bell_wait(&here));
 	assert_int_equal(helper_wait(&stranger), 0);
 	helper_end(&stranger);
-	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0, NULL);
+	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0,
+	    NULL);
 	expect(RUN(&c.i, "wait", "job"), 0, NULL);
 	assert_int_equal(children_of(c.one), 2); /* the supervisor process, and the orphan */
 	fifo_write(go.path, "go\n");

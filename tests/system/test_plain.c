@@ -151,7 +151,7 @@ assert_started(struct helper *start)
 
 /* cases 139, 141 */
 static void
-executed_service_runs_until_it_is_stopped_and_can_be_started_again(void **state)
+executed_service_runs_until_it_is_stopped_and_starts_again(void **state)
 {
 	struct instance i;
 
@@ -767,7 +767,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(executed_service_runs_until_it_is_stopped_and_can_be_started_again),
+		cmocka_unit_test(executed_service_runs_until_it_is_stopped_and_starts_again),
 		cmocka_unit_test(
 		    service_that_cannot_be_executed_or_ends_before_it_is_ready_is_not_tried_again),
 		cmocka_unit_test(service_is_ready_when_it_writes_a_line_to_its_descriptor),

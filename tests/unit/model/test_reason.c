@@ -221,7 +221,8 @@ reason_signal_number_is_found_by_any_of_its_names(void **state)
 		int number;
 	} cases[] = {
 		{ "SIGTERM", SIGTERM }, { "TERM", SIGTERM }, { "15", SIGTERM }, { "KILL", SIGKILL },
-		{ "", -1 }, { "SIG", -1 }, { "0", -1 }, { "65", -1 }, { "term", -1 }, { "SIGSIGTERM", -1 },
+		{ "", -1 }, { "SIG", -1 }, { "0", -1 }, { "65", -1 }, { "term", -1 },
+		{ "SIGSIGTERM", -1 },
 	};
 
 	(void)state;
