@@ -62,7 +62,7 @@ plain_attach(struct server *server, const struct open_attempt *open)
 {
 	struct live *live = server->live;
 
-	/* What more time it had asked for died with the one that it told: it has all of it again. */
+	/* What more it had asked for died with whom it told: it has all of its time again. */
 	plain_add(server, &open->service, open->init_timeout_ms);
 	server->phase = open->is_ready ? SERVER_READY : SERVER_INIT;
 	if (live->has_ended)

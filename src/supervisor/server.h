@@ -271,6 +271,8 @@ bool server_handle(struct server *server, const struct rpc_message *message,
     const char **ret_wrong);
 /* No live server is meant: answer noproc, or restarting. */
 void router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
+/* The same for whoever wants to stop it. */
+void router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
 
 /* A reason as JSON from outside, and for outside. */
 struct reason server_reason_from_json(const json_t *value);

@@ -349,7 +349,7 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 		return;
 	}
 	if (server == NULL) {
-		router_call_nobody(
+		router_stop_nobody(
 		    supervisor, to, (struct caller){ .request = request_new(client, id) });
 		return;
 	}

@@ -44,6 +44,7 @@ struct missing {
 	struct supervisor *supervisor;
 	struct attempt_key key; /* of the server that asks; job 0: a client does */
 	struct caller caller;
+	bool stops; /* it is not a message that it has for it */
 };
 
 static void
@@ -57,7 +58,7 @@ looked_up(void *arg, struct step *step)
 	if (missing->key.job != 0 &&
 	    (live == NULL || live->server == NULL || live->key.attempt != missing->key.attempt))
 		missing->caller.server = NULL;
-	if (is_back && step->lookup.ret_is_plain)
+	if (is_back && step->lookup.ret_is_plain && !missing->stops)
 		router_answer_error(missing->caller, STATUS_STATE, PLAIN_NO_MAILBOX, NULL);
 	else if (is_back)
 		router_answer_error(missing->caller, STATUS_TRY_LATER, "restarting", NULL);
@@ -68,8 +69,8 @@ looked_up(void *arg, struct step *step)
 	free(missing);
 }
 
-void
-router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+static void
+look_up(struct supervisor *supervisor, const json_t *to, struct caller caller, bool stops)
 {
 	struct missing *missing = xcalloc(1, sizeof(*missing));
 	struct step *step = turn_add(supervisor, STEP_LOOKUP, looked_up, missing);
@@ -77,6 +78,7 @@ router_call_nobody(struct supervisor *supervisor, const json_t *to, struct calle
 
 	missing->supervisor = supervisor;
 	missing->caller = caller;
+	missing->stops = stops;
 	if (caller.server != NULL) {
 		missing->key = caller.server->live->key;
 		json_incref(caller.id);
@@ -84,6 +86,18 @@ router_call_nobody(struct supervisor *supervisor, const json_t *to, struct calle
 	step->lookup.job = json_integer_value(to);
 	if (word != NULL && text_number(word, 1, SPEC_LARGEST_ID, &step->lookup.job) == -1)
 		step->lookup.name = xstrdup(word);
+}
+
+void
+router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+{
+	look_up(supervisor, to, caller, false);
+}
+
+void
+router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+{
+	look_up(supervisor, to, caller, true);
 }
 
 /* ---- the methods ---- */

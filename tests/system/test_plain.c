@@ -760,6 +760,14 @@ messages_to_a_plain_service_are_refused_in_one_sentence(void **state)
 	expect(RUN(&i, "send", "s", "add"), 5, "", words);
 	expect(RUN(&i, "show", "--state", "s"), 5, "", words);
 	assert_sql(&i, "SELECT status FROM jobs", "running");
+	/* While it has no process, too; who wants to stop it is told that. */
+	expect(RUN(&i, "supervisor", "pause", "servers"), 0, NULL, NULL);
+	kill((pid_t)sql_number(&i, "SELECT pid FROM attempts"), SIGKILL);
+	instance_expect(&i, "job=1 errored");
+	expect(RUN(&i, "call", "s", "get"), 5, "", words);
+	expect(RUN(&i, "stop", "s"), 75, "", "restarting");
+	expect(RUN(&i, "supervisor", "resume", "servers"), 0, NULL, NULL);
+	instance_expect(&i, "ready attempt=2");
 	instance_finish(&i);
 }
 

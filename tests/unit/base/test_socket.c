@@ -103,7 +103,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    datagram_socket_is_its_owner_s_and_takes_the_place_of_an_old_one, begin, finish),
+		    datagram_socket_is_its_owner_s_and_takes_the_place_of_an_old_one, begin,
+		    finish),
 		cmocka_unit_test(longest_state_leaves_room_for_a_socket_s_name),
 	};
 
