@@ -252,7 +252,7 @@ plain_service_may_say_what_a_command_may(void **state)
 	snprintf(command, sizeof(command),
 	    "%s notify log hello; echo $$ > %s; read x < %s.go; echo >&4; exec sleep 1000",
 	    getenv("JOBBERD"), pid.path, pid.path);
-	fifo_make(&i, "pid.go");
+	free(fifo_make(&i, "pid.go"));
 	helper_jobberd(&start, &i, NULL, "start", "--plain", "--ready", "fd:4", "s", "--",
 	    "bash", "-c", command, NULL);
 	bell_number(&pid);
