@@ -743,7 +743,75 @@ stop_of_a_service_outlives_the_supervisor_process(void **state)
 	instance_finish(&i);
 }
 
+/* One process through all of it, and every word that it says between two deaths is heard. */
+static void
+service_outlives_any_number_of_deaths(void **state)
+{
+	struct scene scene;
+	struct helper start;
+	pid_t pid;
+
+	(void)state;
+	begin(&scene);
+	pid = start_told(&scene, &start, "--watchdog", "50s");
+	tell(&scene, "say READY=1\n");
+	assert_started(&start);
+	for (int n = 0; n < 6; n++) {
+		char order[64], words[32];
+
+		if (n % 2 == 0)
+			instance_kill_supervisor(&scene.i);
+		else {
+			instance_kill_keeper(&scene.i);
+			instance_start(&scene.i, NULL);
+		}
+		snprintf(words, sizeof(words), "death %d", n);
+		snprintf(order, sizeof(order), "say WATCHDOG=1|STATUS=%s\n", words);
+		tell(&scene, order);
+		tell(&scene, "barrier\n");
+		assert_said(&scene.i, "why", "s", words);
+	}
+	assert_int_equal(sql_number(&scene.i, "SELECT pid FROM attempts"), pid);
+	assert_sql(&scene.i, "SELECT count(*) FROM attempts", "1");
+	expect(RUN(&scene.i, "stop", "s"), 0, "", "");
+	assert_sql(&scene.i, "SELECT status FROM jobs", "done");
+	end(&scene);
+}
+
 /* ---- messages ---- */
+
+static const char asker[] =
+    "import json, os, socket\n"
+    "s = socket.socket(fileno=int(os.environ['JOBBERD_FD']))\n"
+    "asked = None\n"
+    "def send(**m):\n"
+    "    s.sendall(json.dumps({'jsonrpc': '2.0', **m}).encode() + b'\\n')\n"
+    "for line in s.makefile('r'):\n"
+    "    if line == '\\n': continue\n"
+    "    m = json.loads(line); method = m.get('method')\n"
+    "    if method == 'init': send(id=m['id'], result={'ok': True})\n"
+    "    elif method == 'call':\n"
+    "        asked = m['id']\n"
+    "        send(id=1, method=m['params']['message'], params={'to': 's', 'message': 'x'})\n"
+    "    elif m.get('id') == 1: send(id=asked, result=m['error']['message'])\n"
+    "    elif method == 'terminate': send(id=m['id'], result=True); break\n";
+
+static void
+server_that_asks_a_plain_service_is_told_the_same(void **state)
+{
+	static const char *const methods[] = { "call", "cast", "send" };
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	expect(START(&i, "s", "--", "sleep", "1000"), 0, "1\n", "");
+	expect(RUN(&i, "start", "asker", "--", "python3", "-c", asker), 0, "2\n", "");
+	for (size_t n = 0; n < sizeof(methods) / sizeof(methods[0]); n++)
+		expect(RUN(&i, "call", "-r", "--timeout", "50s", "asker", methods[n]), 0,
+		    "it is a plain service, which takes no messages\n", "");
+	instance_finish(&i);
+}
 
 static void
 messages_to_a_plain_service_are_refused_in_one_sentence(void **state)
@@ -799,6 +867,8 @@ main(void)
 		    service_that_was_not_ready_is_started_again_when_the_keeper_was_killed),
 		cmocka_unit_test(service_runs_on_when_we_leave_and_is_interrupted_when_we_stop),
 		cmocka_unit_test(stop_of_a_service_outlives_the_supervisor_process),
+		cmocka_unit_test(service_outlives_any_number_of_deaths),
+		cmocka_unit_test(server_that_asks_a_plain_service_is_told_the_same),
 		cmocka_unit_test(messages_to_a_plain_service_are_refused_in_one_sentence),
 	};
 
