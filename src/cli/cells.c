@@ -3,6 +3,7 @@
 #include "cli/cells.h"
 #include "base/text.h"
 #include "cli/escape.h"
+#include "cli/why.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -126,5 +127,6 @@ cell_reason(struct buf *out, const struct rows *row, const char *column)
 		buf_add_text(out, "done");
 	else
 		buf_add_text(out, reason_words(text, sizeof(text), reason,
-				      rows_number(row, "timeout_ms", 0)));
+				      why_limit(reason, rows_number(row, "timeout_ms", 0),
+					  rows_number(row, "watchdog_ms", 0))));
 }

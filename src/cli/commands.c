@@ -8,6 +8,16 @@
 static const struct option_row supervise_options[] = {
 	{ "drain", 0, NULL, "leave when nothing is left to do" },
 	{ "max-children", 0, "N", "how many of `default` run at once, recorded" },
+	{ "exit-with", 0, "NAME", "leave when this job has ended, with its exit status" },
+	{ NULL, 0, NULL, NULL },
+};
+
+/* What supervise says to the process that it starts. */
+static const struct option_row supervisor_process_options[] = {
+	{ "drain", 0, NULL, "" },
+	{ "max-children", 0, "N", "" },
+	{ "exit-with", 0, "NAME", "" },
+	{ "since", 0, "MS", "" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -226,7 +236,7 @@ const struct command commands[] = {
 	    NULL, verb_help },
 	{ "version", "", "the version of this program", COMMAND_NEEDS_NO_STATE, 0, 0, NULL,
 	    verb_version },
-	{ "_supervisor", "", "", COMMAND_IS_INTERNAL, 0, 0, supervise_options,
+	{ "_supervisor", "", "", COMMAND_IS_INTERNAL, 0, 0, supervisor_process_options,
 	    verb_supervisor_process },
 	{ NULL, NULL, NULL, 0, 0, 0, NULL, NULL },
 };

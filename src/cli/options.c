@@ -77,7 +77,7 @@ collect(const struct command *command, struct option_list *list)
 			spec->help };
 
 		if (spec->kind == SPEC_ANY || spec->kind == SPEC_WORK ||
-		    (spec->kind == SPEC_SERVER) == is_server)
+		    (spec->kind == SPEC_SERVER || spec->kind == SPEC_PLAIN) == is_server)
 			add_row(list, &row, spec);
 	}
 	if (command->flags & COMMAND_PRINTS_DATA)

@@ -212,25 +212,6 @@ attempt_over(void *arg, int64_t attempt)
 /* ---- the end ---- */
 
 static int
-exit_status(struct reason reason)
-{
-	switch (reason.kind) {
-	case REASON_NORMAL:
-		return STATUS_OK;
-	case REASON_EXIT:
-		return reason.number;
-	case REASON_SIGNAL:
-		return STATUS_SIGNALLED + reason.number;
-	case REASON_TIMEOUT:
-		return STATUS_TIMED_OUT;
-	case REASON_SPAWN:
-		return reason.number == ENOENT ? STATUS_NO_COMMAND : STATUS_CANNOT_EXECUTE;
-	default:
-		return STATUS_RUN_FAILED;
-	}
-}
-
-static int
 report_end(const struct run *run, const char *status, const char *text)
 {
 	struct reason reason = { 0 };
@@ -248,7 +229,8 @@ report_end(const struct run *run, const char *status, const char *text)
 	if (run->interrupts > 0 && reason.kind == REASON_CANCELLED)
 		return STATUS_SIGNALLED + SIGINT;
 	/* A job that failed can never look like a success. */
-	return exit_status(reason) != STATUS_OK ? exit_status(reason) : STATUS_RUN_FAILED;
+	return reason_exit_status(reason) != STATUS_OK ? reason_exit_status(reason)
+						       : STATUS_RUN_FAILED;
 }
 
 /* Nobody answers any more: did it come to its end? */

@@ -2,11 +2,13 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "keeper/keeper.h"
 #include "keeper/lock.h"
+#include "model/spec.h"
 #include "supervisor/supervisor.h"
 
 #include <fcntl.h>
@@ -48,11 +50,20 @@ print_ready(const char *text)
 	fflush(stdout);
 }
 
+static bool
+is_job(const char *word)
+{
+	int64_t id;
+
+	return text_is_name(word) || text_number(word, 1, SPEC_LARGEST_ID, &id) == 0;
+}
+
 int
 verb_supervise(struct invocation *invocation)
 {
 	const char *max_children = option_value(invocation, "max-children");
-	const char *arguments[8] = { "jobberd", "-C", invocation->state, "_supervisor" };
+	const char *exit_with = option_value(invocation, "exit-with");
+	const char *arguments[12] = { "jobberd", "-C", invocation->state, "_supervisor" };
 	struct keeper_setup setup = {
 		.state_directory = invocation->state,
 		.program = "/proc/self/exe",
@@ -62,6 +73,7 @@ verb_supervise(struct invocation *invocation)
 	};
 	struct error error = { 0 };
 	size_t count = 4;
+	char since[32];
 	int status;
 
 	option_number(invocation, "max-children", 0, 100000, -1); /* a bad one ends here */
@@ -71,6 +83,16 @@ verb_supervise(struct invocation *invocation)
 	if (max_children != NULL) {
 		arguments[count++] = "--max-children";
 		arguments[count++] = max_children;
+	}
+	if (exit_with != NULL) {
+		if (!is_job(exit_with))
+			return cli_complain(
+			    STATUS_USAGE, "exit-with: \"%s\" is no job's name", exit_with);
+		snprintf(since, sizeof(since), "%" PRId64, clock_wall().ms);
+		arguments[count++] = "--exit-with";
+		arguments[count++] = exit_with;
+		arguments[count++] = "--since";
+		arguments[count++] = since;
 	}
 	ensure_standard_descriptors();
 	umask(077);
@@ -91,6 +113,8 @@ verb_supervisor_process(struct invocation *invocation)
 		.state_directory = invocation->state,
 		.drains = option_is_given(invocation, "drain"),
 		.max_children = option_number(invocation, "max-children", 0, 100000, -1),
+		.exit_with = option_value(invocation, "exit-with"),
+		.keeper_since_ms = option_number(invocation, "since", 0, INT64_MAX, 0),
 		.link_fd = KEEPER_LINK_FD,
 		.listen_fd = KEEPER_LISTEN_FD,
 	};

@@ -74,6 +74,8 @@ print_kind(struct buf *out, const struct rows *row, const void *context)
 		buf_addf(out, "server, of the pool of job %" PRId64, pool);
 	else if (is_message(row))
 		buf_add_text(out, "message to a pool");
+	else if (rows_number(row, "plain", 0) != 0)
+		buf_addf(out, "plain service, %s", rows_text(row, "restart"));
 	else if (is_server(row))
 		buf_addf(out, "%sserver, %s",
 		    rows_number(row, "durable", 0) != 0 ? "durable " : "",
@@ -124,7 +126,7 @@ print_mailbox(struct buf *out, const struct rows *row, const void *context)
 	int64_t waiting = rows_number(row, "mailbox", 0);
 
 	(void)context;
-	if (is_server(row))
+	if (is_server(row) && rows_number(row, "plain", 0) == 0)
 		buf_addf(out, "%" PRId64 " message%s", waiting, waiting == 1 ? "" : "s");
 }
 
@@ -164,12 +166,27 @@ print_backoff(struct buf *out, const struct rows *row, const void *context)
 static void
 print_grace(struct buf *out, const struct rows *row, const void *context)
 {
+	int64_t grace_ms = rows_number(row, "grace_ms",
+	    is_server(row) ? SPEC_SERVER_GRACE_MS : SPEC_DEFAULT_GRACE_MS);
 	char text[32];
 
 	(void)context;
-	if (!is_message(row))
-		buf_add_text(out, text_format_duration(text, sizeof(text),
-				      rows_number(row, "grace_ms", SPEC_DEFAULT_GRACE_MS)));
+	if (is_message(row))
+		return;
+	buf_add_text(out, grace_ms == SPEC_GRACE_FOR_EVER
+		? "infinity"
+		: text_format_duration(text, sizeof(text), grace_ms));
+}
+
+/* How a plain service tells that it is. */
+static void
+print_ready(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *ready = rows_text(row, "ready");
+
+	(void)context;
+	if (ready != NULL)
+		buf_add_text(out, ready);
 }
 
 static void
@@ -306,6 +323,10 @@ static const struct format_column show_columns[] = {
 	{ .name = "backoff", .print = print_backoff },
 	{ .name = "timeout", .cell = cell_duration, .stored = "timeout_ms" },
 	{ .name = "grace", .print = print_grace },
+	{ .name = "ready", .print = print_ready },
+	{ .name = "stop signal", .cell = cell_stored, .stored = "stop_signal" },
+	{ .name = "success exit", .cell = cell_stored, .stored = "success_exit" },
+	{ .name = "watchdog", .cell = cell_duration, .stored = "watchdog_ms" },
 	{ .name = "max output", .print = print_max_output },
 	{ .name = "log rotate", .print = print_log_rotate },
 	{ .name = "leave children", .print = print_leave_children },

@@ -69,6 +69,19 @@ read_state(const struct rows *row)
 	return (enum supervisor_state)state;
 }
 
+int64_t
+why_limit(struct reason reason, int64_t timeout_ms, int64_t watchdog_ms)
+{
+	return reason.kind == REASON_WATCHDOG ? watchdog_ms : timeout_ms;
+}
+
+static const char *
+reason_of(const struct why_job *job, struct reason reason, char *text, size_t size)
+{
+	return reason_words(
+	    text, size, reason, why_limit(reason, job->timeout_ms, job->watchdog_ms));
+}
+
 void
 why_read(struct why_job *job, const struct rows *row)
 {
@@ -78,6 +91,8 @@ why_read(struct why_job *job, const struct rows *row)
 		.reason = read_reason(row, "reason"),
 		.detail = rows_text(row, "detail"),
 		.timeout_ms = rows_number(row, "timeout_ms", 0),
+		.watchdog_ms = rows_number(row, "watchdog_ms", 0),
+		.is_plain = rows_number(row, "plain", 0) != 0,
 		.started_at = rows_number(row, "started_at", 0),
 		.run_ms = rows_number(row, "run_ms", 0),
 		.progress = rows_real(row, "progress", -1),
@@ -262,8 +277,9 @@ say_waiting(struct words *words, const struct why_job *job, const struct why_now
 	char span[32];
 
 	if (job->is_server && job->has_process)
-		say(words, "%s", now->is_supervised ? "its init has not answered yet"
-						    : "nothing supervises it");
+		say(words, "%s", !now->is_supervised ? "nothing supervises it"
+			: job->is_plain		     ? "it has not said that it is ready"
+						     : "its init has not answered yet");
 	else if (job->is_claimed && claimed_ahead(job) > 0)
 		say_place(words, job, now);
 	else if (job->is_claimed)
@@ -293,10 +309,10 @@ say_reason(struct words *words, const struct why_job *job)
 		say(words, "%s", job->detail);
 	else
 		say(words, "%s",
-		    reason_words(text, sizeof(text), job->reason, job->timeout_ms));
+		    reason_of(job, job->reason, text, sizeof(text)));
 	if (job->reason.kind == REASON_MAX_RESTARTS && job->last.kind != REASON_NONE)
 		say(words, ", last %s",
-		    reason_words(text, sizeof(text), job->last, job->timeout_ms));
+		    reason_of(job, job->last, text, sizeof(text)));
 }
 
 /* What its end was, if it was not simply wanted. */
@@ -324,7 +340,7 @@ say_running(struct words *words, const struct why_job *job, const struct why_now
 	}
 	if (job->stop.kind != REASON_NONE) {
 		say(words, "%s%s, being ended", comma,
-		    reason_words(text, sizeof(text), job->stop, job->timeout_ms));
+		    reason_of(job, job->stop, text, sizeof(text)));
 		return;
 	}
 	if (!now->is_supervised) {
@@ -413,7 +429,8 @@ why_attempt(char *buffer, size_t size, const struct rows *row)
 	if (reason.kind == REASON_NORMAL)
 		snprintf(buffer, size, "done");
 	else if (reason.kind != REASON_NONE)
-		reason_words(buffer, size, reason, timeout_ms);
+		reason_words(buffer, size, reason,
+		    why_limit(reason, timeout_ms, rows_number(row, "watchdog_ms", 0)));
 	else if (rows_text(row, "reason") != NULL)
 		snprintf(buffer, size, "%s", rows_text(row, "reason"));
 	else if (rows_number(row, "started_at", 0) == 0)

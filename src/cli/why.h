@@ -23,7 +23,7 @@ struct why_job {
 	enum job_status status;
 	struct reason reason;	/* of its end, or of its last attempt's */
 	const char *detail;	/* of an end without an attempt */
-	int64_t timeout_ms;
+	int64_t timeout_ms, watchdog_ms;
 	bool is_claimed;	/* an attempt of it is being started */
 	struct reason stop;	/* why its process is being ended */
 	int64_t started_at, run_ms;
@@ -37,6 +37,7 @@ struct why_job {
 	int64_t line;		/* its place among the ready ones */
 	int64_t busy, max_children; /* places of its supervisor; -1: no limit */
 	bool is_server; /* then also: */
+	bool is_plain;
 	bool is_message; /* to a pool */
 	bool is_paused;	 /* its supervisor is */
 	enum supervisor_state supervisor_state;
@@ -58,6 +59,9 @@ enum why_form {
 #define WHY_SIZE 1024
 
 void why_now(struct why_now *now, const char *state_directory);
+
+/* What an attempt that ended so ran into: its time-out, or that of its watchdog. */
+int64_t why_limit(struct reason reason, int64_t timeout_ms, int64_t watchdog_ms);
 
 /* From a row of query_jobs(); borrows the row's texts. */
 void why_read(struct why_job *job, const struct rows *row);

@@ -3,6 +3,7 @@
 #include "keeper/child.h"
 #include "base/xalloc.h"
 
+#include <signal.h>
 #include <string.h>
 
 static int
@@ -44,7 +45,8 @@ children_add(struct children *children, const struct order_key *key)
 	struct child *child = xcalloc(1, sizeof(*child));
 
 	child->key = *key;
-	child->socket_fd = child->pidfd = -1;
+	child->socket_fd = child->pidfd = child->notify_fd = -1;
+	child->stop_signal = SIGTERM;
 	RB_INSERT(children_by_key, &children->keys, child);
 	children->count++;
 	return child;

@@ -35,6 +35,8 @@ struct child {
 	pid_t pid;	      /* also its process group and session; 0: never had one */
 	pid_t lost_pid;	      /* adopted too late: what it had; told, but nothing is done to it */
 	int64_t pid_start;
+	int notify_fd;	      /* what it says how it is to; -1: nothing */
+	int stop_signal;
 	int socket_fd;	      /* our copy of the supervisor process's end; -1: none */
 	int pidfd;	      /* adopted only, else -1 */
 	struct loop_watch *pidfd_watch;

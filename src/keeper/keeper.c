@@ -251,6 +251,7 @@ set_up(struct keeper *keeper, struct error *error)
 	if (open_state(keeper, error) == -1)
 		return -1;
 	keeper_leaves_open(keeper);
+	keeper_notify_sweep(keeper);
 	look_at_oom_score(keeper);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	spawn_reset_signals();
@@ -290,6 +291,8 @@ tear_down(struct keeper *keeper)
 	outputs_close(&keeper->outputs);
 	close(keeper->null_fd);
 	close(keeper->listen_fd);
+	if (keeper->notify_fd != -1)
+		close(keeper->notify_fd);
 	close(keeper->lock_fd);
 }
 
@@ -304,6 +307,7 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		.outputs = { .fd = -1, .spare_fd = -1 },
 		.lock_fd = -1,
 		.listen_fd = -1,
+		.notify_fd = -1,
 		.null_fd = -1,
 		.cgroup.directory = -1,
 		.leaf_inotify = -1,

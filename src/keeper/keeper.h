@@ -54,6 +54,7 @@ struct keeper {
 	size_t old_record_count;
 	struct tree_self self;
 	int state_fd, lock_fd, listen_fd, null_fd;
+	int notify_fd; /* the directory of sockets of services; -1: not opened yet */
 	struct outputs outputs;
 	struct rlimit files; /* RLIMIT_NOFILE as it was before it was raised */
 	bool resets_oom_score; /* ours is below 0, which is not for jobs */
@@ -109,6 +110,12 @@ void keeper_kill_all(struct keeper *keeper);
 void keeper_free_child(struct keeper *keeper, struct child *child);
 /* Reap whatever has died; what is not a job's is handed to `supervisor_died`. */
 void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status));
+/* Sockets that a keeper before us has left: nobody reads them (keeper_notify.c). */
+void keeper_notify_sweep(struct keeper *keeper);
+/* Make its socket and hand it on: 0, or -1 with errno. */
+int keeper_notify_open(struct keeper *keeper, struct child *child);
+void keeper_notify_close(struct keeper *keeper, struct child *child);
+void keeper_report_notify(struct keeper *keeper, const struct child *child);
 /* Start what waited for its turn. */
 void keeper_start_successor(struct keeper *keeper, struct child *child);
 /* Report the ends of those of which nothing is left any more. */

@@ -3,6 +3,7 @@
  * through pidfds.
  */
 
+#include "base/log.h"
 #include "keeper/keeper.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
@@ -11,7 +12,9 @@
 #include <sys/wait.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 static void
@@ -77,6 +80,8 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 	child->journal_slot = journal_move(&keeper->journal, &record);
 	child->grace_ms = adopt->grace_ms;
 	child->leaves_children = adopt->leaves_children != 0;
+	if (adopt->stop_signal != 0)
+		child->stop_signal = (int)adopt->stop_signal;
 	child->pid_start = adopt->pid_start;
 	child->started.ms = clock_mono().ms - adopt->age_ms;
 	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
@@ -89,6 +94,10 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 		child->lost_pid = (pid_t)adopt->pid;
 	keeper_leaf_adopt(keeper, child);
 	keeper_report_started(keeper, child);
+	if (adopt->notifies && child->pidfd_watch != NULL &&
+	    keeper_notify_open(keeper, child) == -1)
+		log_warn("job=%" PRId64 " its notify socket cannot be made anew: %s",
+		    order->key.job, strerror(errno));
 	if (child->pidfd_watch == NULL) {
 		keeper_begin_report(child, END_UNKNOWN, 0);
 		child->report.ended.run_ms = -1;

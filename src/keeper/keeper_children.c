@@ -37,6 +37,7 @@ keeper_free_child(struct keeper *keeper, struct child *child)
 		close(child->pidfd);
 	if (child->socket_fd != -1)
 		close(child->socket_fd);
+	keeper_notify_close(keeper, child);
 	if (child->state != CHILD_WAITING)
 		journal_give_back(&keeper->journal, child->journal_slot);
 	unlink_child(child);
@@ -86,7 +87,8 @@ keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause ca
 	if (child->cause == STOP_NONE) {
 		child->cause = cause;
 		if (grace_ms > 0) {
-			signal_group(child, SIGTERM);
+			signal_group(
+			    child, cause == STOP_WATCHDOG ? SIGABRT : child->stop_signal);
 			signal_group(child, SIGCONT); /* a stopped one hears it too */
 		}
 		loop_timer_set(keeper->loop, &child->timer, grace_ms);

@@ -221,6 +221,7 @@ keeper_send_table(struct keeper *keeper)
 	     child = children_next(child)) {
 		if (child->pid != 0 || child->lost_pid != 0)
 			keeper_report_started(keeper, child);
+		keeper_report_notify(keeper, child);
 		if (child->state == CHILD_ENDED)
 			keeper_report(keeper, &child->report, -1);
 	}

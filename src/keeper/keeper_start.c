@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define FIRST_KEPT 128 /* descriptor */
@@ -60,6 +61,17 @@ refused(struct keeper *keeper, struct child *child, int error)
 	}
 }
 
+/* What is behind the equals sign is to be its pid. */
+static char *
+room_for_pid(char **variables)
+{
+	for (; *variables != NULL; variables++) {
+		if (strcmp(*variables, PID_VARIABLE "=" PID_ROOM) == 0)
+			return *variables + sizeof(PID_VARIABLE);
+	}
+	return NULL;
+}
+
 static void
 spawn_child(struct keeper *keeper, struct child *child, const struct order_start *start,
     const struct start_text *text, int output_fd, int sockets[2])
@@ -75,6 +87,8 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		.stdin_fd = keeper->null_fd,
 		.output_fd = output_fd,
 		.socket_fd = sockets[1],
+		.ready_fd = start->ready_fd,
+		.own_pid = start->knows_pid ? room_for_pid(text->variables) : NULL,
 		.umask = (mode_t)start->umask,
 		.files = &keeper->files,
 		.resets_oom_score = keeper->resets_oom_score,
@@ -124,11 +138,14 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 
 	child->grace_ms = order->start.grace_ms;
 	child->leaves_children = order->start.leaves_children != 0;
+	if (order->start.stop_signal != 0)
+		child->stop_signal = order->start.stop_signal;
 	child->journal_slot = journal_take(&keeper->journal);
 	children_set_state(&keeper->children, child, CHILD_RUNNING);
 	child->started = clock_mono();
 	child->pid_start = spawn_start_ticks();
 	if (output_fd == -1 ||
+	    (order->start.notifies && keeper_notify_open(keeper, child) == -1) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == -1) {
 		int error = errno;
 

@@ -17,12 +17,12 @@
  * the supervisor process has settled that in one transaction.
  */
 
-#define ORDERS_VERSION 3
+#define ORDERS_VERSION 4
 #define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
 
 enum order_kind {
 	ORDER_START,	   /* run this; `text` follows */
-	ORDER_STOP,	   /* end this process: SIGTERM, grace, SIGKILL */
+	ORDER_STOP,	   /* end this process: its stop signal, grace, SIGKILL */
 	ORDER_RECALL,	   /* do not start this after all, if it still waits */
 	ORDER_ACKNOWLEDGE, /* its end is recorded: forget it */
 	ORDER_ADOPT,	   /* this process of a killed keeper is ours now */
@@ -34,6 +34,7 @@ enum order_kind {
 
 enum report_kind {
 	REPORT_STARTED, /* with the supervisor's end of its socket pair, if there is one */
+	REPORT_NOTIFY,	/* with the socket to which it says how it is */
 	REPORT_REFUSED, /* no process could be made for want of resources: not its fault */
 	REPORT_RECALLED, /* it was waiting for its turn and will not be started */
 	REPORT_ENDED,
@@ -49,6 +50,7 @@ enum stop_cause {
 	STOP_CANCELLED,
 	STOP_INTERRUPTED,
 	STOP_TIMEOUT,
+	STOP_WATCHDOG, /* SIGABRT, so that it may leave a core */
 	STOP_CAUSE_COUNT
 };
 
@@ -82,10 +84,18 @@ struct order_start {
 	uint32_t umask;
 	uint16_t leaves_children;
 	uint16_t is_awaited; /* it does nothing before it is spoken to: tell at once */
+	uint16_t stop_signal; /* 0: SIGTERM */
+	uint16_t ready_fd; /* its end of the socket pair has this number, too; 0: only 3 */
+	uint16_t notifies; /* make a socket for it: STATE/notify/JOB.ATTEMPT */
+	uint16_t knows_pid; /* its variable PID_VARIABLE has room for its pid */
 	uint32_t argument_count, variable_count;
 	uint32_t text_length; /* arguments, variables, cwd, stdin (may be ""), NUL after each */
 	uint32_t text_in_memfd;
 };
+
+/* Where a pid is written before the program runs: as many digits as one can have. */
+#define PID_VARIABLE "WATCHDOG_PID"
+#define PID_ROOM "0000000000"
 
 struct order_stop {
 	uint32_t cause; /* enum stop_cause */
@@ -102,6 +112,8 @@ struct order_adopt {
 	int64_t age_ms; /* how long it runs already */
 	uint32_t leaves_children;
 	uint32_t stop_cause; /* it is to be ended: why; else STOP_NONE */
+	uint32_t stop_signal; /* these two as in order_start */
+	uint32_t notifies;
 };
 
 struct order_quit {

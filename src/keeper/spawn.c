@@ -166,6 +166,37 @@ own_start(int64_t otherwise)
 	return start;
 }
 
+/* All descriptors but 0 to 3, and this copy of 3, if it is above. */
+ON_CHILD_STACK static int
+close_others(int copy)
+{
+	unsigned first = 4;
+
+	if (copy > 3) {
+		if (dup2(3, copy) == -1)
+			return -1;
+		if (copy > 4)
+			close_range(4, (unsigned)copy - 1, 0);
+		first = (unsigned)copy + 1;
+	}
+	close_range(first, ~0U, 0);
+	return 0;
+}
+
+/* As text, with a NUL behind it; there is room. */
+ON_CHILD_STACK static void
+write_number(char *text, pid_t number)
+{
+	char digits[16];
+	size_t count = 0;
+
+	for (; number > 0; number /= 10)
+		digits[count++] = (char)('0' + number % 10);
+	while (count > 0)
+		*text++ = digits[--count];
+	*text = '\0';
+}
+
 ON_CHILD_STACK int
 spawn_enter(struct spawn_plan *plan)
 {
@@ -198,7 +229,10 @@ spawn_enter(struct spawn_plan *plan)
 	    dup2(spawn->output_fd, STDOUT_FILENO) == -1 ||
 	    dup2(spawn->output_fd, STDERR_FILENO) == -1 || dup2(spawn->socket_fd, 3) == -1)
 		goto failed;
-	close_range(4, ~0U, 0);
+	if (close_others(spawn->ready_fd) == -1)
+		goto failed;
+	if (spawn->own_pid != NULL)
+		write_number(spawn->own_pid, getpid());
 	/* Only now: a keeper of many jobs has more files open, and the next would be refused. */
 	if (spawn->files != NULL)
 		setrlimit(RLIMIT_NOFILE, spawn->files);

@@ -34,7 +34,9 @@ struct spawn {
 	const char *stdin_path; /* opened by the child, below cwd; "": stdin_fd */
 	int stdin_fd;
 	int output_fd; /* becomes 1 and 2 */
-	int socket_fd; /* becomes 3 */
+	int socket_fd; /* becomes 3 … */
+	int ready_fd;  /* … and this, if it is above */
+	char *own_pid; /* in the variables: its pid is written there; NULL: nowhere */
 	mode_t umask;
 	const struct rlimit *files; /* RLIMIT_NOFILE as it was before we raised it */
 	bool resets_oom_score;	    /* to 0: ours is not for it */

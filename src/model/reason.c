@@ -1,8 +1,10 @@
 /* reason: the closed set of terminate reasons, its text and its words. */
 
 #include "model/reason.h"
+#include "base/error.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,7 @@ static const struct kind kinds[] = {
 	[REASON_SIGNAL] = { "signal:", NULL, .is_failure = true },
 	[REASON_TIMEOUT] = { "timeout", NULL, .is_failure = true },
 	[REASON_OOM] = { "oom", "out of memory", .is_failure = true },
+	[REASON_WATCHDOG] = { "watchdog", NULL, .is_failure = true },
 	[REASON_SPAWN] = { "spawn:", NULL, .is_failure = true },
 	[REASON_CANCELLED] = { "cancelled", "cancelled", .is_stop = true },
 	[REASON_INTERRUPTED] = { "interrupted", "interrupted by shutdown", .is_stop = true },
@@ -61,6 +64,16 @@ signal_by_name(const char *name)
 			return signal;
 	}
 	return -1;
+}
+
+int
+reason_signal_number(const char *word)
+{
+	int64_t number;
+
+	if (text_number(word, 1, SIGRTMAX, &number) == 0)
+		return (int)number;
+	return signal_by_name(strncmp(word, "SIG", 3) == 0 ? word + 3 : word);
 }
 
 static int
@@ -194,7 +207,7 @@ reason_parse(const char *text, struct reason *ret_reason)
 }
 
 const char *
-reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms)
+reason_words(char *buffer, size_t size, struct reason reason, int64_t limit_ms)
 {
 	char piece[32];
 
@@ -208,11 +221,18 @@ reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms
 		    reason.core ? " (core dumped)" : "");
 		break;
 	case REASON_TIMEOUT:
-		if (timeout_ms > 0)
+		if (limit_ms > 0)
 			snprintf(buffer, size, "timed out after %s",
-			    text_format_duration(piece, sizeof(piece), timeout_ms));
+			    text_format_duration(piece, sizeof(piece), limit_ms));
 		else
 			snprintf(buffer, size, "timed out");
+		break;
+	case REASON_WATCHDOG:
+		if (limit_ms > 0)
+			snprintf(buffer, size, "watchdog: no sign of life for %s",
+			    text_format_duration(piece, sizeof(piece), limit_ms));
+		else
+			snprintf(buffer, size, "watchdog: no sign of life");
 		break;
 	case REASON_SPAWN:
 		snprintf(buffer, size, "cannot execute: %s", strerror(reason.number));
@@ -229,6 +249,25 @@ reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms
 		break;
 	}
 	return buffer;
+}
+
+int
+reason_exit_status(struct reason reason)
+{
+	switch (reason.kind) {
+	case REASON_NORMAL:
+		return STATUS_OK;
+	case REASON_EXIT:
+		return reason.number;
+	case REASON_SIGNAL:
+		return STATUS_SIGNALLED + reason.number;
+	case REASON_TIMEOUT:
+		return STATUS_TIMED_OUT;
+	case REASON_SPAWN:
+		return reason.number == ENOENT ? STATUS_NO_COMMAND : STATUS_CANNOT_EXECUTE;
+	default:
+		return STATUS_RUN_FAILED;
+	}
 }
 
 bool

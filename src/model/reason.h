@@ -7,7 +7,7 @@
 
 /*
  * Why an attempt, or a job, ended: a closed set. As stored (`text`): normal, exit:3,
- * signal:SEGV+core, timeout, oom, spawn:ENOENT, cancelled, interrupted, lost:keeper,
+ * signal:SEGV+core, timeout, oom, watchdog, spawn:ENOENT, cancelled, interrupted, lost:keeper,
  * lost:boot, dependency. In words, for people: "exit 3", "killed by SIGSEGV (core
  * dumped)", "cannot execute: No such file or directory". A server's end may also be
  * shutdown, shutdown:WHY, ignore, or words of its own.
@@ -19,6 +19,7 @@ enum reason_kind {
 	REASON_SIGNAL, /* number: the signal */
 	REASON_TIMEOUT,
 	REASON_OOM,
+	REASON_WATCHDOG, /* no sign of life for too long */
 	REASON_SPAWN, /* number: errno */
 	REASON_CANCELLED,
 	REASON_INTERRUPTED,
@@ -53,9 +54,13 @@ int reason_parse(const char *text, struct reason *ret_reason);
 struct reason reason_from_words(const char *words);
 
 /*
- * In words. timeout_ms is the attempt's limit, for "timed out after 30 s"; 0 if unknown.
+ * In words. limit_ms is what the attempt ran into, for "timed out after 30 s" and for the
+ * watchdog's; 0 if unknown.
  */
-const char *reason_words(char *buffer, size_t size, struct reason reason, int64_t timeout_ms);
+const char *reason_words(char *buffer, size_t size, struct reason reason, int64_t limit_ms);
+
+/* What a program that stands for it exits with: its own status, 128 + its signal, … */
+int reason_exit_status(struct reason reason);
 
 /* A run that ended so uses up a retry, and a transient server is started again. */
 bool reason_is_failure(struct reason reason);
@@ -68,5 +73,7 @@ bool reason_is_stop(struct reason reason);
 
 /* "SIGSEGV" for 11; buffer holds it for numbers without a name. */
 const char *reason_signal_name(int signal, char buffer[16]);
+/* "SIGTERM", "TERM" or "15"; -1: none of them. */
+int reason_signal_number(const char *word);
 
 #endif

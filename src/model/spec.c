@@ -24,6 +24,7 @@ spec_init(struct spec *spec)
 		.key_limit = SPEC_UNSET,
 		.max_messages = SPEC_UNSET,
 		.restart_delay = retry_default,
+		.service = SERVICE_UNSET,
 	};
 }
 
@@ -72,6 +73,20 @@ check_child(const struct spec *spec, struct error *error)
 }
 
 static int
+check_plain(const struct spec *spec, struct error *error)
+{
+	if (spec->is_durable || spec->pool_size != SPEC_UNSET ||
+	    spec->max_redeliveries != SPEC_UNSET)
+		return error_set(error, STATUS_USAGE,
+		    "durable, pool, max-redeliveries: not for a plain service, which has no "
+		    "mailbox");
+	if (spec->service.watchdog_ms != -1 && spec->service.ready != READY_NOTIFY)
+		return error_set(error, STATUS_USAGE,
+		    "watchdog: only with ready notify, by which it gives a sign of life");
+	return 0;
+}
+
+static int
 check_server(const struct spec *spec, struct error *error)
 {
 	bool is_pool = spec->pool_size != SPEC_UNSET;
@@ -86,6 +101,9 @@ check_server(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "a server needs a name");
 	if (spec->max_messages != SPEC_UNSET && !is_pool)
 		return error_set(error, STATUS_USAGE, "max-messages: only for a pool (pool)");
+	if (!spec->is_plain && spec->given_for_plain != NULL)
+		return error_set(error, STATUS_USAGE, "%s: only for a plain service (plain)",
+		    spec->given_for_plain);
 	if (is_pool && !spec->is_durable)
 		return error_set(error, STATUS_USAGE,
 		    "pool: its messages are kept, which durable must say");
@@ -94,10 +112,12 @@ check_server(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE,
 		    "restart, max-redeliveries: not for a pool, whose processes are always "
 		    "started again and whose messages are retried");
-	if (spec->is_significant && spec->restart == RESTART_PERMANENT)
+	if (spec->is_significant && spec_restart(spec) == RESTART_PERMANENT)
 		return error_set(error, STATUS_USAGE,
 		    "significant: not for a permanent server, whose end is never its last");
-	return spec_is_static(spec) ? check_child(spec, error) : 0;
+	if (spec_is_static(spec) && check_child(spec, error) == -1)
+		return -1;
+	return spec->is_plain ? check_plain(spec, error) : 0;
 }
 
 int
@@ -115,9 +135,11 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "log-rotate, max-output: only one of them");
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
-	if (!spec->is_server && spec->given_for_servers != NULL)
+	if (!spec->is_server &&
+	    (spec->given_for_servers != NULL || spec->given_for_plain != NULL))
 		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",
-		    spec->given_for_servers);
+		    spec->given_for_servers != NULL ? spec->given_for_servers
+						    : spec->given_for_plain);
 	if (!spec->is_server && spec_is_static(spec))
 		return error_set(error, STATUS_USAGE,
 		    "name: \"%s\" is not a job's name, SUPERVISOR/CHILD is for servers",
@@ -129,6 +151,12 @@ bool
 spec_has_labels(const struct spec *spec)
 {
 	return spec->key != NULL || spec->meta.count > 0 || spec->groups.count > 0;
+}
+
+enum restart_type
+spec_restart(const struct spec *spec)
+{
+	return spec->is_plain && !spec->has_restart ? RESTART_PERMANENT : spec->restart;
 }
 
 const char *

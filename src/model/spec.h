@@ -6,6 +6,7 @@
 #include "model/restart.h"
 #include "model/retry.h"
 #include "model/rotation.h"
+#include "model/service.h"
 #include "model/strings.h"
 
 #include <stdbool.h>
@@ -20,13 +21,15 @@
 
 #define SPEC_FOR_EVER (-2)
 #define SPEC_UNSET (-1) /* an integer that was not given: the default of the database */
-#define SPEC_DEFAULT_GRACE_MS 10000
+#define SPEC_DEFAULT_GRACE_MS 10000 /* of a command, and … */
+#define SPEC_SERVER_GRACE_MS 5000   /* … of a server, as OTP has it */
 #define SPEC_DEFAULT_MAX_OUTPUT (INT64_C(16) << 20)
 #define SPEC_DEFAULT_PRIORITY 5
 #define SPEC_DEFAULT_MAX_REDELIVERIES 3
 #define SPEC_LARGEST_POOL 1000
 #define SPEC_MOST_GROUPS 1000 /* that a job is in */
 #define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
+#define SPEC_GRACE_FOR_EVER SPEC_LARGEST_ID /* `infinity` */
 
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
 
@@ -54,7 +57,7 @@ struct spec {
 	struct retry_policy retry;
 	bool has_max_retries, has_backoff; /* given, not the default */
 	int64_t timeout_ms;		   /* of a run, or SPEC_UNSET: none */
-	int64_t grace_ms;		   /* between SIGTERM and SIGKILL, or SPEC_UNSET */
+	int64_t grace_ms; /* between SIGTERM and SIGKILL, or SPEC_UNSET, SPEC_GRACE_FOR_EVER */
 	int64_t max_output;		   /* bytes an attempt, or SPEC_UNSET */
 	struct rotation_rule log_rotate;   /* instead of max_output; bytes 0: not rotated */
 	int64_t umask;			   /* or SPEC_UNSET */
@@ -69,6 +72,7 @@ struct spec {
 
 	bool is_server; /* it has a mailbox, stays, and is restarted; then also: */
 	enum restart_type restart;
+	bool has_restart; /* given, not the default */
 	bool is_durable;
 	int64_t init_timeout_ms;  /* or SPEC_UNSET: none */
 	int64_t max_redeliveries; /* SPEC_FOR_EVER, or SPEC_UNSET */
@@ -86,6 +90,9 @@ struct spec {
 	struct retry_policy restart_delay; /* the pause before it is started again */
 	char *description; /* what a file says of it, to be compared with the next; or NULL */
 
+	bool is_plain; /* it has no mailbox and does not speak to us; then also: */
+	struct service service;
+
 	/*
 	 * A message to a pool, which is the command: to whom, and its JSON text. What else it
 	 * is described with the pool says.
@@ -93,11 +100,15 @@ struct spec {
 	bool is_message;
 
 	/* The name of an option that was given and is for one kind only, or NULL. */
-	const char *given_for_commands, *given_for_servers, *given_for_work;
+	const char *given_for_commands, *given_for_servers, *given_for_work,
+	    *given_for_plain;
 };
 
-/* SPEC_WORK: of what is done once and retried: commands, and messages to pools. */
-enum spec_kind { SPEC_ANY, SPEC_COMMAND, SPEC_SERVER, SPEC_WORK };
+/*
+ * SPEC_WORK: of what is done once and retried: commands, and messages to pools. SPEC_PLAIN: of
+ * servers that are plain.
+ */
+enum spec_kind { SPEC_ANY, SPEC_COMMAND, SPEC_SERVER, SPEC_WORK, SPEC_PLAIN };
 
 /* One option of submit, run and start; also a key of a --batch line. */
 struct spec_option {
@@ -132,6 +143,9 @@ bool spec_has_labels(const struct spec *spec);
 
 /* Who runs it: what was asked for, or `default` for a command and `servers` for a server. */
 const char *spec_supervisor(const struct spec *spec);
+
+/* When it is started again: what was asked for, or `permanent` for a plain service. */
+enum restart_type spec_restart(const struct spec *spec);
 
 /* What a person is told that was understood: "up to 4 runs, 5 s apart, 30 s each at most". */
 const char *spec_describe(const struct spec *spec, struct wall now, char *buffer,

@@ -287,6 +287,24 @@ set_dependencies(json_t *object, const struct spec *spec)
 	}
 }
 
+static void
+set_service(json_t *object, const struct service *service)
+{
+	struct buf good = { 0 };
+	char text[16];
+
+	json_object_set_new(object, "plain", json_true());
+	if (service->ready != READY_EXEC)
+		set_text(object, "ready", service_format_ready(text, service));
+	if (service->stop_signal != SIGTERM)
+		set_text(object, "stop-signal", reason_signal_name(service->stop_signal, text));
+	service_format_good_ends(&good, &service->good);
+	if (good.length > 0)
+		set_text(object, "success-exit", buf_text(&good));
+	buf_done(&good);
+	set_ms(object, "watchdog", service->watchdog_ms);
+}
+
 json_t *
 spec_to_json(const struct spec *spec, struct error *error)
 {
@@ -323,7 +341,7 @@ spec_to_json(const struct spec *spec, struct error *error)
 		    retry_format_backoff(text, sizeof(text), &spec->retry));
 	if (spec->retry.jitter_percent > 0)
 		set_integer(object, "jitter", spec->retry.jitter_percent);
-	if (spec->restart != RESTART_TRANSIENT)
+	if (spec->restart != RESTART_TRANSIENT || spec->has_restart)
 		set_text(object, "restart", restart_name(spec->restart));
 	if (spec->is_durable)
 		json_object_set_new(object, "durable", json_true());
@@ -343,7 +361,12 @@ spec_to_json(const struct spec *spec, struct error *error)
 	set_integer(object, "pool", spec->pool_size);
 	set_integer(object, "max-messages", spec->max_messages);
 	set_ms(object, "timeout", spec->timeout_ms);
-	set_ms(object, "grace", spec->grace_ms);
+	if (spec->grace_ms == SPEC_GRACE_FOR_EVER)
+		set_text(object, "grace", "infinity");
+	else
+		set_ms(object, "grace", spec->grace_ms);
+	if (spec->is_plain)
+		set_service(object, &spec->service);
 	set_ms(object, "in", spec->start_in_ms);
 	if (spec->start_at.ms != SPEC_UNSET)
 		set_text(object, "at", text_format_time(text, sizeof(text), spec->start_at));

@@ -1,7 +1,7 @@
 /*
  * spec_options: the options of a job, one setter and one row each. To add one: a field in
- * struct spec, a setter here (of a server: in spec_server.c), a row in spec_options, and where
- * it is stored (store/, migrations/, spec_json.c).
+ * struct spec, a setter here (of a server: in spec_server.c, of a plain one in spec_plain.c), a
+ * row in spec_options, and where it is stored (store/, migrations/, spec_json.c).
  */
 
 #include "base/text.h"
@@ -156,7 +156,13 @@ static int
 set_grace(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	return spec_set_duration(&spec->grace_ms, 0, "grace", value, error);
+	if (strcmp(value, "brutal_kill") == 0)
+		spec->grace_ms = 0;
+	else if (strcmp(value, "infinity") == 0)
+		spec->grace_ms = SPEC_GRACE_FOR_EVER;
+	else
+		return spec_set_duration(&spec->grace_ms, 0, "grace", value, error);
+	return 0;
 }
 
 static int
@@ -373,7 +379,7 @@ const struct spec_option spec_options[] = {
 	{ "jitter", 0, "PERCENT", "move each pause by up to this, up or down",
 	    set_jitter, SPEC_WORK },
 	{ "timeout", 't', "DURATION", "end a run that takes longer", set_timeout, SPEC_ANY },
-	{ "grace", 0, "DURATION", "from SIGTERM to SIGKILL; 10s unless given",
+	{ "grace", 0, "DURATION", "from SIGTERM to SIGKILL; 10s, of servers 5s, unless given",
 	    set_grace, SPEC_ANY },
 	{ "in", 0, "DURATION", "do not start before this has passed", set_in, SPEC_COMMAND },
 	{ "at", 0, "TIME", "do not start before this time", set_at, SPEC_COMMAND },
@@ -420,6 +426,16 @@ const struct spec_option spec_options[] = {
 	    spec_set_pool, SPEC_SERVER },
 	{ "max-messages", 0, "N", "in a pool: start a process anew after so many messages",
 	    spec_set_max_messages, SPEC_SERVER },
+	{ "plain", 0, NULL, "it is any program, and has no mailbox; then permanent unless given",
+	    spec_set_plain, SPEC_SERVER },
+	{ "ready", 0, "HOW", "it is started when: exec (unless given), notify or fd:N",
+	    spec_set_ready, SPEC_PLAIN },
+	{ "stop-signal", 0, "SIGNAL", "asks it to end; SIGTERM unless given",
+	    spec_set_stop_signal, SPEC_PLAIN },
+	{ "success-exit", 0, "LIST", "ends that are good ones, like 3,SIGTERM",
+	    spec_set_success_exit, SPEC_PLAIN },
+	{ "watchdog", 0, "DURATION", "end it when it gives no sign of life for so long",
+	    spec_set_watchdog, SPEC_PLAIN },
 	{ NULL, 0, NULL, NULL, NULL, SPEC_ANY },
 };
 
@@ -448,5 +464,7 @@ spec_set(struct spec *spec, const struct spec_option *option, const char *value,
 		spec->given_for_servers = option->name;
 	else if (option->kind == SPEC_WORK)
 		spec->given_for_work = option->name;
+	else if (option->kind == SPEC_PLAIN)
+		spec->given_for_plain = option->name;
 	return option->set(spec, value, now, error);
 }

@@ -11,6 +11,7 @@ spec_set_restart(struct spec *spec, const char *value, struct wall now, struct e
 	(void)now;
 	if (restart_parse(value, &spec->restart) == -1)
 		return spec_bad(error, "restart", value, "temporary, transient or permanent");
+	spec->has_restart = true;
 	return 0;
 }
 

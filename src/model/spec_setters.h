@@ -23,4 +23,8 @@ spec_setter spec_set_restart, spec_set_durable, spec_set_init_timeout,
     spec_set_max_redeliveries, spec_set_pool, spec_set_max_messages, spec_set_significant,
     spec_set_autostart, spec_set_restart_delay;
 
+/* spec_plain.c */
+spec_setter spec_set_plain, spec_set_ready, spec_set_stop_signal, spec_set_success_exit,
+    spec_set_watchdog;
+
 #endif

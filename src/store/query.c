@@ -44,7 +44,9 @@ static const char *const sql[] = {
 		     "ended_at, run_ms, pid, stop_reason, stop_at, reason, exit_code, "
 		     "signal, core, user_ms, system_ms, max_rss_kib, output_bytes, "
 		     "output_left_out, last_lines, children_killed, (SELECT timeout_ms "
-		     "FROM jobs WHERE id = job_id) AS timeout_ms FROM attempts "
+		     "FROM jobs WHERE id = job_id) AS timeout_ms, (SELECT watchdog_ms "
+		     "FROM servers s WHERE s.job_id = attempts.job_id) AS watchdog_ms "
+		     "FROM attempts "
 		     "WHERE job_id = ?1 AND attempt > ?2 ORDER BY attempt LIMIT ?3",
 	[EVENTS] = EVENT_COLUMNS "FROM events WHERE ?1 = 0 AND seq > ?2 " HAPPENED
 				 "ORDER BY seq LIMIT ?3",

@@ -46,7 +46,8 @@ enum {
 	"AND m.dead_at IS NULL) WHEN v.pool = j.id THEN (SELECT count(*) FROM jobs r "    \
 	"WHERE r.supervisor = j.name AND " IS_READY("r") ") "                             \
 	"ELSE v.mailbox END AS mailbox, v.last_message_at, "                              \
-	"v.pool, v.pool_size, v.max_messages, a.member, ?2 AS line, ?3 AS busy, "         \
+	"v.pool, v.pool_size, v.max_messages, v.plain, v.ready, v.stop_signal, "          \
+	"v.success_exit, v.watchdog_ms, a.member, ?2 AS line, ?3 AS busy, "         \
 	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
 	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
 	"AND p.status = 'running') END AS max_children, "                                 \

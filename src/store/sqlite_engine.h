@@ -244,6 +244,19 @@ int sqlite_end_pool(struct sqlite_engine *engine, int64_t first);
 int sqlite_pool_is_blocked(struct sqlite_engine *engine, int64_t first, bool *ret_is_blocked);
 int sqlite_begin_pool(struct sqlite_engine *engine, int64_t first);
 
+/* The five columns of a plain service, from this one on (service.c). */
+#define SERVICE_COLUMNS(of)                                                              \
+	of "plain, " of "ready, " of "stop_signal, " of "success_exit, " of "watchdog_ms"
+struct service_text { /* what is bound, until the statement has run */
+	char ready[16], signal[16];
+	struct buf good;
+};
+void sqlite_bind_service(sqlite3_stmt *statement, int place, const struct spec *spec,
+    struct service_text *text);
+void service_text_done(struct service_text *text);
+/* true: it is one. */
+bool sqlite_read_service(sqlite3_stmt *row, int column, struct service *ret_service);
+
 /* What only a server has (server.c): its row, `pool` 0 if it is of none, */
 int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
     const struct spec *spec);

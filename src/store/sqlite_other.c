@@ -36,8 +36,7 @@ static const char *const sql[] = {
 		 "s.trap_exit, s.resumes, s.pool, s.max_messages, j.kind = 'message', a.member, "
 		 "j.max_retries = 0, iif(j.kind = 'message', json_extract(j.command, '$[1]'), "
 		 "NULL), EXISTS (SELECT 1 FROM keys WHERE job_id = a.job_id), s.position, "
-		 "j.log_rotate "
-		 "FROM attempts a "
+		 "j.log_rotate, s.init_timeout_ms, " SERVICE_COLUMNS("s.") " FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
 		 "LEFT JOIN jobs j ON j.id = a.job_id "
 		 "LEFT JOIN servers s ON s.job_id = a.job_id WHERE a.ended_at IS NULL",
@@ -61,8 +60,10 @@ static const char *const sql[] = {
 	[LOOKUP] = "SELECT j.status, coalesce(j.reason, (SELECT a.reason FROM attempts a "
 		   "WHERE a.job_id = j.id ORDER BY a.attempt DESC LIMIT 1)), j.timeout_ms, "
 		   "EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = j.id "
-		   "AND o.ended_at IS NULL), j.kind = 'server', j.result "
-		   "FROM jobs j WHERE j.id = ?1",
+		   "AND o.ended_at IS NULL), j.kind = 'server', j.result, "
+		   "EXISTS (SELECT 1 FROM servers s WHERE s.job_id = j.id AND s.plain), "
+		   "(SELECT a.reason FROM attempts a WHERE a.job_id = j.id "
+		   "ORDER BY a.attempt DESC LIMIT 1), j.ended_at FROM jobs j WHERE j.id = ?1",
 	[BY_NAME] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL ORDER BY "
 		    JOB_IS_LIVE("") " DESC, ended_at DESC, id DESC "
 		    "LIMIT 1",
@@ -141,7 +142,9 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.age_ms = engine->now.ms > since ? engine->now.ms - since : 0,
 		.stop = column_reason(row, 7),
 		.timeout_ms = column_number(row, 10, SPEC_UNSET),
-		.grace_ms = column_number(row, 11, SPEC_DEFAULT_GRACE_MS),
+		.grace_ms = column_number(row, 11,
+		    sqlite3_column_type(row, 16) != SQLITE_NULL ? SPEC_SERVER_GRACE_MS
+								: SPEC_DEFAULT_GRACE_MS),
 		.max_output = column_number(row, 12, SPEC_DEFAULT_MAX_OUTPUT),
 		.leaves_children = column_number(row, 13, 0) != 0,
 		.is_server = sqlite3_column_type(row, 16) != SQLITE_NULL,
@@ -157,9 +160,11 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.message = column_text(row, 24) != NULL ? xstrdup(column_text(row, 24)) : NULL,
 		.has_key = sqlite3_column_int(row, 25) != 0,
 		.position = column_number(row, 26, 0),
+		.init_timeout_ms = column_number(row, 28, SPEC_UNSET),
 	};
 	if (column_text(row, 27) != NULL)
 		rotation_parse(column_text(row, 27), &attempt->log_rotate);
+	attempt->is_plain = sqlite_read_service(row, 29, &attempt->service);
 	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");
 	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
 	    supervisor != NULL ? supervisor : "");
@@ -370,6 +375,11 @@ sqlite_step_lookup(struct sqlite_engine *engine, struct step *step)
 	step->lookup.ret_is_server = sqlite3_column_int(row, 4) != 0;
 	if (column_text(row, 5) != NULL)
 		step->lookup.ret_result = xstrdup(column_text(row, 5));
+	step->lookup.ret_is_plain = sqlite3_column_int(row, 6) != 0;
+	step->lookup.ret_last = column_reason(row, 7);
+	step->lookup.ret_ended_ago_ms = column_number(row, 8, -1) == -1
+	    ? -1
+	    : engine->now.ms - column_number(row, 8, 0);
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && step->lookup.ret_is_server)
 		code = sqlite_is_durable(

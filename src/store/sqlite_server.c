@@ -14,8 +14,9 @@ static const char *const sql[] = {
 	/* ?9: it is in order by its name; with another strategy than one_for_one all are. */
 	[INSERT] = "INSERT INTO servers (job_id, restart, durable, init_timeout_ms, "
 		   "max_redeliveries, pool, pool_size, max_messages, significant, autostart, "
-		   "restart_delay, description, position) "
+		   "restart_delay, description, " SERVICE_COLUMNS("") ", position) "
 		   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?11, ?12, ?13, ?14, "
+		   "?16, ?17, ?18, ?19, ?20, "
 		   "coalesce((SELECT v.position FROM jobs j INDEXED BY jobs_by_name "
 		   "JOIN servers v ON v.job_id = j.id WHERE j.name = ?15 "
 		   "AND j.name IS NOT NULL AND v.position IS NOT NULL), "
@@ -30,7 +31,7 @@ static const char *const sql[] = {
 			"AND job_id <> ?1 AND job_id IN (SELECT id FROM jobs "
 			"WHERE name = ?2 AND name IS NOT NULL)",
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
-		 "max_messages, position FROM servers WHERE job_id = ?1",
+		 "max_messages, position, " SERVICE_COLUMNS("") " FROM servers WHERE job_id = ?1",
 	[RULES] = "SELECT v.restart, v.first_attempt, v.max_redeliveries, v.position, "
 		  "v.significant, v.restart_delay, v.in_a_row, j.supervisor "
 		  "FROM servers v JOIN jobs j ON j.id = v.job_id WHERE v.job_id = ?1",
@@ -62,7 +63,8 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 {
 	sqlite3_stmt *statement = engine->server.prepared[INSERT];
 	int64_t redeliveries = spec->max_redeliveries;
-	enum restart_type restart = pool != 0 ? RESTART_PERMANENT : spec->restart;
+	enum restart_type restart = pool != 0 ? RESTART_PERMANENT : spec_restart(spec);
+	struct service_text text;
 	char delay[96];
 	int code;
 
@@ -86,10 +88,12 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 		: NULL);
 	bind_text(statement, 14, spec->description);
 	bind_text(statement, 15, spec_is_static(spec) ? spec->name : NULL);
+	sqlite_bind_service(statement, 16, spec, &text);
 	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL)
 		engine->has_tree = true;
 	code = statement_end(statement, code);
+	service_text_done(&text);
 	if (code != SQLITE_OK || !spec_is_static(spec))
 		return code;
 	statement = engine->server.prepared[LEAVE_PLACE]; /* one of this name that has ended */
@@ -117,6 +121,7 @@ sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed)
 		spec->pool = column_number(row, 5, 0);
 		spec->max_messages = column_number(row, 6, SPEC_UNSET);
 		spec->position = column_number(row, 7, 0);
+		spec->is_plain = sqlite_read_service(row, 8, &spec->service);
 		if (spec->pool != 0) /* that is a message's */
 			spec->timeout_ms = SPEC_UNSET;
 	}

@@ -103,6 +103,9 @@ struct open_attempt {
 	bool is_ready;	/* its init has answered */
 	bool is_durable, traps_exit, resumes;
 	char name[NAME_SIZE];
+	bool is_plain; /* then also: */
+	struct service service;
+	int64_t init_timeout_ms; /* or SPEC_UNSET */
 	int64_t pool, max_messages; /* 0: not of one; SPEC_UNSET: without end */
 	int64_t position; /* among its siblings in order; 0: not one of them */
 	bool is_message; /* to a pool: it has no process of its own, but then also: */
@@ -281,7 +284,10 @@ struct step {
 			struct reason ret_reason; /* of its end; REASON_NONE while live */
 			int64_t ret_timeout_ms;
 			bool ret_is_claimed;
-			bool ret_is_server, ret_is_durable;
+			bool ret_is_server, ret_is_durable, ret_is_plain;
+			/* How its last process ended, which is not always how the job has. */
+			struct reason ret_last;
+			int64_t ret_ended_ago_ms; /* -1: it is live */
 			char *ret_result; /* JSON or NULL, owned by the batch */
 		} lookup;
 		struct {

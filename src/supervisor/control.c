@@ -297,6 +297,7 @@ control_jobs_ended(
 {
 	wait_jobs_ended(supervisor, ended, count);
 	pool_jobs_ended(supervisor, ended, count);
+	exit_with_jobs_ended(supervisor, ended, count);
 }
 
 /* ---- followers ---- */

@@ -84,7 +84,7 @@ give(const struct sending *sending, const struct group_member *member)
 		return member->is_kept;
 	}
 	if (!member->is_durable)
-		return server != NULL &&
+		return server != NULL && server->plain == NULL &&
 		    router_send(server, sending->is_info ? "info" : "cast", sending->message,
 			0, 0) == 0;
 	if (member->is_kept && server != NULL) {
@@ -253,7 +253,8 @@ ask_member(struct gather *gather, const struct group_member *member)
 	if (member->is_pool)
 		pool_call(supervisor, pool_get(supervisor, member->job), gather->message, caller,
 		    ref, time_left(gather), gather->is_repeated);
-	else if (server == NULL || member->job == gather->asker.key.job)
+	else if (server == NULL || server->plain != NULL ||
+	    member->job == gather->asker.key.job)
 		group_take_answer(part, NULL);
 	else
 		router_call(server, caller, ref, gather->from, gather->message,

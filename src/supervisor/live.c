@@ -90,7 +90,7 @@ live_add(struct supervisor *supervisor, const struct attempt_key *key, const cha
 
 	live->supervisor = supervisor;
 	live->key = *key;
-	live->socket_fd = live->output_watch = -1;
+	live->socket_fd = live->output_watch = live->notify_fd = -1;
 	live->max_output = SPEC_DEFAULT_MAX_OUTPUT;
 	live->place = place != NULL ? live_place(supervisor, place) : NULL;
 	if (live->place != NULL)
@@ -132,6 +132,8 @@ live_remove(struct live *live)
 	server_free(live->server);
 	talk_done(live);
 	rotate_free(live);
+	if (live->notify_fd != -1)
+		close(live->notify_fd);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
 	supervisor->live->count--;
 	free(live->times);
@@ -152,7 +154,7 @@ live_count_servers(struct supervisor *supervisor)
 	size_t count = 0;
 
 	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live))
-		count += live->server != NULL;
+		count += live->server != NULL && live->server->plain == NULL;
 	return count;
 }
 

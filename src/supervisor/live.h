@@ -39,6 +39,7 @@ struct live {
 	bool is_being_ended; /* by us, or because somebody asked for it */
 	struct handling *handling; /* pool.h: a message's, and its member's; or NULL */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
+	int notify_fd;	  /* plain.h: what it says how it is to; -1: none */
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
 	struct channel *channel;  /* made when it says something, or is a server */
 	struct server *server;	  /* NULL: a command */

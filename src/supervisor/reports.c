@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <bsd/stdlib.h>
@@ -55,6 +56,7 @@ reports_reason(const struct report_ended *ended)
 		[STOP_CANCELLED] = REASON_CANCELLED,
 		[STOP_INTERRUPTED] = REASON_INTERRUPTED,
 		[STOP_TIMEOUT] = REASON_TIMEOUT,
+		[STOP_WATCHDOG] = REASON_WATCHDOG,
 	};
 	_Static_assert(sizeof(by_cause) / sizeof(by_cause[0]) == STOP_CAUSE_COUNT,
 	    "a reason for every cause");
@@ -66,7 +68,7 @@ reports_reason(const struct report_ended *ended)
 		return (struct reason){ .kind = REASON_SPAWN, .number = ended->code };
 	/* It succeeded although we were about to end it: good. A cancel stays a cancel. */
 	if (ended->cause != STOP_NONE && ended->cause < STOP_CAUSE_COUNT &&
-	    !(was_good && ended->cause != STOP_CANCELLED && ended->cause != STOP_TIMEOUT))
+	    !(was_good && ended->cause == STOP_INTERRUPTED))
 		return (struct reason){ .kind = by_cause[ended->cause] };
 	if (was_good)
 		return (struct reason){ .kind = REASON_NORMAL };
@@ -167,10 +169,18 @@ void
 reports_record_end(struct live *live)
 {
 	const struct report_ended *ended = &live->end->ended;
+	bool is_plain = live->server != NULL && live->server->plain != NULL;
+	bool starts = ended->start.pid != 0;
 	struct step *step;
 	struct attempt_end *end;
 
+	if (is_plain && starts) { /* before it was ready */
+		reports_record_start(live);
+		starts = false;
+	}
 	talk_drain(live);
+	if (is_plain)
+		plain_last_words(live->server, ended->how != END_NOT_EXECUTED);
 	output_end(live, ended->output_bytes);
 	live->last_lines = output_last_lines(live, ended->output_bytes);
 	if (live->server != NULL)
@@ -179,7 +189,7 @@ reports_record_end(struct live *live)
 	step->ended.key = live->key;
 	step->ended.age_ms = clock_mono().ms - ended->at_mono_ms;
 	step->ended.random = arc4random();
-	if (ended->start.pid != 0) {
+	if (starts) {
 		step->ended.started.pid = live->pid;
 		step->ended.started.pid_start = live->pid_start;
 		step->ended.started.age_ms = clock_mono().ms - live->started.ms;
@@ -248,13 +258,13 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 		return;
 	}
 	take_start(live, &report->started, descriptor);
-	if (live->server != NULL)
-		server_started(live);
-	output_watch(live);
 	/* An adopted one has its start in the database already. */
 	if (supervisor->phase != PHASE_ATTACHING &&
 	    (!report->started.is_adopted || live->must_note_start))
 		reports_record_start(live);
+	if (live->server != NULL)
+		server_started(live);
+	output_watch(live);
 }
 
 static void
@@ -294,6 +304,22 @@ ended(struct supervisor *supervisor, const struct report *report, int descriptor
 		reports_record_end(live); /* else when it has been compared */
 }
 
+/* The socket to which it says how it is. */
+static void
+notify_socket(struct supervisor *supervisor, const struct report *report, int descriptor)
+{
+	struct live *live = live_find_key(supervisor, &report->key);
+
+	if (live == NULL || live->notify_fd != -1) {
+		if (descriptor != -1)
+			close(descriptor);
+		return;
+	}
+	live->notify_fd = descriptor;
+	if (live->is_started && live->server != NULL && live->server->plain != NULL)
+		plain_listen(live->server->plain);
+}
+
 static void
 pause_over(void *arg)
 {
@@ -325,6 +351,9 @@ reports_take(struct supervisor *supervisor, const struct report *report, int des
 	switch (report->kind) {
 	case REPORT_STARTED:
 		started(supervisor, report, descriptor);
+		break;
+	case REPORT_NOTIFY:
+		notify_socket(supervisor, report, descriptor);
 		break;
 	case REPORT_ENDED:
 		ended(supervisor, report, descriptor);

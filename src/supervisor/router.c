@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "supervisor/group.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -197,6 +198,8 @@ router_send(struct server *to, const char *method, json_t *message, int64_t seq,
 	bool is_next = seq != 0 && to->in_flight_count == 0; /* … without which it would wait */
 	struct buf *out;
 
+	if (to->plain != NULL)
+		return 0; /* as if it were thrown away unread */
 	if (to->live == NULL || (is_overloaded(to) && !is_next))
 		return -1;
 	if (to->is_being_stopped && seq == 0)

@@ -4,6 +4,7 @@
  * reason that it gave if it went quietly, and with the kernel's if it did not.
  */
 
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -53,7 +54,7 @@ new_server(struct live *live, const char *name, bool is_durable)
 	server->live = live;
 	live->server = server;
 	server->is_durable = is_durable;
-	server->grace_ms = SPEC_DEFAULT_GRACE_MS;
+	server->grace_ms = SPEC_SERVER_GRACE_MS;
 	memcpy(server->name, name, strlen(name) + 1);
 	RB_INIT(&server->calls);
 	TAILQ_INIT(&server->outgoing);
@@ -93,6 +94,10 @@ server_add(struct live *live, const struct claimed_job *claimed)
 	struct server *server =
 	    new_server(live, claimed->spec.name, claimed->spec.is_durable);
 
+	if (claimed->spec.is_plain) {
+		plain_add(server, &claimed->spec.service, claimed->spec.init_timeout_ms);
+		return;
+	}
 	copy_claimed(server, claimed);
 	if (claimed->spec.grace_ms != SPEC_UNSET)
 		server->grace_ms = claimed->spec.grace_ms;
@@ -111,6 +116,7 @@ detach(struct server *server)
 	pool_leave(server);
 	behind_done(server);
 	late_done(server);
+	plain_done(server);
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
@@ -127,18 +133,6 @@ server_free(struct server *server)
 	detach(server);
 	router_fail_calls(server, STATUS_INTERNAL, "it has ended");
 	free(server);
-}
-
-void
-server_leave(struct supervisor *supervisor)
-{
-	struct server *server;
-
-	for (server = RB_MIN(server_tree, &supervisor->servers->by_name); server != NULL;
-	     server = RB_NEXT(server_tree, NULL, server))
-		router_fail_calls(server, STATUS_TRY_LATER, "the supervisor is leaving");
-	pool_fail_calls(supervisor, STATUS_TRY_LATER, "the supervisor is leaving");
-	server_wait_done(supervisor);
 }
 
 void
@@ -210,6 +204,10 @@ server_started(struct live *live)
 {
 	struct server *server = live->server;
 
+	if (server->plain != NULL) {
+		plain_started(server);
+		return;
+	}
 	if (live->has_ended || talk_start(live) == -1)
 		return;
 	live->channel->largest_out = SIZE_MAX; /* we see to that ourselves */
@@ -240,8 +238,12 @@ server_attach(struct live *live, const struct open_attempt *open)
 {
 	struct server *server = new_server(live, open->name, open->is_durable);
 
-	server->grace_ms = open->grace_ms;
 	server->was_attached = true;
+	if (open->is_plain) {
+		plain_attach(server, open);
+		return;
+	}
+	server->grace_ms = open->grace_ms;
 	server->traps_exit = open->traps_exit;
 	server->resumes = open->resumes;
 	if (open->pool != 0)
@@ -272,29 +274,41 @@ is_ready(void *arg, struct step *step)
 	const struct attempt_key *key = &step->ready.key;
 	struct live *live = live_find(supervisor, key->job);
 
-	if (step->answer != STEP_OK || live == NULL || live->key.attempt != key->attempt)
+	struct server *server = live != NULL && live->key.attempt == key->attempt
+	    ? live->server
+	    : NULL; /* it has ended in the same turn: it was ready all the same */
+
+	if (server != NULL && server->plain != NULL)
+		plain_recorded(server);
+	if (step->answer != STEP_OK)
 		return;
 	log_info("job=%" PRId64 " ready attempt=%" PRId64, key->job, key->attempt);
-	if (live->server != NULL)
-		mailbox_look(live->server);
-	if (live->server != NULL && live->server->pool != NULL)
-		pool_look(live->server->pool);
+	if (server != NULL)
+		mailbox_look(server);
+	if (server != NULL && server->pool != NULL)
+		pool_look(server->pool);
 	server_tell_ready(supervisor, key->job);
 }
 
-static void
-init_is_ok(struct server *server, const json_t *answer)
+void
+server_is_ready(struct server *server)
 {
 	struct supervisor *supervisor = server->live->supervisor;
 	struct step *step = turn_add(supervisor, STEP_READY, is_ready, supervisor);
 
 	turn_tells(supervisor);
 	server->phase = SERVER_READY;
-	server->traps_exit = json_is_true(json_object_get(answer, "trap_exit"));
-	server->resumes = json_is_true(json_object_get(answer, "resumes"));
 	step->ready.key = server->live->key;
 	step->ready.traps_exit = server->traps_exit;
 	step->ready.resumes = server->resumes;
+}
+
+static void
+init_is_ok(struct server *server, const json_t *answer)
+{
+	server->traps_exit = json_is_true(json_object_get(answer, "trap_exit"));
+	server->resumes = json_is_true(json_object_get(answer, "resumes"));
+	server_is_ready(server);
 }
 
 /* It says why it is going to exit. If it does not, it is ended. */
@@ -375,6 +389,10 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 	struct buf *out = router_out(server);
 	size_t before = out->length;
 
+	if (server->plain != NULL) {
+		plain_stop(server, grace_ms);
+		return;
+	}
 	/* A stop of one that has no process yet waits behind its init. */
 	if (server->phase == SERVER_LEAVING || live->has_ended ||
 	    (live->channel == NULL && (grace_ms >= 0 || server->claimed == NULL)))
@@ -433,6 +451,8 @@ server_reason(const struct server *server, struct reason seen)
 	bool went_quietly = seen.kind == REASON_NORMAL ||
 	    (server->has_said && reason_is_stop(seen)); /* ended by us since it dawdled */
 
+	if (server->plain != NULL)
+		return service_judge(&server->plain->service, seen);
 	return server->has_said && went_quietly ? server->said : seen;
 }
 

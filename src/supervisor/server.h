@@ -17,6 +17,7 @@
  *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
  *   server_requests.c  what clients ask for
+ *   plain.h         one that is any program, and is not spoken to
  */
 
 #define MAILBOX_WINDOW 48 /* messages given to a process and not committed */
@@ -67,6 +68,7 @@ struct server {
 	int64_t accepted;   /* the last message that somebody was told is in it */
 	struct timer timer;   /* init, or leaving, takes too long */
 	int64_t grace_ms;     /* to terminate in */
+	struct plain *plain;  /* plain.h; NULL: it speaks to us */
 	struct pool *pool;    /* it is a member of; or NULL */
 	TAILQ_ENTRY(server) member;
 	int64_t messages, max_messages; /* of the pool: had by this process, and at most */
@@ -106,7 +108,6 @@ struct server_table {
 /* ---- server.c ---- */
 
 void server_init(struct supervisor *supervisor);
-void server_leave(struct supervisor *supervisor); /* all who wait are told that we leave */
 void server_done(struct supervisor *supervisor);
 
 /* A claimed one has been ordered: it has its name from now on. */
@@ -117,6 +118,8 @@ void server_free(struct server *server);
 
 /* Its process is there. */
 void server_started(struct live *live);
+/* Its init has been answered: that is to be recorded. */
+void server_is_ready(struct server *server);
 /* Tell it to terminate for this reason; it is killed if it does not within the time. */
 void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
 /* It was asked to terminate, and may take as long as it likes. */
@@ -143,7 +146,8 @@ void server_await_stop(struct supervisor *supervisor, int64_t job, struct reason
 void server_tell_ready(struct supervisor *supervisor, int64_t job); /* its init has answered */
 /* Ends that are recorded are safe now. */
 void server_tell_ended(struct supervisor *supervisor);
-void server_wait_done(struct supervisor *supervisor); /* all are told that we leave */
+void server_wait_done(struct supervisor *supervisor); /* all are told that we leave … */
+void server_leave(struct supervisor *supervisor); /* … and all who wait for an answer */
 
 /* ---- router.c ---- */
 
@@ -269,6 +273,8 @@ bool server_handle(struct server *server, const struct rpc_message *message,
     const char **ret_wrong);
 /* No live server is meant: answer noproc, or restarting. */
 void router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
+/* The same for whoever wants to stop it. */
+void router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
 
 /* A reason as JSON from outside, and for outside. */
 struct reason server_reason_from_json(const json_t *value);

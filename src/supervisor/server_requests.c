@@ -5,6 +5,7 @@
 #include "base/xalloc.h"
 #include "model/spec_json.h"
 #include "supervisor/group.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -92,6 +93,8 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 		return;
 	}
 	caller.request = request_new(client, id);
+	if (plain_refuses(server, caller))
+		return;
 	make_ref(supervisor, params, ref);
 	if (message != NULL && pool != NULL) {
 		pool_call(supervisor, pool, message, caller, ref, timeout_ms, is_repeated);
@@ -167,6 +170,8 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 	else if (group != NULL)
 		group_send(supervisor, group, method[0] == 'i', message,
 		    (struct caller){ .request = request_new(client, id) });
+	else if (server != NULL && server->plain != NULL)
+		plain_refuses(server, (struct caller){ .request = request_new(client, id) });
 	else if (server == NULL || server->is_durable || pool_find(supervisor, to, server) != NULL)
 		mailbox_keep(supervisor, to, method[0] == 'i', message,
 		    (struct caller){ .request = request_new(client, id) });
@@ -231,11 +236,19 @@ described(void *arg, struct step *step)
 static void
 start_new(struct client *client, json_t *id, json_t *params)
 {
-	json_t *jobs = json_pack("[O]", json_object_get(params, "job"));
+	const char *ready =
+	    json_string_value(json_object_get(json_object_get(params, "job"), "ready"));
+	json_t *jobs;
 	struct error error;
 	struct step *step;
 	size_t bad;
 
+	if (ready != NULL && strcmp(ready, "notify") == 0 &&
+	    plain_check_path(client->supervisor, &error) == -1) {
+		request_fail(request_new(client, id), &error, NULL);
+		return;
+	}
+	jobs = json_pack("[O]", json_object_get(params, "job"));
 	json_object_set_new(json_array_get(jobs, 0), "kind", json_string("server"));
 	step = submit_add(client, jobs, params, &bad, &error);
 	json_decref(jobs);
@@ -383,7 +396,7 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 		return;
 	}
 	if (server == NULL) {
-		router_call_nobody(
+		router_stop_nobody(
 		    supervisor, to, (struct caller){ .request = request_new(client, id) });
 		return;
 	}

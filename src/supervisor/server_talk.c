@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "supervisor/group.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -44,6 +45,7 @@ struct missing {
 	struct supervisor *supervisor;
 	struct attempt_key key; /* of the server that asks; job 0: a client does */
 	struct caller caller;
+	bool stops; /* it is not a message that it has for it */
 };
 
 static void
@@ -57,7 +59,9 @@ looked_up(void *arg, struct step *step)
 	if (missing->key.job != 0 &&
 	    (live == NULL || live->server == NULL || live->key.attempt != missing->key.attempt))
 		missing->caller.server = NULL;
-	if (is_back)
+	if (is_back && step->lookup.ret_is_plain && !missing->stops)
+		router_answer_error(missing->caller, STATUS_STATE, PLAIN_NO_MAILBOX, NULL);
+	else if (is_back)
 		router_answer_error(missing->caller, STATUS_TRY_LATER, "restarting", NULL);
 	else
 		router_answer_error(missing->caller, STATUS_NOT_FOUND, "noproc", NULL);
@@ -66,8 +70,8 @@ looked_up(void *arg, struct step *step)
 	free(missing);
 }
 
-void
-router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+static void
+look_up(struct supervisor *supervisor, const json_t *to, struct caller caller, bool stops)
 {
 	struct missing *missing = xcalloc(1, sizeof(*missing));
 	struct step *step = turn_add(supervisor, STEP_LOOKUP, looked_up, missing);
@@ -75,6 +79,7 @@ router_call_nobody(struct supervisor *supervisor, const json_t *to, struct calle
 
 	missing->supervisor = supervisor;
 	missing->caller = caller;
+	missing->stops = stops;
 	if (caller.server != NULL) {
 		missing->key = caller.server->live->key;
 		json_incref(caller.id);
@@ -82,6 +87,18 @@ router_call_nobody(struct supervisor *supervisor, const json_t *to, struct calle
 	step->lookup.job = json_integer_value(to);
 	if (word != NULL && text_number(word, 1, SPEC_LARGEST_ID, &step->lookup.job) == -1)
 		step->lookup.name = xstrdup(word);
+}
+
+void
+router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+{
+	look_up(supervisor, to, caller, false);
+}
+
+void
+router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+{
+	look_up(supervisor, to, caller, true);
 }
 
 /* ---- the methods ---- */
@@ -173,6 +190,8 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
 		return NULL;
 	}
+	if (plain_refuses(other, caller_of(server, id)))
+		return NULL;
 	ref = make_ref(server, id);
 	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
 	if (pool != NULL)
@@ -200,6 +219,8 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 		return "wants to or group, and message";
 	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
+	if (id != NULL && group == NULL && plain_refuses(other, caller_of(server, id)))
+		return NULL;
 	if (group != NULL)
 		group_send(server->supervisor, group, method[0] == 'i', message, caller);
 	else if (other == NULL || other->is_durable ||

@@ -196,3 +196,15 @@ server_wait_done(struct supervisor *supervisor)
 		free_stop(stop);
 	}
 }
+
+void
+server_leave(struct supervisor *supervisor)
+{
+	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
+		if (live->server != NULL)
+			router_fail_calls(
+			    live->server, STATUS_TRY_LATER, "the supervisor is leaving");
+	}
+	pool_fail_calls(supervisor, STATUS_TRY_LATER, "the supervisor is leaving");
+	server_wait_done(supervisor);
+}

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 
 #include <bsd/stdlib.h>
@@ -90,6 +91,8 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 		    .age_ms = open->age_ms,
 		    .leaves_children = open->leaves_children,
 		    .stop_cause = cause_of(open->stop),
+		    .stop_signal = open->is_plain ? (uint32_t)open->service.stop_signal : 0,
+		    .notifies = open->is_plain && open->service.ready == READY_NOTIFY,
 		} };
 	struct live *live = live_add(supervisor, &open->key, open->supervisor);
 
@@ -102,9 +105,11 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->has_key = open->has_key;
 	live->position = open->position;
 	link_send(supervisor->link, &order, sizeof(order), -1);
+	if (open->is_plain && !open->has_vanished)
+		server_attach(live, open);
 	if (open->has_vanished)
 		live_disown(live);
-	else if (open->is_server && open->stop.kind == REASON_NONE)
+	else if (open->is_server && open->stop.kind == REASON_NONE && !plain_survives(open))
 		live_interrupt(live, STOP_OWN_GRACE); /* its stream went with the keeper */
 }
 
@@ -122,10 +127,10 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	if (live->place != NULL)
 		live->place->taken++;
 	live->is_being_ended = open->stop.kind != REASON_NONE;
-	if (open->is_server && !open->has_vanished)
-		server_attach(live, open);
 	if (!open->is_started && live->is_started)
 		reports_record_start(live);
+	if (open->is_server && !open->has_vanished)
+		server_attach(live, open);
 	if (live->has_ended && open->pool == 0)
 		reports_record_end(live);
 	else if (live->has_ended)

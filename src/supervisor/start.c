@@ -3,6 +3,7 @@
 #include "supervisor/start.h"
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/socket.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -56,14 +57,23 @@ add_basics(struct buf *text, uint32_t *count, bool *ret_has_path)
 	}
 }
 
+/* What speaks of us, or of our own service manager, is not for a service of ours. */
+static bool
+is_ours(const char *item, bool is_plain)
+{
+	return strncmp(item, "JOBBERD_", 8) == 0 ||
+	    (is_plain && (strncmp(item, "NOTIFY_SOCKET=", 14) == 0 ||
+			     strncmp(item, "WATCHDOG_", 9) == 0));
+}
+
 static void
 add_recorded(struct buf *text, uint32_t *count, const struct strings *environment,
-    bool *ret_has_path)
+    bool is_plain, bool *ret_has_path)
 {
 	for (size_t i = 0; i < environment->count; i++) {
 		const char *item = environment->items[i];
 
-		if (strncmp(item, "JOBBERD_", 8) == 0)
+		if (is_ours(item, is_plain))
 			continue;
 		if (strncmp(item, "PATH=", 5) == 0) {
 			buf_add_text(text, item);
@@ -75,6 +85,34 @@ add_recorded(struct buf *text, uint32_t *count, const struct strings *environmen
 	}
 }
 
+/* The socket that the keeper makes for it, and how often a sign of life is due. */
+static void
+add_notify(struct supervisor *supervisor, struct buf *text, uint32_t *count,
+    const struct claimed_job *claimed)
+{
+	const struct service *service = &claimed->spec.service;
+
+	buf_addf(text, "NOTIFY_SOCKET=%s/" NOTIFY_DIRECTORY "/%" PRId64 ".%" PRId64,
+	    supervisor->setup->state_directory, claimed->key.job, claimed->key.attempt);
+	buf_add(text, "", 1);
+	++*count;
+	if (service->watchdog_ms == -1)
+		return;
+	buf_addf(text, "WATCHDOG_USEC=%" PRId64 "000", service->watchdog_ms);
+	buf_add(text, "", 1);
+	++*count;
+	add_variable(text, count, PID_VARIABLE, PID_ROOM);
+}
+
+static void
+add_service(struct order_start *start, const struct service *service)
+{
+	start->stop_signal = (uint16_t)service->stop_signal;
+	start->ready_fd = (uint16_t)service->ready_fd;
+	start->notifies = service->ready == READY_NOTIFY;
+	start->knows_pid = service->watchdog_ms != -1;
+}
+
 static uint32_t
 add_environment(struct supervisor *supervisor, struct buf *text,
     const struct claimed_job *claimed)
@@ -83,7 +121,8 @@ add_environment(struct supervisor *supervisor, struct buf *text,
 	bool has_path = false;
 
 	if (claimed->environment != NULL)
-		add_recorded(text, &count, claimed->environment, &has_path);
+		add_recorded(text, &count, claimed->environment, claimed->spec.is_plain,
+		    &has_path);
 	else
 		add_basics(text, &count, &has_path);
 	if (!has_path)
@@ -95,6 +134,8 @@ add_environment(struct supervisor *supervisor, struct buf *text,
 		add_variable(text, &count, "JOBBERD_NAME", claimed->spec.name);
 	/* Which instance these ids are of; also lets a job submit to its own. */
 	add_variable(text, &count, "JOBBERD_STATE", supervisor->setup->state_directory);
+	if (claimed->spec.is_plain && claimed->spec.service.ready == READY_NOTIFY)
+		add_notify(supervisor, text, &count, claimed);
 	return count;
 }
 
@@ -120,8 +161,11 @@ start_order(struct supervisor *supervisor, const struct claimed_job *claimed,
 	add_string(&text, spec->cwd != NULL ? spec->cwd : "/");
 	add_string(&text, spec->stdin_path != NULL ? spec->stdin_path : "");
 	order.start.timeout_ms = spec->timeout_ms != SPEC_UNSET ? spec->timeout_ms : -1;
-	order.start.grace_ms =
-	    spec->grace_ms != SPEC_UNSET ? spec->grace_ms : SPEC_DEFAULT_GRACE_MS;
+	order.start.grace_ms = spec->grace_ms != SPEC_UNSET ? spec->grace_ms
+	    : spec->is_server				      ? SPEC_SERVER_GRACE_MS
+							      : SPEC_DEFAULT_GRACE_MS;
+	if (spec->is_plain)
+		add_service(&order.start, &spec->service);
 	order.start.umask = spec->umask != SPEC_UNSET ? (uint32_t)spec->umask : 022;
 	order.start.leaves_children = spec->leaves_children;
 	order.start.is_awaited = spec->is_server;

@@ -42,7 +42,7 @@ generation_ended(void *arg, struct step *step)
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_QUIT };
 
 	(void)step;
-	order.quit.status = STATUS_OK;
+	order.quit.status = (uint32_t)supervisor->exit_status;
 	order.quit.leaves = supervisor->is_leaving_jobs;
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	loop_stop(supervisor->loop);
@@ -187,6 +187,7 @@ supervisor_ready(struct supervisor *supervisor)
 	free(text);
 	loop_again(supervisor->loop);
 	control_ready(supervisor);
+	exit_with_begin(supervisor);
 	if (supervisor->wish != -1)
 		supervisor_heed(supervisor, supervisor->wish);
 }
@@ -363,6 +364,7 @@ supervisor_run(const struct supervisor_setup *setup, struct error *error)
 	loop_free(supervisor.loop);
 	close(supervisor.output_fd);
 	free(supervisor.journal);
+	exit_with_done(&supervisor);
 	*error = supervisor.error;
 	return supervisor.status;
 }

@@ -24,6 +24,8 @@ struct supervisor_setup {
 	const char *program;	/* for what a person is told to type */
 	bool drains;		/* leave when nothing is left to do */
 	int64_t max_children;	/* of `default`, recorded; -1: as it is */
+	const char *exit_with;	/* leave when this job has ended, with its status; or NULL */
+	int64_t keeper_since_ms; /* … wall time: an end before this was not meant */
 	int link_fd, listen_fd; /* from the keeper */
 };
 
@@ -140,6 +142,9 @@ struct supervisor {
 	bool is_leaving_jobs;	     /* they run on */
 	int64_t stop_grace_ms;	     /* PHASE_STOPPING: what jobs get; or STOP_OWN_GRACE */
 	int wish;		     /* enum wish heard from the keeper, -1: none */
+	int64_t *just_ended; /* exit_with.c: jobs, until it is known which ones they are */
+	size_t just_ended_count;
+	int exit_status;	     /* of the keeper, when all has gone well */
 	int status;		     /* exit status, error if not 0 */
 	struct error error;
 };
@@ -191,7 +196,7 @@ void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanishe
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
 size_t live_count(const struct supervisor *supervisor); /* attempts that are processes */
-size_t live_count_servers(struct supervisor *supervisor); /* of these */
+size_t live_count_servers(struct supervisor *supervisor); /* of these, that end with us */
 bool live_is_empty(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
@@ -216,6 +221,12 @@ void control_jobs_ended(struct supervisor *supervisor, const struct ended_job *e
 void control_flush(struct supervisor *supervisor);   /* write what was answered */
 void control_changed(struct supervisor *supervisor); /* something was committed */
 void control_sweep(struct supervisor *supervisor);   /* free clients that are gone */
+
+/* exit_with.c: a supervise that is for one job */
+void exit_with_begin(struct supervisor *supervisor); /* all is settled */
+void exit_with_jobs_ended(
+    struct supervisor *supervisor, const struct ended_job *ended, size_t count);
+void exit_with_done(struct supervisor *supervisor);
 
 /* watch.c */
 int watch_init(struct supervisor *supervisor);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "supervisor/live.h"
+#include "supervisor/plain.h"
 #include "supervisor/pool.h"
 #include "wire/rpc.h"
 
@@ -132,6 +133,13 @@ answer_error(struct live *live, json_t *id, int code, const char *why)
 	channel_flush(live->channel);
 }
 
+/* A server that does; a plain one may say what a command may. */
+static bool
+speaks(const struct live *live)
+{
+	return live->server != NULL && live->server->plain == NULL;
+}
+
 /* What is wrong with it, or NULL. */
 static const char *
 handle_method(struct live *live, const struct rpc_message *message, int *ret_code)
@@ -139,7 +147,7 @@ handle_method(struct live *live, const struct rpc_message *message, int *ret_cod
 	const char *wrong;
 
 	*ret_code = RPC_INVALID_PARAMS;
-	if (live->server != NULL && server_handle(live->server, message, &wrong))
+	if (speaks(live) && server_handle(live->server, message, &wrong))
 		return wrong;
 	for (size_t i = 0; i < sizeof(notes) / sizeof(notes[0]); i++) {
 		if (strcmp(notes[i].method, message->method) != 0)
@@ -162,7 +170,7 @@ handle(struct live *live, const struct rpc_message *message)
 	int code;
 
 	if (message->method == NULL) { /* to a command nothing is asked */
-		if (live->server != NULL && !server_take_answer(live->server, message))
+		if (speaks(live) && !server_take_answer(live->server, message))
 			router_take_answer(live->server, message);
 		return;
 	}
@@ -188,6 +196,8 @@ talk_line(void *arg, const char *line, size_t length)
 		rpc_message_done(&message);
 		return;
 	}
+	if (live->server != NULL && plain_takes_line(live->server))
+		return;
 	/* The rest of a line that the supervisor process before us had begun to read. */
 	if (live->was_attached) {
 		live->was_attached = false;
@@ -219,7 +229,7 @@ talk_closed(void *arg, const char *why)
 {
 	struct live *live = arg;
 
-	if (live->server != NULL)
+	if (speaks(live))
 		server_closed(live->server, why);
 	if (why == NULL)
 		return;
@@ -257,6 +267,7 @@ talk_start(struct live *live)
 		live->channel = NULL;
 		return -1;
 	}
+	live->channel->hears_empty = live->server != NULL && live->server->plain != NULL;
 	live->channel->must_hold = talk_must_hold;
 	live->channel->written = talk_written;
 	return 0;

@@ -68,7 +68,7 @@ deliver(struct channel *channel)
 			return false;
 		case LINE_COMPLETE:
 			channel->line_length = length;
-			if (length > 0)
+			if (length > 0 || channel->hears_empty)
 				channel->line(channel->arg, line, length);
 			if (channel->is_closed || channel->is_closing)
 				return false;

@@ -20,6 +20,7 @@ struct channel {
 	size_t largest_line; /* a longer one ends the channel */
 	size_t largest_out;  /* a peer that does not read is cut off beyond this */
 	size_t most_unread;  /* 0, or: while more waits to be written nothing is read */
+	bool hears_empty;    /* empty lines are delivered, too */
 	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
 	size_t line_length;  /* of the line that is being heard; SIZE_MAX: of none */

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/file.h"
+#include "keeper/orders.h"
 #include "keeper/spawn.h"
 #include "keeper/tree.h"
 
@@ -200,6 +201,45 @@ command_gets_its_environment_exactly(void **state)
 	output_of(scene, ARGUMENTS("cat", "/proc/self/environ"));
 	assert_int_equal(scene->output.length, sizeof(expected));
 	assert_memory_equal(buf_start(&scene->output), expected, sizeof(expected));
+}
+
+/* Where a variable has room for it. */
+static void
+command_knows_its_own_pid_from_its_environment(void **state)
+{
+	struct scene *scene = *state;
+	char variable[] = PID_VARIABLE "=" PID_ROOM;
+
+	scene->spawn.variables = ARGUMENTS(variable, "PATH=/bin:/usr/bin");
+	scene->spawn.own_pid = variable + sizeof(PID_VARIABLE);
+	assert_string_equal(
+	    output_of(scene, SHELL("[ $" PID_VARIABLE " = $$ ] && env | grep -c =$$'$'")), "1\n");
+}
+
+/* Also above the limit of descriptors that it is given. */
+static void
+descriptor_3_is_also_where_it_is_asked_for_and_no_others_are_there(void **state)
+{
+	static const char script[] =
+	    "for ((n = 0; n < 1100; n++)); do [ ! -e /proc/$$/fd/$n ] || echo -n \"$n \"; done; "
+	    "[ /proc/$$/fd/3 -ef /proc/$$/fd/$0 ]";
+	static const int copies[] = { 4, 5, 17, 1023 };
+	struct scene *scene = *state;
+	struct rlimit few = { .rlim_cur = 20, .rlim_max = scene->files.rlim_max };
+
+	scene->spawn.files = &few;
+	for (size_t i = 0; i < sizeof(copies) / sizeof(copies[0]); i++) {
+		char number[16], expected[64];
+
+		snprintf(number, sizeof(number), "%d", copies[i]);
+		snprintf(expected, sizeof(expected), "0 1 2 3 %d ", copies[i]);
+		scene->spawn.ready_fd = copies[i];
+		assert_string_equal(
+		    output_of(scene, ARGUMENTS("/bin/bash", "-c", script, number)), expected);
+	}
+	scene->spawn.ready_fd = 3;
+	assert_string_equal(
+	    output_of(scene, ARGUMENTS("/bin/bash", "-c", script, "3")), "0 1 2 3 ");
 }
 
 static void
@@ -705,6 +745,8 @@ main(void)
 		SCENE(command_has_default_signals_and_none_blocked),
 		SCENE(command_leads_a_session_and_group_of_its_own),
 		SCENE(command_has_descriptors_0_to_3_and_no_others),
+		SCENE(command_knows_its_own_pid_from_its_environment),
+		SCENE(descriptor_3_is_also_where_it_is_asked_for_and_no_others_are_there),
 		SCENE(command_writes_both_outputs_into_one_file_and_reads_nothing),
 		SCENE(command_speaks_on_descriptor_3),
 		SCENE(command_reads_its_file_below_its_directory),

@@ -67,6 +67,9 @@ static const struct {
 	{ { .kind = REASON_TIMEOUT }, 30000, "timeout", "timed out after 30 s" },
 	{ { .kind = REASON_TIMEOUT }, 0, "timeout", "timed out" },
 	{ { .kind = REASON_OOM }, 0, "oom", "out of memory" },
+	{ { .kind = REASON_WATCHDOG }, 10000, "watchdog",
+	    "watchdog: no sign of life for 10 s" },
+	{ { .kind = REASON_WATCHDOG }, 0, "watchdog", "watchdog: no sign of life" },
 	{ { .kind = REASON_SPAWN, .number = ENOENT }, 0, "spawn:ENOENT",
 	    "cannot execute: No such file or directory" },
 	{ { .kind = REASON_CANCELLED }, 0, "cancelled", "cancelled" },
@@ -128,7 +131,7 @@ reason_parse_refuses_what_is_none_of_ours(void **state)
 		"signal", "signal:", "signal:SIGKILL", "signal:kill", "signal:9",
 		"signal:NONE", "signal:KILL+", "signal:KILL+cor", "signal:KILL+core+core",
 		"signal:+core", "signal:RTMIN", "signal:RTMIN+", "signal:RTMIN+99",
-		"timeouts", "timeout:3", "oom:", "spawn", "spawn:", "spawn:2",
+		"timeouts", "timeout:3", "oom:", "watchdog:10", "spawn", "spawn:", "spawn:2",
 		"spawn:ENOSUCH", "spawn:enoent", "spawn:ENOENT ", "lost",
 		"lost:", "lost:keepers", "lost:moon", "cancelled\n", "\xff", "exit:\xff",
 		"signal:KILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILL+core" };
@@ -187,6 +190,7 @@ reason_counts_failures_losses_and_stops_apart(void **state)
 		[REASON_SIGNAL] = 'f',
 		[REASON_TIMEOUT] = 'f',
 		[REASON_OOM] = 'f',
+		[REASON_WATCHDOG] = 'f',
 		[REASON_SPAWN] = 'f',
 		[REASON_CANCELLED] = 's',
 		[REASON_INTERRUPTED] = 's',
@@ -207,6 +211,45 @@ reason_counts_failures_losses_and_stops_apart(void **state)
 		assert_true(reason_is_loss(reason) == (classes[kind] == 'l'));
 		assert_true(reason_is_stop(reason) == (classes[kind] == 's'));
 	}
+}
+
+static void
+reason_signal_number_is_found_by_any_of_its_names(void **state)
+{
+	static const struct {
+		const char *word;
+		int number;
+	} cases[] = {
+		{ "SIGTERM", SIGTERM }, { "TERM", SIGTERM }, { "15", SIGTERM }, { "KILL", SIGKILL },
+		{ "", -1 }, { "SIG", -1 }, { "0", -1 }, { "65", -1 }, { "term", -1 },
+		{ "SIGSIGTERM", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(reason_signal_number(cases[i].word), cases[i].number);
+	assert_int_equal(reason_signal_number("SIGRTMIN+1"), SIGRTMIN + 1);
+}
+
+static void
+reason_exit_status_is_the_process_s_own_or_that_of_run(void **state)
+{
+	static const struct {
+		struct reason reason;
+		int status;
+	} cases[] = {
+		{ { .kind = REASON_NORMAL }, 0 },
+		{ { .kind = REASON_EXIT, .number = 3 }, 3 },
+		{ { .kind = REASON_SIGNAL, .number = SIGSEGV }, 128 + SIGSEGV },
+		{ { .kind = REASON_TIMEOUT }, 124 },
+		{ { .kind = REASON_SPAWN, .number = ENOENT }, 127 },
+		{ { .kind = REASON_SPAWN, .number = EACCES }, 126 },
+		{ { .kind = REASON_CANCELLED }, 125 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		assert_int_equal(reason_exit_status(cases[i].reason), cases[i].status);
 }
 
 static void
@@ -263,6 +306,8 @@ main(void)
 		cmocka_unit_test(reason_from_words_knows_the_clean_ends_and_keeps_all_else),
 		cmocka_unit_test(reason_counts_failures_losses_and_stops_apart),
 		cmocka_unit_test(reason_signal_name_is_known_for_any_number),
+		cmocka_unit_test(reason_signal_number_is_found_by_any_of_its_names),
+		cmocka_unit_test(reason_exit_status_is_the_process_s_own_or_that_of_run),
 		cmocka_unit_test(
 		    reason_of_an_unknown_errno_is_stored_as_one_that_can_be_read),
 	};

@@ -1306,6 +1306,112 @@ prune_of_a_server_that_was_cancelled_while_it_waited_takes_its_monitors(void **s
 	assert_string_equal(mailbox(subject, key.job), "");
 }
 
+/* ---- plain services ---- */
+
+static struct service
+service_of(const char *ready, const char *good, int64_t watchdog_ms)
+{
+	struct service service = { .stop_signal = SIGINT, .watchdog_ms = watchdog_ms };
+
+	assert_int_equal(service_parse_ready(ready, &service), 0);
+	assert_int_equal(service_parse_good_ends(good, &service.good), 0);
+	return service;
+}
+
+static void
+assert_same_service(const struct service *a, const struct service *b)
+{
+	assert_int_equal(a->ready, b->ready);
+	assert_int_equal(a->ready_fd, b->ready_fd);
+	assert_int_equal(a->stop_signal, b->stop_signal);
+	assert_memory_equal(&a->good, &b->good, sizeof(a->good));
+	assert_int_equal(a->watchdog_ms, b->watchdog_ms);
+}
+
+static void
+submit_plain(struct subject *subject, const char *options, const struct service *service)
+{
+	struct batch batch;
+	struct step *step;
+
+	batch_init(&batch);
+	step = add_submit(&batch, options);
+	step->submit.specs[0].is_server = step->submit.specs[0].is_plain = true;
+	step->submit.specs[0].service = *service;
+	run_ok(subject, &batch);
+	if (step->answer != STEP_OK)
+		fail_msg("%s: %s", options, step->error.text);
+	batch_done(&batch);
+}
+
+/* For whoever starts it, and for whoever takes it over. */
+static void
+plain_service_is_read_as_it_was_described(void **state)
+{
+	struct subject *subject = *state;
+	const struct service given[] = { service_of("notify", "3,SIGTERM", 1500),
+		service_of("fd:7", "255", -1), SERVICE_UNSET };
+
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+		char options[64];
+		struct batch batch;
+		struct step *step;
+
+		snprintf(options, sizeof(options), "name=p%zu init-timeout=2s", i);
+		submit_plain(subject, options, &given[i]);
+		batch_init(&batch);
+		step = add_claim(&batch, "servers", 1);
+		run_ok(subject, &batch);
+		assert_int_equal(step->claim.ret_count, 1);
+		assert_true(step->claim.ret_jobs[0].spec.is_plain);
+		assert_int_equal(step->claim.ret_jobs[0].spec.restart, RESTART_PERMANENT);
+		assert_same_service(&step->claim.ret_jobs[0].spec.service, &given[i]);
+		batch_done(&batch);
+		batch_init(&batch);
+		step = batch_add(&batch, STEP_OPEN, NULL, NULL);
+		run_ok(subject, &batch);
+		assert_int_equal(step->open.ret_count, i + 1);
+		assert_true(step->open.ret_attempts[i].is_plain);
+		assert_int_equal(step->open.ret_attempts[i].init_timeout_ms, 2000);
+		assert_int_equal(
+		    step->open.ret_attempts[i].grace_ms, SPEC_SERVER_GRACE_MS);
+		assert_same_service(&step->open.ret_attempts[i].service, &given[i]);
+		batch_done(&batch);
+	}
+}
+
+/* case 126: a watchdog's end is a failure like any other, and it was nobody's wish */
+static void
+plain_service_is_started_again_after_a_watchdog_and_looked_up_as_one(void **state)
+{
+	const struct service service = SERVICE_UNSET;
+	struct subject *subject = *state;
+	struct attempt_key key;
+	struct batch batch;
+	struct step *step;
+
+	submit_plain(subject, "name=a restart=transient", &service);
+	key = begin(subject);
+	end(subject, key, "watchdog");
+	assert_status(subject, key.job, "errored");
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_LOOKUP, NULL, NULL);
+	step->lookup.job = key.job;
+	run_ok(subject, &batch);
+	assert_true(step->lookup.ret_is_plain);
+	assert_int_equal(step->lookup.ret_ended_ago_ms, -1);
+	assert_int_equal(step->lookup.ret_last.kind, REASON_WATCHDOG);
+	batch_done(&batch);
+	end(subject, begin(subject), "normal");
+	clock_shift(1500, 1500);
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_LOOKUP, NULL, NULL);
+	step->lookup.job = key.job;
+	run_ok(subject, &batch);
+	assert_true(step->lookup.ret_ended_ago_ms >= 1500);
+	batch_done(&batch);
+}
+
 #define CASE(function) { #function, function }
 
 static const struct {
@@ -1318,6 +1424,8 @@ static const struct {
 	CASE(init_that_refuses_at_a_restart_is_tried_again),
 	CASE(server_that_was_stopped_has_ended_with_that_reason_and_stays_away),
 	CASE(cancel_of_a_server_that_is_to_be_started_again_ends_it),
+	CASE(plain_service_is_read_as_it_was_described),
+	CASE(plain_service_is_started_again_after_a_watchdog_and_looked_up_as_one),
 	CASE(messages_are_given_in_order_behind_the_last_one),
 	CASE(message_to_who_has_no_mailbox_is_not_found),
 	CASE(mailbox_that_is_full_refuses),

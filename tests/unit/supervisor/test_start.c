@@ -176,6 +176,70 @@ order_has_what_was_asked_for(void **state)
 	assert_int_equal(scene->order.start.is_awaited, 1);
 }
 
+/* case 147: 5000 ms for a server, unless it is given */
+static void
+order_of_a_server_has_the_grace_of_servers(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->claimed.spec.is_server = true;
+	order(scene, NULL);
+	assert_int_equal(scene->order.start.grace_ms, 5000);
+	scene->claimed.spec.grace_ms = SPEC_GRACE_FOR_EVER;
+	order(scene, NULL);
+	assert_int_equal(scene->order.start.grace_ms, SPEC_GRACE_FOR_EVER);
+}
+
+static void
+order_of_a_plain_service_has_what_the_keeper_does_for_it(void **state)
+{
+	struct scene *scene = *state;
+	struct spec *spec = &scene->claimed.spec;
+
+	spec->is_server = spec->is_plain = true;
+	order(scene, NULL);
+	assert_int_equal(scene->order.start.stop_signal, SIGTERM);
+	assert_int_equal(scene->order.start.notifies, 0);
+	assert_int_equal(scene->order.start.ready_fd, 0);
+	assert_int_equal(scene->order.start.knows_pid, 0);
+	assert_int_equal(service_parse_ready("fd:9", &spec->service), 0);
+	spec->service.stop_signal = SIGINT;
+	order(scene, NULL);
+	assert_int_equal(scene->order.start.stop_signal, SIGINT);
+	assert_int_equal(scene->order.start.notifies, 0);
+	assert_int_equal(scene->order.start.ready_fd, 9);
+}
+
+/* What was recorded of another service manager's, where it was submitted, is not for it. */
+static void
+environment_of_a_service_that_notifies_has_its_own_socket(void **state)
+{
+	struct scene *scene = *state;
+	struct spec *spec = &scene->claimed.spec;
+
+	strings_add(&scene->environment, "NOTIFY_SOCKET=/run/systemd/notify");
+	strings_add(&scene->environment, "WATCHDOG_USEC=7");
+	strings_add(&scene->environment, "WATCHDOG_PID=1");
+	scene->claimed.environment = &scene->environment;
+	spec->is_server = spec->is_plain = true;
+	spec->service.ready = READY_NOTIFY;
+	order(scene, NULL);
+	check_strings(scene->text.variables, STRINGS("PATH=" PLAIN_PATH OURS, IDS, STATE,
+	    "NOTIFY_SOCKET=/the/state/notify/41.2"));
+	assert_int_equal(scene->order.start.notifies, 1);
+	assert_int_equal(scene->order.start.knows_pid, 0);
+	spec->service.watchdog_ms = 1500;
+	order(scene, NULL);
+	check_strings(scene->text.variables, STRINGS("PATH=" PLAIN_PATH OURS, IDS, STATE,
+	    "NOTIFY_SOCKET=/the/state/notify/41.2", "WATCHDOG_USEC=1500000",
+	    "WATCHDOG_PID=0000000000"));
+	assert_int_equal(scene->order.start.knows_pid, 1);
+	spec->service.ready = READY_EXEC;
+	spec->service.watchdog_ms = -1;
+	order(scene, NULL);
+	check_strings(scene->text.variables, STRINGS("PATH=" PLAIN_PATH OURS, IDS, STATE));
+}
+
 static void
 environment_is_the_recorded_one_and_ours_behind_it(void **state)
 {
@@ -259,6 +323,9 @@ main(void)
 		SCENE(order_starts_at_once_or_after_another),
 		SCENE(order_of_a_bare_job_has_the_defaults),
 		SCENE(order_has_what_was_asked_for),
+		SCENE(order_of_a_server_has_the_grace_of_servers),
+		SCENE(order_of_a_plain_service_has_what_the_keeper_does_for_it),
+		SCENE(environment_of_a_service_that_notifies_has_its_own_socket),
 		SCENE(environment_is_the_recorded_one_and_ours_behind_it),
 		SCENE(environment_keeps_no_jobberd_variable_that_was_recorded),
 		SCENE(environment_that_is_empty_gets_a_path),
