@@ -192,9 +192,11 @@ read_forest(struct query *query, struct forest *forest, struct error *error)
 
 	if (result == 0)
 		result = read_jobs(query, forest, error);
-	for (size_t i = 0; i < forest->count; i++)
-		qsort(forest->supervisors[i].children, forest->supervisors[i].count,
-		    sizeof(struct branch *), compare_position);
+	for (size_t i = 0; i < forest->count; i++) {
+		if (forest->supervisors[i].count > 0)
+			qsort(forest->supervisors[i].children, forest->supervisors[i].count,
+			    sizeof(struct branch *), compare_position);
+	}
 	return result;
 }
 
