@@ -111,6 +111,7 @@ int verb_supervise(struct invocation *invocation);
 int verb_supervisor_process(struct invocation *invocation);
 int verb_submit(struct invocation *invocation);
 int verb_run(struct invocation *invocation);
+int verb_map(struct invocation *invocation);
 int verb_supervisor(struct invocation *invocation);
 int verb_whereis(struct invocation *invocation);
 int verb_tree(struct invocation *invocation);

@@ -16,6 +16,13 @@ static const struct option_row submit_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row map_options[] = {
+	{ "jobs", 'j', "N", "how many run at once; as many as usable CPUs unless given" },
+	{ "ordered", 0, NULL, "print in the order of the items, not in that of their ends" },
+	{ "null", '0', NULL, "items end with a NUL, not with a newline" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row call_options[] = {
 	{ "timeout", 0, "DURATION", "how long to wait for the answer; 5s unless given" },
 	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
@@ -129,6 +136,8 @@ const struct command commands[] = {
 	    COMMAND_TAKES_SPEC, 0, -1, submit_options, verb_submit },
 	{ "run", "[--] COMMAND [ARGUMENT …]", "submit, show the output, exit with its status",
 	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
+	{ "map", "[--] COMMAND [ARGUMENT | {} …]", "a job for each line of standard input",
+	    COMMAND_TAKES_SPEC | COMMAND_PRINTS_DATA, 1, -1, map_options, verb_map },
 	{ "start", "NAME [--] [PROGRAM [ARGUMENT …]]", "start a server and wait for its init",
 	    COMMAND_TAKES_SPEC | COMMAND_STARTS_SERVER, 1, -1, NULL, verb_start },
 	{ "call", "NAME MESSAGE …", "ask a server and print its answer", 0, 2, -1, call_options,

@@ -49,6 +49,17 @@ has_row(const struct option_list *list, const char *name)
 	return false;
 }
 
+/* A letter that the verb has for something else is not its letter there. */
+static struct option_row
+without_taken_letter(const struct option_list *list, struct option_row row)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->rows[i].letter == row.letter)
+			row.letter = 0;
+	}
+	return row;
+}
+
 /* One whose name is an option of the verb's own is known by its letter there: its name is "". */
 static void
 add_common(struct option_list *list)
@@ -80,8 +91,11 @@ collect(const struct command *command, struct option_list *list)
 		    (spec->kind == SPEC_SERVER) == is_server)
 			add_row(list, &row, spec);
 	}
-	if (command->flags & COMMAND_PRINTS_DATA)
-		add_row(list, &json_option, NULL);
+	if (command->flags & COMMAND_PRINTS_DATA) {
+		const struct option_row json = without_taken_letter(list, json_option);
+
+		add_row(list, &json, NULL);
+	}
 	add_common(list);
 }
 
