@@ -110,7 +110,7 @@ print_option(const struct option_row *row)
 		: row->letter != 0 ? ","
 				   : " ",
 	    row->name[0] != '\0' ? " --" : "", row->name,
-	    row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
+	    row->argument != NULL && row->argument[0] != '[' ? " " : "", row->argument != NULL ? row->argument : "");
 	printf("  %-32s %s\n", left, row->help);
 }
 
@@ -261,8 +261,10 @@ prepare(const struct option_list *list, bool stops_at_first, struct option *long
 		const struct option_row *row = &list->rows[i];
 
 		longs[i] = (struct option){ row->name,
-			row->argument != NULL ? required_argument : no_argument, NULL,
-			FIRST_VALUE + (int)i };
+			row->argument == NULL	      ? no_argument
+			    : row->argument[0] == '[' ? optional_argument
+						      : required_argument,
+			NULL, FIRST_VALUE + (int)i };
 		if (row->letter == 0)
 			continue;
 		shorts[used++] = row->letter;
