@@ -53,6 +53,11 @@ struct map {
 
 /* Each returns 0, or -1 with *error, unless it says otherwise. */
 
+/* map_loop.c: run it to its end. Returns the exit status. */
+int map_run(struct map *map);
+/* Note SIGINT and SIGTERM, let in only with the mask *ret_before. */
+void map_catch_signals(sigset_t *ret_before);
+
 /* map_lock.c: one client a map. STATUS_STATE when there is another. Ends with the process. */
 int map_lock(const char *state_directory, const char *name, struct error *error);
 

@@ -80,7 +80,8 @@ ask_again(struct map *map, struct error *error)
 int
 map_watch_open(struct map *map, struct error *error)
 {
-	if (client_open(&map->watch, map->invocation->state, error) == -1)
+	/* Who waits here is going to submit: one that drains is to stay, the next one too. */
+	if (client_open_to_submit(&map->watch, map->invocation->state, error) == -1)
 		return -1;
 	map->watch.notified = note_end;
 	map->watch.notified_arg = map;

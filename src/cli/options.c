@@ -102,6 +102,7 @@ collect(const struct command *command, struct option_list *list)
 static void
 print_option(const struct option_row *row)
 {
+	const char *argument = row->argument != NULL ? row->argument : "";
 	char left[64];
 
 	snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", row->letter != 0 ? "-" : " ",
@@ -110,7 +111,7 @@ print_option(const struct option_row *row)
 		: row->letter != 0 ? ","
 				   : " ",
 	    row->name[0] != '\0' ? " --" : "", row->name,
-	    row->argument != NULL && row->argument[0] != '[' ? " " : "", row->argument != NULL ? row->argument : "");
+	    argument[0] != '\0' && argument[0] != '[' ? " " : "", argument);
 	printf("  %-32s %s\n", left, row->help);
 }
 

@@ -65,7 +65,8 @@ await_gives_the_value_that_the_task_has_said_or_its_last_line(void **state)
 	assert_async(&i, "3", "true", "-");
 	assert_result(jobberd(&i, "await", "1", "2", "3", "2", NULL), 0,
 	    "{\"pages\":3}\n\"a \\\"b\\\"\"\nnull\n\"a \\\"b\\\"\"\n", "");
-	assert_result(jobberd(&i, "await", "-r", "2", "1", NULL), 0, "a \"b\"\n{\"pages\":3}\n", "");
+	assert_result(jobberd(&i, "await", "-r", "2", "1", NULL), 0,
+	    "a \"b\"\n{\"pages\":3}\n", "");
 	assert_sql(&i, "SELECT group_concat(max_retries) FROM jobs", "0,0,0");
 	/* With nobody there: what has ended has its value. */
 	instance_stop(&i);
