@@ -42,8 +42,14 @@ print_value(const struct invocation *invocation, const json_t *value)
 static void
 tell_failure(const struct task *task)
 {
-	cli_complain(0, "job %" PRId64 " %s: %s", task->id, job_status_name(task->status),
-	    task->was_killed ? "killed: it had not ended in time" : task->words);
+	const char *status = job_status_name(task->status);
+	const char *words =
+	    task->was_killed ? "killed: it had not ended in time" : task->words;
+
+	if (strcmp(status, words) == 0) /* cancelled */
+		cli_complain(0, "job %" PRId64 ": %s", task->id, words);
+	else
+		cli_complain(0, "job %" PRId64 " %s: %s", task->id, status, words);
 }
 
 /* ---- await ---- */
