@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define LEAST_IN_FLIGHT 4000
+#define PORTION_BYTES (1 << 20)
 #define LONGEST_NAME 108 /* its jobs' names have a number behind it */
 
 /* What has no meaning, or another one, for the jobs of a map. */
@@ -69,6 +70,7 @@ prepare_spec(struct map *map, struct error *error)
 		return error_set(error, STATUS_USAGE, "%s", wrong);
 	for (int i = 0; i < map->invocation->argument_count; i++)
 		strings_add(&map->template, map->invocation->arguments[i]);
+	map->most_pending_bytes = PORTION_BYTES / map_template_places(&map->template);
 	if (!is_text(&map->template))
 		return error_set(error, STATUS_USAGE, "the command is not UTF-8");
 	if (spec->name == NULL) {

@@ -34,6 +34,7 @@ struct map {
 	int64_t fed;	/* up to here items are in flight or have ended */
 	int64_t printed; /* … and up to here, in order, nothing is left to be told */
 	struct strings pending; /* items that were read and not sent yet */
+	size_t pending_bytes, most_pending_bytes; /* a request has its limit */
 	bool is_input_bad; /* no more is read, and why has been said */
 
 	struct submission submission;
@@ -68,6 +69,7 @@ int map_known_check(struct map *map, struct error *error);
 int map_known_feed(struct map *map, struct error *error);
 
 /* map_send.c: requests to the supervisor process. The first use connects. */
+int map_open(struct map *map, struct client_connection *connection, struct error *error);
 int map_send_ready(struct map *map, struct error *error);
 int map_send_pending(struct map *map, struct error *error);
 int map_send_ids(struct map *map, const char *method, const int64_t *ids, size_t count,
@@ -93,6 +95,7 @@ int map_report_ends(struct map *map, struct error *error);
 void map_template_fill(const struct strings *template, const char *item,
     struct strings *ret_command);
 char *map_template_json(const struct strings *template, const char *item);
+size_t map_template_places(const struct strings *template); /* 1 for the one behind all */
 char *map_template_item(const struct strings *template, const char *command);
 
 #endif

@@ -47,6 +47,14 @@ has_room(const struct map *map)
 	return map->flight.live + map->pending.count < map->most_in_flight;
 }
 
+/* As much as one request is to carry. */
+static bool
+is_portion(const struct map *map)
+{
+	return map->pending.count == MAP_AT_ONCE ||
+	    map->pending_bytes >= map->most_pending_bytes;
+}
+
 static bool
 wants_input(const struct map *map)
 {
@@ -62,11 +70,12 @@ gather(struct map *map)
 	char *item;
 	int got = 0;
 
-	while (wants_input(map) && has_room(map) && map->pending.count < MAP_AT_ONCE) {
+	while (wants_input(map) && has_room(map) && !is_portion(map)) {
 		got = map_items_next(&map->items, &item, &error);
-		if (got == 1)
+		if (got == 1) {
+			map->pending_bytes += strlen(item);
 			strings_add_owned(&map->pending, item);
-		else if (got == 0 && !map_items_is_ready(&map->items))
+		} else if (got == 0 && !map_items_is_ready(&map->items))
 			break;
 		else if (got == 0)
 			got = map_items_read(&map->items, &error);
@@ -77,7 +86,7 @@ gather(struct map *map)
 		cli_complain(error.code, "%s; nothing behind it is run", error.text);
 		map->is_input_bad = true;
 	}
-	return map->pending.count == MAP_AT_ONCE;
+	return is_portion(map);
 }
 
 static int
@@ -127,6 +136,7 @@ heed_interrupt(struct map *map, struct error *error)
 	map->interrupts = interrupt_count;
 	map_progress_wipe(&map->progress);
 	strings_done(&map->pending);
+	map->pending_bytes = 0;
 	if (map->interrupts > 1)
 		return error_set(error, STATUS_SIGNALLED + interrupt_signal,
 		    "interrupted twice: what ran is being ended");
@@ -140,7 +150,7 @@ heed_interrupt(struct map *map, struct error *error)
 static int
 wait_for_anything(struct map *map, struct error *error)
 {
-	bool reads = wants_input(map) && has_room(map) && map->pending.count < MAP_AT_ONCE;
+	bool reads = wants_input(map) && has_room(map) && !is_portion(map);
 	struct pollfd polled[2] = {
 		{ .fd = map->watch.fd, .events = POLLIN },
 		{ .fd = reads ? map->items.fd : -1, .events = POLLIN },

@@ -15,6 +15,20 @@
 
 #define MOST_CRASHES 10
 
+/* One that dies while it is greeted is no sign that nobody is there: the next one is asked. */
+int
+map_open(struct map *map, struct client_connection *connection, struct error *error)
+{
+	int result = -1;
+
+	for (int crashes = 0; crashes <= MOST_CRASHES && result == -1; crashes++) {
+		result = client_open_to_submit(connection, map->invocation->state, error);
+		if (result == -1 && (!connection->is_lost || connection->is_silent))
+			break;
+	}
+	return result;
+}
+
 /* As client_call(), of the next supervisor process too. */
 static json_t *
 call(struct map *map, const char *method, json_t *params, bool *ret_is_repeated,
@@ -25,8 +39,7 @@ call(struct map *map, const char *method, json_t *params, bool *ret_is_repeated,
 	for (int crashes = 0; crashes <= MOST_CRASHES && result == NULL; crashes++) {
 		if (crashes > 0) {
 			client_close(&map->control);
-			if (client_open_to_submit(
-				&map->control, map->invocation->state, error) == -1)
+			if (map_open(map, &map->control, error) == -1)
 				break;
 		}
 		*ret_is_repeated = crashes > 0;
@@ -99,7 +112,7 @@ map_send_ready(struct map *map, struct error *error)
 {
 	if (map->is_linked)
 		return 0;
-	if (client_open_to_submit(&map->control, map->invocation->state, error) == -1)
+	if (map_open(map, &map->control, error) == -1)
 		return -1;
 	if (map_watch_open(map, error) == -1) {
 		client_close(&map->control);
@@ -158,9 +171,12 @@ submit(struct map *map, struct spec *specs, int64_t *ids, struct error *error)
 	submission_request_init(&request, &map->submission, specs, map->pending.count, ids);
 	if (submission_send(&map->submission, &request, NULL, error) == -1)
 		return -1;
-	if (map->submission.connection == NULL)
-		return error_set(error, STATUS_NOT_RUNNING, "nothing runs any more on %s",
-		    map->invocation->state);
+	/* It was recorded with nobody there, who may be back. */
+	if (map->submission.connection == NULL) {
+		if (map_open(map, &map->control, error) == -1)
+			return -1;
+		map->submission.connection = &map->control;
+	}
 	return 0;
 }
 
@@ -183,6 +199,7 @@ map_send_pending(struct map *map, struct error *error)
 	}
 	if (result == 0) {
 		strings_done(&map->pending);
+		map->pending_bytes = 0;
 		map->fed += (int64_t)count;
 		result = map_watch_add(map, entries, count, error);
 	}

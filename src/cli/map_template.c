@@ -42,17 +42,31 @@ fill_word(const char *word, const char *item)
 	return text;
 }
 
+static size_t
+count_all_places(const struct strings *template)
+{
+	size_t places = 0;
+
+	for (size_t i = 0; i < template->count; i++)
+		places += count_places(template->items[i]);
+	return places;
+}
+
+size_t
+map_template_places(const struct strings *template)
+{
+	size_t places = count_all_places(template);
+
+	return places > 0 ? places : 1;
+}
+
 void
 map_template_fill(const struct strings *template, const char *item,
     struct strings *ret_command)
 {
-	size_t places = 0;
-
-	for (size_t i = 0; i < template->count; i++) {
-		places += count_places(template->items[i]);
+	for (size_t i = 0; i < template->count; i++)
 		strings_add_owned(ret_command, fill_word(template->items[i], item));
-	}
-	if (places == 0)
+	if (count_all_places(template) == 0)
 		strings_add(ret_command, item);
 }
 

@@ -58,10 +58,12 @@ unlink_task(struct gen_server *server, int64_t task)
 void
 links_take(struct gen_server *server, struct message *message)
 {
-	const json_t *down = json_object_get(message->value, "down");
+	const json_t *down;
 
-	if (server->links != NULL && json_is_integer(down) &&
-	    json_equal(down, json_object_get(message->value, "ref")) &&
+	if (server->links == NULL)
+		return;
+	down = json_object_get(message->value, "down");
+	if (json_is_integer(down) && json_equal(down, json_object_get(message->value, "ref")) &&
 	    json_object_get(message->value, "reason") != NULL &&
 	    unlink_task(server, json_integer_value(down)))
 		heed(server, message);

@@ -63,7 +63,7 @@ await_gives_the_value_that_the_task_has_said_or_its_last_line(void **state)
 	assert_async(&i, "1", script, "-");
 	assert_async(&i, "2", "echo log; echo 'a \"b\"'; echo; echo", "-");
 	assert_async(&i, "3", "true", "-");
-	assert_result(jobberd(&i, "await", "1", "2", "3", "2", NULL), 0,
+	assert_result(jobberd(&i, "await", "-t", "50s", "1", "2", "3", "2", NULL), 0,
 	    "{\"pages\":3}\n\"a \\\"b\\\"\"\nnull\n\"a \\\"b\\\"\"\n", "");
 	assert_result(jobberd(&i, "await", "-r", "2", "1", NULL), 0,
 	    "a \"b\"\n{\"pages\":3}\n", "");
@@ -98,7 +98,7 @@ await_that_takes_too_long_ends_the_task_unless_it_is_kept(void **state)
 	    "jobberd: the time to wait has passed: what has not ended is ended\n");
 	assert_int_equal(wait_job(&i, 3), 1);
 	fifo_write(go, "late\n");
-	assert_result(jobberd(&i, "await", "1", NULL), 0, "\"late\"\n", "");
+	assert_result(jobberd(&i, "await", "-t", "50s", "1", NULL), 0, "\"late\"\n", "");
 	assert_result(jobberd(&i, "await", "1", NULL), 0, "\"late\"\n", "");
 	assert_sql(&i, "SELECT group_concat(status) FROM jobs", "done,failed,cancelled");
 	instance_finish(&i);
@@ -117,7 +117,7 @@ first_failure_fails_the_whole_wait_and_ends_the_others(void **state)
 	assert_async(&i, "1", "echo one", "-");
 	assert_async(&i, "2", "sleep 60", "-");
 	assert_async(&i, "3", "exit 3", "-");
-	assert_result(jobberd(&i, "await", "--keep", "1", "2", "3", NULL), 1, "",
+	assert_result(jobberd(&i, "await", "-t", "50s", "--keep", "1", "2", "3", NULL), 1, "",
 	    "jobberd: job 3 failed: exit 3\n");
 	assert_sql(&i, "SELECT status FROM jobs WHERE id = 2", "running");
 	assert_result(jobberd(&i, "await", "1", "2", "3", NULL), 1, "",
