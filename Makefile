@@ -55,7 +55,7 @@ FUZZERS := $(filter %/$(F),$(FUZZERS))
 endif
 BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
-BENCH_HELPERS := $(addprefix $(BUILD)/tests/bench/helpers/,first jobberd-heap idle echo)
+BENCH_HELPERS := $(addprefix $(BUILD)/tests/bench/helpers/,first pause jobberd-heap idle echo)
 
 .PHONY: all run check asan valgrind chaos fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
@@ -254,7 +254,7 @@ $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/jobberd.a
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-$(BUILD)/tests/bench/helpers/first: tests/bench/helpers/first.c
+$(BUILD)/tests/bench/helpers/first $(BUILD)/tests/bench/helpers/pause: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(QUIET)$(CC) $(CSTD) $(WARNINGS) -O2 -static -o $@ $<
 

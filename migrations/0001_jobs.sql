@@ -50,7 +50,7 @@ CREATE TABLE jobs (
   status       TEXT NOT NULL DEFAULT 'new' CHECK (status = 'new' OR
                  status = 'running' OR status = 'errored' OR status = 'done' OR
                  status = 'failed' OR status = 'cancelled'),
-  name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:-]*'
+  name         TEXT CHECK (name GLOB '[A-Za-z_]*' AND name NOT GLOB '*[^A-Za-z0-9_.:/-]*'
                  AND length(name) <= 128),
   type         TEXT CHECK (length(type) BETWEEN 1 AND 128),
   supervisor   TEXT NOT NULL DEFAULT 'default',
@@ -167,9 +167,9 @@ CREATE INDEX events_of_job ON events (job_id)
 -- Which changes of status are legal.
 CREATE TRIGGER jobs_status_legal BEFORE UPDATE OF status ON jobs
 WHEN OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN (
-  'new>running', 'new>errored', 'new>failed', 'new>cancelled',
+  'new>running', 'new>errored', 'new>done', 'new>failed', 'new>cancelled',
   'running>done', 'running>errored', 'running>failed', 'running>new', 'running>cancelled',
-  'errored>running', 'errored>failed', 'errored>cancelled',
+  'errored>running', 'errored>done', 'errored>failed', 'errored>cancelled',
   'done>new', 'failed>new', 'cancelled>new')
   AND (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'this change of status is not legal'); END;

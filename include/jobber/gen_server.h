@@ -175,6 +175,25 @@ int64_t gen_monitor(struct gen_server *server, const char *to);
 /* No news of it any more, not even that which waits already. */
 void gen_demonitor(struct gen_server *server, int64_t ref);
 
+/* ---- groups ---- */
+
+/*
+ * Call every server of a group, all at once, and wait until each has replied or cannot any
+ * more. New references, each unless NULL: {NAME: REPLY, …}, and the names of all others. A
+ * silent member is no error. 0; or -1 with *ret_error (may be NULL).
+ */
+int gen_multi_call(struct gen_server *server, const char *group, json_t *message,
+    int64_t timeout_ms, json_t **ret_replies, json_t **ret_bad, struct gen_error *ret_error);
+/* gen_cast() to every one of them; nobody is as good as somebody. */
+void gen_abcast(struct gen_server *server, const char *group, json_t *message);
+
+/*
+ * Be in a group, besides those that it was started with, while this process lives; or be in
+ * one no more. 0; or -1 with *ret_error (may be NULL).
+ */
+int gen_join(struct gen_server *server, const char *group, struct gen_error *ret_error);
+int gen_leave(struct gen_server *server, const char *group, struct gen_error *ret_error);
+
 /* ---- jobs and tasks ---- */
 
 /*

@@ -52,6 +52,19 @@ text_is_name(const char *text)
 	return length <= NAME_MAX_LENGTH;
 }
 
+bool
+text_is_child_name(const char *text)
+{
+	const char *slash = strchr(text, '/');
+	char parent[NAME_SIZE];
+
+	if (slash == NULL || strlen(text) > NAME_MAX_LENGTH)
+		return false;
+	memcpy(parent, text, (size_t)(slash - text));
+	parent[slash - text] = '\0';
+	return text_is_name(parent) && text_is_name(slash + 1);
+}
+
 int
 text_number(const char *text, int64_t least, int64_t most, int64_t *ret_number)
 {

@@ -14,6 +14,8 @@
 
 /* [A-Za-z_][A-Za-z0-9_.:-]*, at most NAME_MAX_LENGTH: never looks like an id or an option. */
 bool text_is_name(const char *text);
+/* The same for SUPERVISOR/CHILD, both such names, together at most NAME_MAX_LENGTH. */
+bool text_is_child_name(const char *text);
 
 /* A whole decimal number within [least, most] and nothing else. 0 or -1. */
 int text_number(const char *text, int64_t least, int64_t most, int64_t *ret_number);

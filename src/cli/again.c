@@ -8,6 +8,89 @@
 #include <stdio.h>
 #include <string.h>
 
+/* ---- jobs that are no servers ---- */
+
+/* What the one result of a change says: 0, or -1 with *error. */
+static int
+read_result(json_t *answer, struct error *error)
+{
+	const json_t *result = json_array_get(json_object_get(answer, "results"), 0);
+	const char *words = json_string_value(json_object_get(result, "error"));
+
+	if (words == NULL)
+		return 0;
+	return error_set(
+	    error, (int)json_integer_value(json_object_get(result, "code")), "%s", words);
+}
+
+static int
+change_job(struct client_connection *connection, const char *method, int64_t job,
+    struct error *error)
+{
+	json_t *answer = client_call(
+	    connection, method, json_pack("{s:[I]}", "ids", (json_int_t)job), NULL, error);
+	int result = answer != NULL ? read_result(answer, error) : -1;
+
+	json_decref(answer);
+	return result;
+}
+
+int
+again_end_job(struct client_connection *connection, int64_t job, struct error *error)
+{
+	json_t *answer;
+
+	if (change_job(connection, "cancel", job, error) == -1 && error->code != STATUS_STATE)
+		return -1;
+	answer = client_call(connection, "wait",
+	    json_pack("{s:[I]}", "ids", (json_int_t)job), NULL, error);
+	json_decref(answer);
+	return answer != NULL ? 0 : -1;
+}
+
+/* The command that is meant, 0: none is, but perhaps a server. */
+static int64_t
+find_command(const struct invocation *invocation)
+{
+	struct subject subject;
+	struct error error;
+	const char *kind;
+	int64_t job = 0;
+
+	if (subject_open(&subject, invocation, &error) == -1)
+		return 0;
+	kind = rows_text(subject.row, "kind");
+	if (kind != NULL && strcmp(kind, "command") == 0)
+		job = subject.job;
+	subject_close(&subject);
+	return job;
+}
+
+int
+again_stop_command(const struct invocation *invocation, struct client_connection *connection)
+{
+	int64_t job = find_command(invocation);
+	struct error error;
+
+	if (job == 0)
+		return -1;
+	return again_end_job(connection, job, &error) == 0 ? STATUS_OK : cli_fail(&error);
+}
+
+int
+again_start_command(const struct invocation *invocation, struct client_connection *connection)
+{
+	int64_t job = find_command(invocation);
+	struct error error;
+
+	if (job == 0)
+		return -1;
+	if (change_job(connection, "retry", job, &error) == -1)
+		return cli_fail(&error);
+	printf("%" PRId64 "\n", job);
+	return STATUS_OK;
+}
+
 /* ---- restart ---- */
 
 /* It stops, unless it does not run. 0, or -1 with *error. */
@@ -30,24 +113,38 @@ stop(const struct invocation *invocation, struct client_connection *connection,
 	return 0;
 }
 
+static int
+restart_server(const struct invocation *invocation, struct client_connection *connection)
+{
+	json_t *result = NULL;
+	struct error error;
+	int status;
+
+	if (stop(invocation, connection, &error) == 0)
+		result = client_call(connection, "start",
+		    json_pack("{s:s}", "name", invocation->arguments[0]), NULL, &error);
+	if (result == NULL)
+		return cli_complain(error.code, "%s: %s", invocation->arguments[0], error.text);
+	status = server_print_started(invocation, result);
+	json_decref(result);
+	return status;
+}
+
 int
 verb_restart(struct invocation *invocation)
 {
 	struct client_connection connection;
 	int status = client_connect(invocation, &connection);
-	json_t *result = NULL;
-	struct error error;
 
 	if (status != STATUS_OK)
 		return status;
-	if (stop(invocation, &connection, &error) == 0)
-		result = client_call(&connection, "start",
-		    json_pack("{s:s}", "name", invocation->arguments[0]), NULL, &error);
+	if (find_command(invocation) != 0) {
+		status = again_stop_command(invocation, &connection);
+		if (status == STATUS_OK)
+			status = again_start_command(invocation, &connection);
+	} else
+		status = restart_server(invocation, &connection);
 	client_close(&connection);
-	if (result == NULL)
-		return cli_complain(error.code, "%s: %s", invocation->arguments[0], error.text);
-	status = server_print_started(invocation, result);
-	json_decref(result);
 	return status;
 }
 

@@ -116,6 +116,19 @@ int verb_async(struct invocation *invocation);
 int verb_await(struct invocation *invocation);
 int verb_yield(struct invocation *invocation);
 int verb_supervisor(struct invocation *invocation);
+/*
+ * A job that has no mailbox to be asked to stop in: cancel it, and wait until it is gone. 0, or
+ * -1 with *error; nothing is wrong with one that has ended.
+ */
+struct client_connection;
+int again_end_job(struct client_connection *connection, int64_t job, struct error *error);
+/* The same for the command that is the verb's argument; and started again. -1: it is none. */
+int again_stop_command(const struct invocation *invocation,
+    struct client_connection *connection);
+int again_start_command(const struct invocation *invocation,
+    struct client_connection *connection);
+
+int verb_apply(struct invocation *invocation);
 int verb_whereis(struct invocation *invocation);
 int verb_tree(struct invocation *invocation);
 int verb_count(struct invocation *invocation);

@@ -38,6 +38,7 @@ static const struct option_row yield_options[] = {
 };
 
 static const struct option_row call_options[] = {
+	{ "group", 'g', "GROUP", "every server of this group, and print all answers" },
 	{ "timeout", 0, "DURATION", "how long to wait for the answer; 5s unless given" },
 	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
 	{ "raw", 'r', NULL, "print an answer that is a string as it is" },
@@ -45,6 +46,7 @@ static const struct option_row call_options[] = {
 };
 
 static const struct option_row message_options[] = {
+	{ "group", 'g', "GROUP", "to every server of this group, and print how many they are" },
 	{ "text", 't', NULL, "take every word as text, whatever it looks like" },
 	{ NULL, 0, NULL, NULL },
 };
@@ -70,9 +72,18 @@ static const struct option_row list_options[] = {
 	{ "type", 0, "TYPE", "only jobs of this type" },
 	{ "kind", 0, "KIND", "only those of this kind: command, server or message (to a pool)" },
 	{ "supervisor", 's', "NAME", "only jobs of this supervisor" },
+	{ "group", 'g', "GROUP", "only jobs of this group" },
+	{ "key", 0, "KEY", "only jobs with this key" },
+	{ "meta", 0, "CONDITION", "only jobs with such a word: NAME=VALUE, or != < <= > >=" },
 	{ "limit", 0, "N", "at most so many" },
+	{ "count", 0, NULL, "only print how many, of the live ones unless something is chosen" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row whereis_options[] = {
+	{ "group", 'g', "GROUP", "the ids of all live jobs of this group" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -90,6 +101,9 @@ static const struct option_row table_options[] = {
 static const struct option_row log_options[] = {
 	{ "follow", 'f', NULL, "go on until the job has ended" },
 	{ "attempt", 0, "N", "of this attempt instead of the last" },
+	{ "all", 'a', NULL, "of all attempts, one after the other" },
+	{ "since", 0, "TIME|DURATION", "only what was written since then, of all attempts" },
+	{ "tail", 'n', "N", "only the last N lines" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -115,12 +129,26 @@ static const struct option_row change_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
-static const struct option_row supervisor_options[] = {
+static const struct option_row supervisor_verb_options[] = {
 	{ "max-children", 0, "N|none", "how many of its jobs run at once" },
 	{ "overflow", 0, "wait|reject", "what becomes of a job for which there is no place" },
 	{ "rate", 0, "N/TIME|none", "how many may start within a time, like 10/min" },
+	{ "parent", 0, "NAME", "add: beneath this supervisor" },
+	{ "strategy", 0, "WHICH", "one_for_one, one_for_all or rest_for_one" },
+	{ "max-restarts", 0, "N", "so many restarts of its servers …; 3" },
+	{ "max-seconds", 0, "N", "… within so long; one more ends it; 5" },
+	{ "budget", 0, "shared|each", "do all servers share these restarts, or has each its own?" },
+	{ "restart", 0, "TYPE", "what its parent does when it has ended; permanent" },
+	{ "auto-shutdown", 0, "WHEN", "it ends with any_significant or all_significant children" },
+	{ "significant", 0, NULL, "its own end is significant to its parent" },
 	{ "no-header", 'H', NULL, "leave out the header" },
 	{ "columns", 'o', "COLUMNS", "these columns, separated by commas" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row apply_options[] = {
+	{ "dry-run", 0, NULL, "only say what would be done" },
+	{ "prune", 0, NULL, "remove what this file has described before and does not any more" },
 	{ NULL, 0, NULL, NULL },
 };
 
@@ -160,11 +188,12 @@ const struct command commands[] = {
 	    COMMAND_PRINTS_DATA, 1, -1, yield_options, verb_yield },
 	{ "start", "NAME [--] [PROGRAM [ARGUMENT …]]", "start a server and wait for its init",
 	    COMMAND_TAKES_SPEC | COMMAND_STARTS_SERVER, 1, -1, NULL, verb_start },
-	{ "call", "NAME MESSAGE …", "ask a server and print its answer", 0, 2, -1, call_options,
-	    verb_call },
-	{ "cast", "NAME MESSAGE …", "send a server a message that wants no answer", 0, 2, -1,
-	    message_options, verb_cast },
-	{ "send", "NAME MESSAGE …", "the same, as an info", 0, 2, -1, message_options, verb_send },
+	{ "call", "NAME MESSAGE … | --group GROUP MESSAGE …", "ask a server and print its answer",
+	    0, 1, -1, call_options, verb_call },
+	{ "cast", "NAME MESSAGE … | --group GROUP MESSAGE …",
+	    "send a server a message that wants no answer", 0, 1, -1, message_options, verb_cast },
+	{ "send", "NAME MESSAGE … | --group GROUP MESSAGE …", "the same, as an info", 0, 1, -1,
+	    message_options, verb_send },
 	{ "stop", "NAME [REASON]", "let a server clean up and end", 0, 1, 2, stop_options,
 	    verb_stop },
 	{ "restart", "NAME", "stop a server and start it again, as it was described", 0, 1, 1,
@@ -177,8 +206,8 @@ const struct command commands[] = {
 	    verb_show },
 	{ "why", "ID", "what a job waits for, or how it ended", COMMAND_PRINTS_DATA, 1, 1, NULL,
 	    verb_why },
-	{ "whereis", "NAME", "the id of the live job that has this name", 0, 1, 1, NULL,
-	    verb_whereis },
+	{ "whereis", "NAME | --group GROUP", "the id of the live job that has this name", 0, 0, 1,
+	    whereis_options, verb_whereis },
 	{ "attempts", "ID", "the runs of a job", COMMAND_PRINTS_DATA, 1, 1, table_options,
 	    verb_attempts },
 	{ "log", "[ID]", "the output of a job, of the latest unless given", 0, 0, 1, log_options,
@@ -204,11 +233,13 @@ const struct command commands[] = {
 	{ "children", "SUPERVISOR", "the live jobs of a supervisor", COMMAND_PRINTS_DATA, 1, 1,
 	    table_options, verb_children },
 	{ "supervisor", "list | show NAME | add NAME | set NAME | pause NAME | resume NAME | "
-	    "drain NAME | rm NAME",
-	    "supervisors, which run jobs: make, change, list and remove them",
-	    COMMAND_PRINTS_DATA, 1, 2, supervisor_options, verb_supervisor },
-	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_options,
+	    "drain NAME | start NAME | stop NAME | restart NAME | rm NAME",
+	    "supervisors, which run jobs: make, change, list, start, stop and remove them",
+	    COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options, verb_supervisor },
+	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options,
 	    verb_supervisor }, /* another name of it */
+	{ "apply", "FILE", "make supervisors and servers as a file describes them",
+	    COMMAND_PRINTS_DATA, 1, 1, apply_options, verb_apply },
 	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,
 	    verb_shutdown },
 	{ "prune", "", "forget ended jobs and remove their output", COMMAND_PRINTS_DATA, 0, 0,

@@ -19,6 +19,7 @@ struct following {
 	struct query *query;
 	struct outfile file;
 	bool has_file; /* of follow->attempt */
+	int64_t first_attempt; /* of which follow->at is meant */
 	int inotify_fd;
 	int watch; /* -1: the file is not there yet */
 	json_int_t wait_id;
@@ -71,6 +72,8 @@ open_file(struct following *following, int64_t attempt)
 	following->follow->attempt = attempt;
 	outfile_open(
 	    &following->file, following->follow->state, following->follow->job, attempt);
+	if (attempt == following->first_attempt)
+		outfile_begin_at(&following->file, following->follow->at);
 	following->has_file = true;
 }
 
@@ -213,6 +216,7 @@ follow_output(struct follow *follow, json_t **ret_ended, struct error *error)
 {
 	struct following following = {
 		.follow = follow,
+		.first_attempt = follow->attempt,
 		.query = query_open(follow->state, error),
 		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
 		.watch = -1,

@@ -19,6 +19,7 @@ struct follow {
 	struct client_connection *connection;
 	int64_t job;
 	int64_t attempt; /* the first to show, 0: the first of all; then the last shown */
+	int64_t at;	 /* where in that one to begin */
 	/*
 	 * Optional: signals that are blocked and let in only while waiting (as by
 	 * ppoll(2)). After one has come interrupted(arg) is called; true gives up.

@@ -8,6 +8,9 @@
 #include "cli/tries.h"
 #include "cli/why.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void
@@ -78,6 +81,33 @@ print_rows(struct invocation *invocation, struct rows *rows, struct error *error
 }
 
 static int
+print_count(struct query *query, const struct job_filter *filter, struct error *error)
+{
+	int64_t count = query_count_jobs(query, filter, error);
+
+	if (count == -1)
+		return -1;
+	printf("%" PRId64 "\n", count);
+	return 0;
+}
+
+static int
+count_jobs(struct invocation *invocation, const struct job_filter *filter)
+{
+	struct error error;
+	struct query *query = query_open(invocation->state, &error);
+	int result;
+
+	if (query == NULL && error.code == STATUS_NOT_FOUND)
+		query = query_open_empty(&error);
+	if (query == NULL)
+		return cli_fail(&error);
+	result = print_count(query, filter, &error);
+	query_close(query);
+	return result == 0 ? STATUS_OK : cli_fail(&error);
+}
+
+static int
 print_jobs(struct invocation *invocation, const struct job_filter *filter)
 {
 	struct error error;
@@ -105,6 +135,7 @@ verb_children(struct invocation *invocation)
 {
 	const struct job_filter filter = {
 		.wants_live = true,
+		.wants_entries = true,
 		.supervisor = invocation->arguments[0],
 	};
 
@@ -121,7 +152,11 @@ verb_list(struct invocation *invocation)
 	};
 	struct error error;
 	bool is_given;
+	char *meta = NULL;
+	int status;
 
+	filter.group = option_value(invocation, "group");
+	filter.key = option_value(invocation, "key");
 	filter.supervisor = option_value(invocation, "supervisor");
 	filter.kind = option_value(invocation, "kind");
 	if (filter.kind != NULL && strcmp(filter.kind, "server") != 0 &&
@@ -129,7 +164,12 @@ verb_list(struct invocation *invocation)
 		return cli_complain(STATUS_USAGE,
 		    "kind: \"%s\" is none of server, message and command",
 		    filter.kind);
-	if (select_filter(invocation, &filter, &is_given, &error) == -1)
+	if (select_filter(invocation, &filter, &is_given, &error) == -1 ||
+	    select_meta(invocation, &meta, &error) == -1)
 		return cli_fail(&error);
-	return print_jobs(invocation, &filter);
+	filter.meta = meta;
+	status = option_is_given(invocation, "count") ? count_jobs(invocation, &filter)
+						      : print_jobs(invocation, &filter);
+	free(meta);
+	return status;
 }

@@ -1,62 +1,95 @@
-/* log: what a job wrote, as it is or as it comes. */
+/* log: what a job wrote, as it is or as it comes; of its last attempt, or of several. */
 
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/follow.h"
-#include "cli/outfile.h"
+#include "cli/logrange.h"
+#include "model/output_name.h"
 #include "store/query.h"
 
 #include <inttypes.h>
 
-/* The job and the attempt that are meant; attempt 0: it has not run yet. 0 or -1. */
+#define MOST_LINES 1000000
+
 static int
-find_attempt(const struct invocation *invocation, int64_t *ret_job, int64_t *ret_attempt,
+open_query(const struct invocation *invocation, const char *word, struct query **ret_query,
+    struct error *error)
+{
+	char quoted[256];
+
+	*ret_query = query_open(invocation->state, error);
+	if (*ret_query != NULL)
+		return 0;
+	if (error->code == STATUS_NOT_FOUND && word != NULL)
+		return error_set(error, STATUS_NOT_FOUND, "there is no job %s",
+		    text_quote(quoted, sizeof(quoted), word));
+	if (error->code == STATUS_NOT_FOUND)
+		return error_set(error, STATUS_NOT_FOUND, "no job has been run yet");
+	return -1;
+}
+
+/* The attempts that are meant; none, if it has not run yet. */
+static int
+choose_attempts(const struct invocation *invocation, struct query *query,
+    struct log_range *range, struct error *error)
+{
+	int64_t wanted = option_number(invocation, "attempt", 1, INT64_MAX, 0), last = 0;
+
+	if (query_last_attempt(query, range->job, &last, error) == -1)
+		return -1;
+	if (wanted > last)
+		return error_set(error, STATUS_NOT_FOUND,
+		    "job %" PRId64 " has no attempt %" PRId64, range->job, wanted);
+	range->first = range->last = wanted > 0 ? wanted : last;
+	if (option_is_given(invocation, "all") || option_is_given(invocation, "since"))
+		range->first = last - OUTPUTS_KEPT_OF_COMMAND > 0
+		    ? last - OUTPUTS_KEPT_OF_COMMAND
+		    : 1;
+	if (range->first == 0)
+		range->first = 1;
+	return 0;
+}
+
+/* The part of its output that is meant. 0 or -1. */
+static int
+choose_range(const struct invocation *invocation, struct log_range *range,
     struct error *error)
 {
 	const char *word =
 	    invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
-	int64_t wanted = option_number(invocation, "attempt", 1, INT64_MAX, 0), last = 0;
-	struct query *query = query_open(invocation->state, error);
-	char quoted[256];
-	int result = -1;
+	const char *since_text = option_value(invocation, "since");
+	int64_t lines = option_number(invocation, "tail", 0, MOST_LINES, -1);
+	struct wall since = { 0 };
+	struct query *query = NULL;
+	int result = 0;
 
-	if (query == NULL && error->code == STATUS_NOT_FOUND && word != NULL)
-		return error_set(error, STATUS_NOT_FOUND, "there is no job %s",
-		    text_quote(quoted, sizeof(quoted), word));
-	if (query == NULL && error->code == STATUS_NOT_FOUND)
-		return error_set(error, STATUS_NOT_FOUND, "no job has been run yet");
-	if (query != NULL)
-		result = word != NULL ? query_find_job(query, word, ret_job, error)
-				      : query_latest_run(query, ret_job, error);
+	if (since_text != NULL)
+		result = log_range_parse_since(since_text, clock_wall(), &since, error);
 	if (result == 0)
-		result = query_last_attempt(query, *ret_job, &last, error);
-	if (result == 0 && wanted > last)
-		result = error_set(error, STATUS_NOT_FOUND,
-		    "job %" PRId64 " has no attempt %" PRId64, *ret_job, wanted);
-	*ret_attempt = wanted > 0 ? wanted : last;
+		result = open_query(invocation, word, &query, error);
+	if (result == 0)
+		result = word != NULL ? query_find_job(query, word, &range->job, error)
+				      : query_latest_run(query, &range->job, error);
+	if (result == 0)
+		result = choose_attempts(invocation, query, range, error);
+	if (result == 0 && since_text != NULL)
+		result = log_range_since(range, query, since, error);
+	if (result == 0 && lines != -1)
+		log_range_tail(range, lines);
 	query_close(query);
 	return result;
 }
 
-static void
-print_once(const struct invocation *invocation, int64_t job, int64_t attempt)
-{
-	struct outfile file;
-
-	outfile_open(&file, invocation->state, job, attempt);
-	outfile_print(&file, true);
-	outfile_close(&file);
-}
-
 static int
 follow_job(const struct invocation *invocation, struct client_connection *connection,
-    int64_t job, int64_t attempt)
+    const struct log_range *range)
 {
 	struct follow follow = {
 		.state = invocation->state,
 		.connection = connection,
-		.job = job,
-		.attempt = attempt,
+		.job = range->job,
+		.attempt = range->first,
+		.at = range->at,
 	};
 	json_t *ended = NULL;
 	struct error error;
@@ -73,24 +106,26 @@ follow_job(const struct invocation *invocation, struct client_connection *connec
 int
 verb_log(struct invocation *invocation)
 {
+	struct log_range range = { .state = invocation->state };
 	struct client_connection connection;
-	int64_t job = 0, attempt = 0;
 	struct error error;
 	int status = STATUS_OK;
 
-	if (find_attempt(invocation, &job, &attempt, &error) == -1)
+	if (option_is_given(invocation, "attempt") &&
+	    (option_is_given(invocation, "all") || option_is_given(invocation, "since")))
+		return cli_complain(STATUS_USAGE, "attempt: not together with all or since");
+	if (choose_range(invocation, &range, &error) == -1)
 		return cli_fail(&error);
 	if (!option_is_given(invocation, "follow")) {
-		if (attempt > 0)
-			print_once(invocation, job, attempt);
+		log_range_print(&range);
 		return STATUS_OK;
 	}
 	if (client_open(&connection, invocation->state, &error) == 0) {
-		status = follow_job(invocation, &connection, job, attempt);
+		status = follow_job(invocation, &connection, &range);
 		client_close(&connection);
 	} else if (error.code != STATUS_NOT_RUNNING)
 		status = cli_fail(&error);
-	else if (attempt > 0)
-		print_once(invocation, job, attempt);
+	else
+		log_range_print(&range);
 	return status;
 }

@@ -14,7 +14,7 @@ static bool
 holds_json(const char *name)
 {
 	static const char *const names[] = { "command", "result", "waits_for", "after",
-		"message", "state" };
+		"message", "state", "meta", "groups" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(name, names[i]) == 0)

@@ -43,6 +43,47 @@ select_filter(const struct invocation *invocation, struct job_filter *filter,
 	return 0;
 }
 
+/* "retries>=3" is [NAME, COMPARISON, VALUE]; NULL: it is no condition. */
+static json_t *
+parse_condition(const char *text)
+{
+	static const char *const comparisons[] = { "!=", "<=", ">=", "=", "<", ">" };
+	size_t length = strcspn(text, "=<>!");
+
+	for (size_t i = 0; length > 0 && i < sizeof(comparisons) / sizeof(comparisons[0]); i++) {
+		size_t skipped = length + strlen(comparisons[i]);
+
+		if (strncmp(text + length, comparisons[i], skipped - length) == 0)
+			return json_pack("[s%, s, s]", text, length, comparisons[i],
+			    text + skipped);
+	}
+	return NULL;
+}
+
+int
+select_meta(const struct invocation *invocation, char **ret_conditions, struct error *error)
+{
+	json_t *conditions = json_array();
+	char quoted[80];
+
+	for (size_t i = 0; i < invocation->given_count; i++) {
+		const char *text = invocation->given[i].value;
+
+		if (strcmp(invocation->given[i].option->name, "meta") != 0)
+			continue;
+		if (json_array_append_new(conditions, parse_condition(text)) == -1) {
+			json_decref(conditions);
+			return error_set(error, STATUS_USAGE,
+			    "meta: \"%s\" is not NAME=VALUE, or with one of != < <= > >=",
+			    text_quote(quoted, sizeof(quoted), text));
+		}
+	}
+	*ret_conditions =
+	    json_array_size(conditions) > 0 ? json_dumps(conditions, JSON_COMPACT) : NULL;
+	json_decref(conditions);
+	return 0;
+}
+
 static void
 add_id(struct selection *selection, int64_t id)
 {

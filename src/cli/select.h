@@ -24,4 +24,11 @@ void selection_done(struct selection *selection);
 int select_filter(const struct invocation *invocation, struct job_filter *filter,
     bool *ret_given, struct error *error);
 
+/*
+ * The conditions of every --meta, as struct job_filter has them: to be freed, or NULL for none.
+ * 0, or -1 with *error.
+ */
+int select_meta(const struct invocation *invocation, char **ret_conditions,
+    struct error *error);
+
 #endif

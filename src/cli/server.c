@@ -6,6 +6,7 @@
 #include "cli/client.h"
 #include "cli/subject.h"
 #include "cli/submit.h"
+#include "cli/words.h"
 #include "model/reason.h"
 #include "model/spec_json.h"
 
@@ -17,57 +18,16 @@
 #define DEFAULT_CALL_MS 5000
 #define WORDS_SIZE (REASON_TEXT_SIZE + 64)
 
-/* ---- messages ---- */
-
-/* A word is the JSON value that it is, or else a string. */
-static json_t *
-word_to_json(const char *word, bool is_text)
-{
-	json_t *value =
-	    is_text ? NULL : json_loads(word, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
-
-	return value != NULL ? value : json_string(word);
-}
-
-static json_t *
-read_message(struct error *error)
-{
-	json_error_t where;
-	json_t *value = json_loadf(stdin, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &where);
-
-	if (value == NULL)
-		error_set(error, STATUS_USAGE, "standard input is not one JSON value: %s",
-		    where.text);
-	return value;
-}
-
-/* The message that these words make: one alone is itself, several are an array. */
-static json_t *
-message_from_words(const struct invocation *invocation, struct error *error)
-{
-	bool is_text = option_is_given(invocation, "text");
-	char *const *words = invocation->arguments + 1;
-	int count = invocation->argument_count - 1;
-	json_t *message = NULL, *word = NULL;
-
-	if (count == 1 && strcmp(words[0], "-") == 0 && !is_text)
-		return read_message(error);
-	if (count > 1)
-		message = json_array();
-	for (int i = 0; i < count; i++) {
-		word = word_to_json(words[i], is_text);
-		if (word == NULL) {
-			json_decref(message);
-			error_set(error, STATUS_USAGE, "a word of the message is not UTF-8");
-			return NULL;
-		}
-		if (count > 1)
-			json_array_append_new(message, word);
-	}
-	return count > 1 ? message : word;
-}
-
 /* ---- requests ---- */
+
+/* The server's name or id, or the group's. */
+static const char *
+addressee(const struct invocation *invocation)
+{
+	const char *group = option_value(invocation, "group");
+
+	return group != NULL ? group : invocation->arguments[0];
+}
 
 /* A reason as it is stored, in words; what is none is its own words. */
 static const char *
@@ -85,7 +45,7 @@ end_words(char words[WORDS_SIZE], const char *text)
 static int
 explain(const struct invocation *invocation, const struct error *error, json_t *data)
 {
-	const char *name = invocation->arguments[0];
+	const char *name = addressee(invocation);
 	const json_t *job = json_object_get(data, "job"); /* what a message to a pool is */
 	char *text, words[WORDS_SIZE];
 
@@ -134,7 +94,28 @@ ask(const struct invocation *invocation, struct client_connection *connection,
 static json_t *
 address(const struct invocation *invocation)
 {
-	return json_string(invocation->arguments[0]);
+	return json_string(addressee(invocation));
+}
+
+/* The member of a request that says for whom it is. */
+static const char *
+address_kind(const struct invocation *invocation)
+{
+	return option_is_given(invocation, "group") ? "group" : "to";
+}
+
+/* The message that the words behind the name make, or all of them, if it is for a group. */
+static json_t *
+message_of(const struct invocation *invocation, struct error *error)
+{
+	int first = option_is_given(invocation, "group") ? 0 : 1;
+
+	if (invocation->argument_count <= first) {
+		error_set(error, STATUS_USAGE, "%s: there is no message (jobberd help %s)",
+		    invocation->command->name, invocation->command->name);
+		return NULL;
+	}
+	return words_to_message(invocation, first, error);
 }
 
 /* ---- call ---- */
@@ -186,15 +167,16 @@ verb_call(struct invocation *invocation)
 	struct error error;
 	int status;
 
-	if ((message = message_from_words(invocation, &error)) == NULL)
+	if ((message = message_of(invocation, &error)) == NULL)
 		return cli_fail(&error);
 	status = client_connect(invocation, &connection);
 	if (status != STATUS_OK) {
 		json_decref(message);
 		return status;
 	}
-	params = json_pack("{s:o, s:o, s:I, s:o}", "to", address(invocation), "message",
-	    message, "timeout_ms", (json_int_t)timeout_ms, "ref", client_new_ref());
+	params = json_pack("{s:o, s:o, s:I, s:o}", address_kind(invocation),
+	    address(invocation), "message", message, "timeout_ms", (json_int_t)timeout_ms,
+	    "ref", client_new_ref());
 	result = call_through_crashes(invocation, &connection, params, &data, &error);
 	if (result != NULL)
 		print_value(result, option_is_given(invocation, "raw"));
@@ -265,7 +247,8 @@ send_message(struct invocation *invocation, const char *method)
 {
 	struct client_connection connection;
 	struct error error;
-	json_t *message = message_from_words(invocation, &error), *result;
+	json_t *message = message_of(invocation, &error), *result, *number;
+	const char *member;
 	int status;
 
 	if (message == NULL)
@@ -276,10 +259,12 @@ send_message(struct invocation *invocation, const char *method)
 		return status;
 	}
 	result = ask(invocation, &connection, method,
-	    json_pack("{s:o, s:o}", "to", address(invocation), "message", message), &status);
-	if (json_is_object(result)) /* a pool's messages are jobs */
-		printf("%" JSON_INTEGER_FORMAT "\n",
-		    json_integer_value(json_object_get(result, "id")));
+	    json_pack("{s:o, s:o}", address_kind(invocation), address(invocation), "message",
+		message),
+	    &status);
+	/* A pool's messages are jobs; of a group, it is told how many have it. */
+	json_object_foreach(result, member, number)
+		printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(number));
 	json_decref(result);
 	client_close(&connection);
 	return status;
@@ -362,13 +347,12 @@ verb_start(struct invocation *invocation)
 	struct error error;
 	int status;
 
-	if (!text_is_name(name))
-		return cli_complain(STATUS_USAGE, "name: \"%s\" is not a name: a letter or _, "
-		    "then letters, digits and _.:-, 128 at most", name);
 	if (invocation->spec.name != NULL)
 		return cli_complain(STATUS_USAGE, "start: the name is given as an argument");
+	if (invocation->argument_count > 1 &&
+	    spec_set(&invocation->spec, spec_option_find("name"), name, clock_wall(), &error) == -1)
+		return cli_fail(&error);
 	invocation->spec.is_server = true;
-	invocation->spec.name = xstrdup(name);
 	submission_init(&submission, invocation);
 	params = start_params(&submission, invocation, &error);
 	submission_done(&submission);
@@ -380,8 +364,14 @@ verb_start(struct invocation *invocation)
 		return status;
 	}
 	result = client_call(&connection, "start", params, &data, &error);
-	status = result != NULL ? server_print_started(invocation, result)
-				: explain_start(&error, data);
+	if (result != NULL)
+		status = server_print_started(invocation, result);
+	else
+		status = invocation->argument_count == 1 && error.code == STATUS_STATE
+		    ? again_start_command(invocation, &connection)
+		    : -1;
+	if (status == -1)
+		status = explain_start(&error, data);
 	json_decref(result);
 	json_decref(data);
 	client_close(&connection);
@@ -393,7 +383,8 @@ verb_stop(struct invocation *invocation)
 {
 	int64_t timeout_ms = option_duration(invocation, "timeout", -1);
 	struct client_connection connection;
-	json_t *params;
+	json_t *params, *result, *data = NULL;
+	struct error error;
 	int status = client_connect(invocation, &connection);
 
 	if (status != STATUS_OK)
@@ -401,10 +392,18 @@ verb_stop(struct invocation *invocation)
 	params = json_pack("{s:o}", "to", address(invocation));
 	if (invocation->argument_count > 1)
 		json_object_set_new(
-		    params, "reason", word_to_json(invocation->arguments[1], false));
+		    params, "reason", words_one(invocation->arguments[1], false));
 	if (timeout_ms >= 0)
 		json_object_set_new(params, "timeout_ms", json_integer(timeout_ms));
-	json_decref(ask(invocation, &connection, "stop", params, &status));
+	result = client_call(&connection, "stop", params, &data, &error);
+	if (result == NULL)
+		status = error.code == STATUS_NOT_FOUND && timeout_ms == -1
+		    ? again_stop_command(invocation, &connection)
+		    : -1;
+	if (status == -1)
+		status = explain(invocation, &error, data);
+	json_decref(result);
+	json_decref(data);
 	client_close(&connection);
 	return status;
 }

@@ -106,6 +106,19 @@ print_meta(struct buf *out, const struct rows *row, const void *context)
 }
 
 static void
+print_groups(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *text = rows_text(row, "groups");
+	json_t *array = text != NULL ? json_loads(text, 0, NULL) : NULL, *name;
+	size_t i;
+
+	(void)context;
+	json_array_foreach(array, i, name)
+		buf_addf(out, "%s%s", i > 0 ? " " : "", json_string_value(name));
+	json_decref(array);
+}
+
+static void
 print_mailbox(struct buf *out, const struct rows *row, const void *context)
 {
 	int64_t waiting = rows_number(row, "mailbox", 0);
@@ -165,9 +178,22 @@ print_max_output(struct buf *out, const struct rows *row, const void *context)
 	char text[32];
 
 	(void)context;
-	if (!is_message(row))
+	if (!is_message(row) && rows_text(row, "log_rotate") == NULL)
 		buf_add_text(out, text_format_size(text, sizeof(text),
 				      rows_number(row, "max_output", SPEC_DEFAULT_MAX_OUTPUT)));
+}
+
+static void
+print_log_rotate(struct buf *out, const struct rows *row, const void *context)
+{
+	const char *stored = rows_text(row, "log_rotate");
+	struct rotation_rule rule;
+	char text[32];
+
+	(void)context;
+	if (stored != NULL && rotation_parse(stored, &rule) == 0)
+		buf_addf(out, "each %s, the last %" PRId64 " stay",
+		    text_format_size(text, sizeof(text), rule.bytes), rule.keep);
 }
 
 static void
@@ -264,6 +290,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "type" },
 	{ .name = "key", .print = print_key },
 	{ .name = "meta", .print = print_meta },
+	{ .name = "groups", .print = print_groups },
 	{ .name = "supervisor" },
 	{ .name = "priority" },
 	{ .name = "after", .print = print_after },
@@ -280,6 +307,7 @@ static const struct format_column show_columns[] = {
 	{ .name = "timeout", .cell = cell_duration, .stored = "timeout_ms" },
 	{ .name = "grace", .print = print_grace },
 	{ .name = "max output", .print = print_max_output },
+	{ .name = "log rotate", .print = print_log_rotate },
 	{ .name = "leave children", .print = print_leave_children },
 	{ .name = "created", .cell = cell_time, .stored = "created_at" },
 	{ .name = "attempt" },
@@ -352,23 +380,6 @@ print_json(const struct subject *subject)
 	json_object_set_new(object, "why", why_json(subject));
 	json_object_set_new(object, "environment", environment_json(subject));
 	row_json_print(object);
-}
-
-int
-verb_whereis(struct invocation *invocation)
-{
-	struct error error;
-	struct query *query = query_open(invocation->state, &error);
-	const char *name = invocation->arguments[0];
-	int64_t job = query != NULL ? query_holder(query, name, &error) : -1;
-
-	query_close(query);
-	if (job == -1)
-		return cli_fail(&error);
-	if (job == 0)
-		return cli_complain(STATUS_NOT_FOUND, "no live job has this name");
-	printf("%" PRId64 "\n", job);
-	return STATUS_OK;
 }
 
 int

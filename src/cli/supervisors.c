@@ -39,8 +39,13 @@ print_rate(struct buf *out, const struct rows *row, const void *context)
 static void
 print_state(struct buf *out, const struct rows *row, const void *context)
 {
+	const char *state = rows_text(row, "state");
+
 	(void)context;
-	buf_add_text(out, rows_number(row, "paused", 0) != 0 ? "paused" : "runs");
+	if (strcmp(state, "running") != 0)
+		buf_add_text(out, state);
+	else
+		buf_add_text(out, rows_number(row, "paused", 0) != 0 ? "paused" : "runs");
 }
 
 static const struct format_column supervisor_columns[] = {
@@ -49,6 +54,31 @@ static const struct format_column supervisor_columns[] = {
 	{ .name = "places", .print = print_places },
 	{ .name = "overflow" },
 	{ .name = "rate", .print = print_rate },
+	{ .name = "running" },
+	{ .name = "ready" },
+	{ .name = "new" },
+	{ .name = "errored" },
+	{ .name = "held" },
+	{ .name = NULL },
+};
+
+/* Of one: how it supervises, too. */
+static const struct format_column all_columns[] = {
+	{ .name = "name" },
+	{ .name = "state", .print = print_state, .flags = FORMAT_IN_JSON },
+	{ .name = "reason" },
+	{ .name = "parent" },
+	{ .name = "position" },
+	{ .name = "places", .print = print_places },
+	{ .name = "overflow" },
+	{ .name = "rate", .print = print_rate },
+	{ .name = "strategy" },
+	{ .name = "max_restarts" },
+	{ .name = "max_seconds" },
+	{ .name = "budget" },
+	{ .name = "restart" },
+	{ .name = "auto_shutdown" },
+	{ .name = "significant" },
 	{ .name = "running" },
 	{ .name = "ready" },
 	{ .name = "new" },
@@ -93,7 +123,7 @@ show_supervisor(const struct invocation *invocation, struct rows *rows, struct e
 		if (invocation->wants_json)
 			print_json(rows);
 		else
-			format_lines(supervisor_columns, rows, NULL);
+			format_lines(all_columns, rows, NULL);
 		return STATUS_OK;
 	}
 	return more == -1
@@ -157,29 +187,22 @@ ask(const struct invocation *invocation, const char *change, json_t *more)
 static int
 read_description(const struct invocation *invocation, json_t *ret)
 {
-	const char *children = option_value(invocation, "max-children");
-	const char *overflow = option_value(invocation, "overflow");
-	const char *rate = option_value(invocation, "rate");
 	struct supervisor_spec spec;
-	int64_t number;
+	struct error error;
 
-	if (children != NULL && strcmp(children, "none") == 0)
-		json_object_set_new(ret, "max_children", json_null());
-	else if (children != NULL && text_number(children, 0, 1000000, &number) == -1)
-		return cli_complain(STATUS_USAGE,
-		    "max-children: \"%s\" is not a number from 0 to 1000000 or none", children);
-	else if (children != NULL)
-		json_object_set_new(ret, "max_children", json_integer(number));
-	if (overflow != NULL && overflow_parse(overflow, &spec.overflow) == -1)
-		return cli_complain(
-		    STATUS_USAGE, "overflow: \"%s\" is neither wait nor reject", overflow);
-	if (overflow != NULL)
-		json_object_set_new(ret, "overflow", json_string(overflow));
-	if (rate != NULL && supervisor_parse_rate(rate, &spec) == -1)
-		return cli_complain(STATUS_USAGE,
-		    "rate: \"%s\" is not COUNT/TIME like 10/min, 1 to 10000, or none", rate);
-	if (rate != NULL)
-		json_object_set_new(ret, "rate", json_string(rate));
+	supervisor_spec_init(&spec);
+	for (const struct supervisor_option *option = supervisor_options; option->name != NULL;
+	     option++) {
+		const char *value = option_value(invocation, option->name);
+
+		if (option->argument == NULL && option_is_given(invocation, option->name))
+			value = "true";
+		if (value == NULL)
+			continue;
+		if (option->set(&spec, value, &error) == -1)
+			return cli_fail(&error);
+		json_object_set_new(ret, option->name, json_string(value));
+	}
 	return 0;
 }
 
@@ -206,9 +229,32 @@ static int
 do_set(struct invocation *invocation)
 {
 	if (invocation->given_count == 0)
+		return cli_complain(
+		    STATUS_USAGE, "supervisor set: wants an option that describes it");
+	if (option_is_given(invocation, "parent"))
 		return cli_complain(STATUS_USAGE,
-		    "supervisor set: wants --max-children, --overflow or --rate");
+		    "supervisor set: a supervisor stays beneath the parent that it was made with");
 	return describe(invocation, "set");
+}
+
+static int
+do_start(struct invocation *invocation)
+{
+	return ask(invocation, "start", NULL);
+}
+
+static int
+do_stop(struct invocation *invocation)
+{
+	return ask(invocation, "stop", NULL);
+}
+
+static int
+do_restart(struct invocation *invocation)
+{
+	int status = do_stop(invocation);
+
+	return status == STATUS_OK ? do_start(invocation) : status;
 }
 
 static int
@@ -249,6 +295,9 @@ static const struct action {
 	{ "pause", true, false, do_pause },
 	{ "resume", true, false, do_resume },
 	{ "drain", true, false, do_drain },
+	{ "start", true, false, do_start },
+	{ "stop", true, false, do_stop },
+	{ "restart", true, false, do_restart },
 	{ "rm", true, false, do_remove },
 };
 
@@ -256,14 +305,10 @@ static const struct action {
 static const char *
 superfluous(const struct invocation *invocation, const struct action *action)
 {
-	static const char *const of_description[] = { "max-children", "overflow", "rate" };
-
 	for (size_t i = 0; i < invocation->given_count; i++) {
 		const char *name = invocation->given[i].option->name;
-		bool describes = false;
+		bool describes = supervisor_option_find(name) != NULL;
 
-		for (size_t j = 0; j < sizeof(of_description) / sizeof(of_description[0]); j++)
-			describes = describes || strcmp(name, of_description[j]) == 0;
 		if (describes ? !action->takes_description : action->run != do_list)
 			return name;
 	}
@@ -282,7 +327,7 @@ verb_supervisor(struct invocation *invocation)
 	}
 	if (action == NULL)
 		return cli_complain(STATUS_USAGE, "supervisor: \"%s\" is none of list, show, add, "
-		    "set, pause, resume, drain and rm", word);
+		    "set, pause, resume, drain, start, stop, restart and rm", word);
 	if (invocation->argument_count != (action->has_name ? 2 : 1))
 		return cli_complain(STATUS_USAGE, "supervisor %s: wants %s", word,
 		    action->has_name ? "one NAME" : "no NAME");

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* ---- prune ---- */
 
@@ -132,26 +133,30 @@ file_size(const char *state, const char *name)
 
 /* Bytes on disk, of which there may be fewer than in the files' lengths. */
 static int64_t
-directory_size(const char *state, const char *name, int64_t *ret_files)
+directory_size(int at, const char *path, int64_t *ret_files)
 {
-	char *path = xasprintf("%s/%s", state, name);
-	DIR *directory = opendir(path);
+	int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd != -1 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 	int64_t size = 0;
 
-	*ret_files = 0;
-	free(path);
-	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+	if (directory == NULL && fd != -1)
+		close(fd);
+	if (directory == NULL)
+		return 0;
+	while ((entry = readdir(directory)) != NULL) {
 		struct stat info;
 
 		if (entry->d_name[0] == '.' ||
 		    fstatat(dirfd(directory), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
 			continue;
 		size += (int64_t)info.st_blocks * 512;
-		++*ret_files;
+		if (S_ISDIR(info.st_mode)) /* segments of one attempt */
+			size += directory_size(dirfd(directory), entry->d_name, ret_files);
+		else
+			++*ret_files;
 	}
-	if (directory != NULL)
-		closedir(directory);
+	closedir(directory);
 	return size;
 }
 
@@ -290,12 +295,14 @@ print_sizes(const json_t *status)
 static json_t *
 status_json(const struct invocation *invocation, json_t *process, json_t *supervisors)
 {
-	int64_t files, output = directory_size(invocation->state, "output", &files);
+	char *path = xasprintf("%s/output", invocation->state);
+	int64_t files = 0, output = directory_size(AT_FDCWD, path, &files);
 	json_t *status = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", invocation->state,
 	    "database_bytes", (json_int_t)file_size(invocation->state, "jobberd.db"),
 	    "wal_bytes", (json_int_t)file_size(invocation->state, "jobberd.db-wal"),
 	    "output_files", (json_int_t)files, "output_bytes", (json_int_t)output);
 
+	free(path);
 	json_object_set_new(status, "process", process != NULL ? process : json_null());
 	json_object_set_new(
 	    status, "supervisors", supervisors != NULL ? supervisors : json_null());

@@ -58,6 +58,17 @@ read_reason(const struct rows *row, const char *column)
 	return reason;
 }
 
+static enum supervisor_state
+read_state(const struct rows *row)
+{
+	const char *text = rows_text(row, "supervisor_state");
+	int state = SUPERVISOR_RUNNING;
+
+	if (text != NULL)
+		supervisor_state_parse(text, &state);
+	return (enum supervisor_state)state;
+}
+
 void
 why_read(struct why_job *job, const struct rows *row)
 {
@@ -83,6 +94,9 @@ why_read(struct why_job *job, const struct rows *row)
 		.is_server = kind != NULL && strcmp(kind, "server") == 0,
 		.is_message = kind != NULL && strcmp(kind, "message") == 0,
 		.is_paused = rows_number(row, "paused", 0) != 0,
+		.supervisor_state = read_state(row),
+		.supervisor_reason = rows_text(row, "supervisor_reason"),
+		.is_static = rows_number(row, "position", 0) != 0,
 		.rate = rows_number(row, "rate", 0),
 		.rate_ms = rows_number(row, "rate_ms", 0),
 		.key = rows_text(row, "key"),
@@ -167,6 +181,7 @@ why_must_wait(const struct why_job *job)
 {
 	return !job->is_claimed &&
 	    (job->hold != NULL || job->wake_at != 0 || job->is_paused ||
+		!supervisor_lets_start(job->supervisor_state) ||
 		(job->max_children != -1 && job->busy >= job->max_children));
 }
 
@@ -188,6 +203,27 @@ say_next(struct words *words, const struct why_job *job)
 		say(words, is_restarting(job) ? "restarting" : "next to start");
 }
 
+/* Its supervisor does not simply run. */
+static void
+say_state(struct words *words, const struct why_job *job)
+{
+	static const char *const texts[SUPERVISOR_STATE_COUNT] = {
+		[SUPERVISOR_WAITING] = "its supervisor waits for its turn to start",
+		[SUPERVISOR_STARTING] = "its turn comes when those before it are up",
+		[SUPERVISOR_REGROUPING] = "its supervisor ends some of its children first",
+		[SUPERVISOR_RESTARTING] = "its turn comes when those before it are up",
+		[SUPERVISOR_ENDING] = "its supervisor is ending",
+		[SUPERVISOR_ENDED] = "its supervisor has ended",
+	};
+
+	if (supervisor_lets_start(job->supervisor_state) && !job->is_static)
+		say(words, "next to start");
+	else
+		say(words, "%s", texts[job->supervisor_state]);
+	if (!supervisor_lets_start(job->supervisor_state) && job->supervisor_reason != NULL)
+		say(words, " (%s)", job->supervisor_reason);
+}
+
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
@@ -196,6 +232,8 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
+	else if (job->supervisor_state != SUPERVISOR_RUNNING)
+		say_state(words, job);
 	else if (job->is_paused)
 		say(words, "its supervisor is paused");
 	else if (job->key != NULL && job->key_running >= job->key_limit && !job->is_claimed)

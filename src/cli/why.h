@@ -39,6 +39,9 @@ struct why_job {
 	bool is_server; /* then also: */
 	bool is_message; /* to a pool */
 	bool is_paused;	 /* its supervisor is */
+	enum supervisor_state supervisor_state;
+	const char *supervisor_reason; /* why it is ending or has ended; or NULL */
+	bool is_static; /* a child in order */
 	int64_t rate, rate_ms; /* … has this rate; 0: none */
 	const char *key;
 	int64_t key_running, key_limit; /* with its key */

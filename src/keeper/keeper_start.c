@@ -12,9 +12,12 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define FIRST_KEPT 128 /* descriptor */
 
 static void
 report_refused(struct keeper *keeper, const struct order_key *key, int error)
@@ -98,6 +101,21 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		not_executed(keeper, child, error);
 }
 
+/*
+ * What we keep of each child has high numbers, so that the low ones are free for what the
+ * next one needs: it copies our table of open files as far as that (spawn.c).
+ */
+static int
+out_of_the_way(int fd)
+{
+	int high = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
+
+	if (high == -1)
+		return fd;
+	close(fd);
+	return high;
+}
+
 static void
 start_now(struct keeper *keeper, struct child *child, const struct order *order,
     const struct start_text *text)
@@ -119,6 +137,7 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 		refused(keeper, child, error);
 		return;
 	}
+	sockets[0] = out_of_the_way(sockets[0]);
 	spawn_child(keeper, child, &order->start, text, output_fd, sockets);
 	close(output_fd);
 }

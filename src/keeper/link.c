@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -32,6 +33,7 @@ struct head {
 	uint32_t zero;
 };
 
+#define MOST_AT_ONCE 64 /* messages, or one packet of them */
 #define ALIGNED(length) (((length) + 7) & ~(size_t)7)
 _Static_assert(LINK_LARGEST_MESSAGE == LINK_LARGEST_PACKET - sizeof(struct head), "room");
 
@@ -117,11 +119,12 @@ take_descriptor(struct msghdr *message)
 	return found;
 }
 
-/* Every message of a packet; -1 when its lengths do not add up. */
+/* Every message of a packet: how many; -1 when its lengths do not add up. */
 static int
 take_apart(struct link *link, const char *packet, size_t length, int descriptor)
 {
 	struct head head;
+	int count = 0;
 
 	for (size_t at = 0; at < length; at += sizeof(head) + ALIGNED(head.length)) {
 		if (length - at < sizeof(head))
@@ -131,16 +134,18 @@ take_apart(struct link *link, const char *packet, size_t length, int descriptor)
 			goto failed;
 		link->received(link->arg, packet + at + sizeof(head), head.length, descriptor);
 		descriptor = -1;
+		count++;
 	}
-	return 0;
+	return count;
 failed:
 	if (descriptor != -1)
 		close(descriptor);
 	return -1;
 }
 
-void
-link_read(struct link *link)
+/* Until there is nothing more, or there were so many. */
+static void
+read_some(struct link *link, int most)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -148,7 +153,7 @@ link_read(struct link *link)
 	} control;
 
 	/* Callbacks must not free the link; closed() is the last one. */
-	for (int i = 0; i < 64; i++) {
+	for (int taken = 0, count; taken < most; taken += count) {
 		struct iovec vector = { link->buffer, LINK_LARGEST_PACKET };
 		struct msghdr message = { .msg_iov = &vector,
 			.msg_iovlen = 1,
@@ -165,11 +170,18 @@ link_read(struct link *link)
 			link->closed(link->arg);
 			return;
 		}
-		if (take_apart(link, link->buffer, (size_t)got, descriptor) == -1) {
+		count = take_apart(link, link->buffer, (size_t)got, descriptor);
+		if (count == -1) {
 			link->closed(link->arg);
 			return;
 		}
 	}
+}
+
+void
+link_read(struct link *link)
+{
+	read_some(link, INT_MAX);
 }
 
 static void
@@ -198,8 +210,9 @@ link_ready(void *arg, uint32_t events)
 
 	if (events & EPOLLOUT)
 		send_queued(link);
+	/* Thousands of orders take seconds: who has more to say waits for the next turn. */
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
-		link_read(link);
+		read_some(link, MOST_AT_ONCE);
 }
 
 struct link *

@@ -208,12 +208,32 @@ failed:
 	return -1;
 }
 
+/*
+ * A table of open files of our own, as far as we need them: all of it would be copied, and
+ * closed again, for each child of a keeper that has thousands.
+ */
+ON_CHILD_STACK static int
+take_files(struct spawn_plan *plan)
+{
+	const struct spawn *spawn = plan->spawn;
+	const int needed[] = { STDERR_FILENO, spawn->stdin_fd, spawn->output_fd,
+		spawn->socket_fd, spawn->cgroup_fd, spawn->journal_fd };
+	int last = 3;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		last = needed[i] > last ? needed[i] : last;
+	if (close_range((unsigned)last + 1, ~0U, CLOSE_RANGE_UNSHARE) == 0)
+		return 0;
+	plan->error = errno;
+	return -1;
+}
+
 ON_CHILD_STACK static int
 child_main(void *arg)
 {
 	struct spawn_plan *plan = arg;
 
-	if (spawn_enter(plan) == 0)
+	if (take_files(plan) == 0 && spawn_enter(plan) == 0)
 		plan->error = execute(plan->spawn);
 	syscall(SYS_exit_group, 127);
 	return 127;
@@ -234,7 +254,7 @@ spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start)
 			return -1;
 		stack = memory + STACK_SIZE;
 	}
-	pid = clone(child_main, stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &plan);
+	pid = clone(child_main, stack, CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &plan);
 	if (pid == -1)
 		return -1;
 	if (plan.error != 0) {

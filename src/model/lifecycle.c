@@ -22,6 +22,7 @@ const struct lifecycle_step lifecycle_table[JOB_STATUS_COUNT][JOB_EVENT_COUNT] =
 		[JOB_READY] = TO(JOB_RUNNING),
 		[JOB_RESTARTED] = TO(JOB_ERRORED),
 		[JOB_GAVE_UP] = TO(JOB_FAILED, | ACTION_END),
+		[JOB_SHUT_DOWN] = TO(JOB_DONE, | ACTION_END),
 		[JOB_CANCEL] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_DEPENDENCY_FAILED] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_RETRY] = TO(JOB_NEW, | ACTION_WAKE),
@@ -51,6 +52,7 @@ const struct lifecycle_step lifecycle_table[JOB_STATUS_COUNT][JOB_EVENT_COUNT] =
 		[JOB_READY] = TO(JOB_RUNNING),
 		[JOB_RESTARTED] = TO(JOB_ERRORED),
 		[JOB_GAVE_UP] = TO(JOB_FAILED, | ACTION_END),
+		[JOB_SHUT_DOWN] = TO(JOB_DONE, | ACTION_END),
 		[JOB_CANCEL] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_DEPENDENCY_FAILED] = TO(JOB_CANCELLED, | ACTION_END),
 		[JOB_RETRY] = TO(JOB_ERRORED, | ACTION_WAKE),
@@ -92,6 +94,7 @@ static const char *const event_names[] = {
 	[JOB_READY] = "ready",
 	[JOB_RESTARTED] = "restarted",
 	[JOB_GAVE_UP] = "gave up",
+	[JOB_SHUT_DOWN] = "shut down",
 	[JOB_CANCEL] = "cancel",
 	[JOB_DEPENDENCY_FAILED] = "dependency failed",
 	[JOB_RETRY] = "retry",
@@ -102,27 +105,43 @@ static const char *const event_names[] = {
 _Static_assert(sizeof(event_names) / sizeof(event_names[0]) == JOB_EVENT_COUNT,
     "a name for every event");
 
+enum supervision
+lifecycle_supervise(const struct lifecycle_job *job, struct reason reason)
+{
+	enum supervisor_state state = job->supervised.state;
+	bool ends_with_us = state == SUPERVISOR_ENDING || state == SUPERVISOR_ENDED;
+
+	if (!job->is_server)
+		return SUPERVISION_COUNT;
+	if (reason.kind == REASON_CANCELLED)
+		return SUPERVISION_STAYS_DOWN;
+	if (!ends_with_us && (reason_is_stop(reason) || reason_is_loss(reason)))
+		return SUPERVISION_COUNT;
+	return supervision_decide(&job->supervised, reason);
+}
+
 /*
  * The end of a server's process. A machine that goes down again and again is no fault of its
- * servers: they have no limit of losses. An init that refuses at the first start is not tried
- * again; at a restart it uses up the intensity, as any other end that a restart follows.
+ * servers: they have no limit of losses.
  */
 static enum job_event
 classify_server(const struct lifecycle_job *job, struct reason reason)
 {
-	enum job_event for_good =
-	    reason_is_failure(reason) ? JOB_GAVE_UP : JOB_SUCCEEDED;
+	enum supervision verdict = lifecycle_supervise(job, reason);
 
 	if (reason.kind == REASON_CANCELLED)
 		return JOB_STOPPED;
-	if (reason_is_stop(reason) || reason_is_loss(reason))
-		return job->restart == RESTART_TEMPORARY ? JOB_ABANDONED
-							 : JOB_PUT_BACK_NEW;
-	if (job->is_first_start || job->was_told_to_stop || reason.kind == REASON_IGNORE ||
-	    !restart_is_wanted(job->restart, reason))
-		return for_good;
-	return job->recent_restarts >= RESTART_MAX_RESTARTS && !job->is_blamed ? JOB_GAVE_UP
-									       : JOB_RESTARTED;
+	if (verdict == SUPERVISION_COUNT)
+		return job->supervised.restart == RESTART_TEMPORARY ? JOB_ABANDONED
+								    : JOB_PUT_BACK_NEW;
+	if (verdict == SUPERVISION_WITH_GROUP)
+		return JOB_PUT_BACK_NEW;
+	if (supervision_is_restart(verdict))
+		return JOB_RESTARTED;
+	return reason_is_failure(reason) || verdict == SUPERVISION_EXHAUSTED ||
+		verdict == SUPERVISION_GIVES_UP
+	    ? JOB_GAVE_UP
+	    : JOB_SUCCEEDED;
 }
 
 enum job_event
@@ -165,6 +184,11 @@ lifecycle_decide(const struct lifecycle_job *job, enum job_event event, uint32_t
 		verdict.failures++;
 	if (step->actions & ACTION_PAUSE)
 		verdict.pause_ms = retry_pause_ms(&job->retry, verdict.failures, random);
+	if (event == JOB_RESTARTED && job->has_delay) {
+		verdict.actions |= ACTION_PAUSE;
+		verdict.pause_ms =
+		    retry_pause_ms(&job->delay, job->restarts_in_a_row, random);
+	}
 	*ret_verdict = verdict;
 	return 0;
 }

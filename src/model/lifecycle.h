@@ -4,6 +4,7 @@
 #include "model/reason.h"
 #include "model/restart.h"
 #include "model/retry.h"
+#include "model/supervision.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ enum job_event {
 	JOB_READY,	      /* a server's init has answered */
 	JOB_RESTARTED,	      /* a server has ended and is to be started again, at once */
 	JOB_GAVE_UP,	      /* a server has ended badly, for good */
+	JOB_SHUT_DOWN,	      /* a server that has no process, with its supervisor */
 	/* of people and of other jobs */
 	JOB_CANCEL,
 	JOB_DEPENDENCY_FAILED,
@@ -75,11 +77,10 @@ struct lifecycle_job {
 	bool is_final;	     /* a failure that is not to be retried, whatever its reason */
 
 	bool is_server; /* then also: */
-	enum restart_type restart;
-	bool is_first_start; /* of this life, and init has not answered */
-	bool was_told_to_stop;
-	int64_t recent_restarts; /* within RESTART_MAX_SECONDS */
-	bool is_blamed; /* a message is, which will be set aside if that goes on */
+	struct supervised supervised;
+	bool has_delay;		   /* before it is started again: */
+	struct retry_policy delay;
+	int64_t restarts_in_a_row; /* with the one that may come now */
 };
 
 struct lifecycle_verdict {
@@ -93,6 +94,12 @@ struct lifecycle_verdict {
 #define LIFECYCLE_MAX_LOSSES 3
 /* A command that exits so asks not to be retried. */
 #define LIFECYCLE_NO_RETRY_STATUS 100
+
+/*
+ * What the end of a server's attempt means for its supervisor, SUPERVISION_COUNT: nothing, since
+ * it was interrupted or lost, and comes back when we do.
+ */
+enum supervision lifecycle_supervise(const struct lifecycle_job *job, struct reason reason);
 
 /* What the end of an attempt means for its job. */
 enum job_event lifecycle_classify_end(const struct lifecycle_job *job, struct reason reason);

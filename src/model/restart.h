@@ -15,10 +15,6 @@ enum restart_type {
 	RESTART_TYPE_COUNT
 };
 
-/* So many restarts within so long, and no more. */
-#define RESTART_MAX_RESTARTS 3
-#define RESTART_MAX_SECONDS 5
-
 const char *restart_name(enum restart_type type);
 int restart_parse(const char *text, enum restart_type *ret_type); /* 0 or -1 */
 

@@ -3,6 +3,7 @@
 #include "model/spec.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void
 spec_init(struct spec *spec)
@@ -22,6 +23,7 @@ spec_init(struct spec *spec)
 		.pool_size = SPEC_UNSET,
 		.key_limit = SPEC_UNSET,
 		.max_messages = SPEC_UNSET,
+		.restart_delay = retry_default,
 	};
 }
 
@@ -38,11 +40,35 @@ spec_done(struct spec *spec)
 	free(spec->cwd);
 	free(spec->stdin_path);
 	free(spec->key);
+	free(spec->description);
 	strings_done(&spec->meta);
+	strings_done(&spec->groups);
 	for (size_t i = 0; i < spec->dependency_count; i++)
 		free(spec->dependencies[i].name);
 	free(spec->dependencies);
 	spec_init(spec);
+}
+
+bool
+spec_is_static(const struct spec *spec)
+{
+	return spec->name != NULL && strchr(spec->name, '/') != NULL;
+}
+
+/* SUPERVISOR/CHILD has that supervisor. */
+static int
+check_child(const struct spec *spec, struct error *error)
+{
+	size_t length = strcspn(spec->name, "/");
+
+	if (spec->pool_size != SPEC_UNSET)
+		return error_set(error, STATUS_USAGE,
+		    "name: a pool is not one of a supervisor's children in order");
+	if (strlen(spec->supervisor) != length ||
+	    strncmp(spec->supervisor, spec->name, length) != 0)
+		return error_set(error, STATUS_USAGE, "name: %s is not a child of %s",
+		    spec->name, spec->supervisor);
+	return 0;
 }
 
 static int
@@ -68,7 +94,10 @@ check_server(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE,
 		    "restart, max-redeliveries: not for a pool, whose processes are always "
 		    "started again and whose messages are retried");
-	return 0;
+	if (spec->is_significant && spec->restart == RESTART_PERMANENT)
+		return error_set(error, STATUS_USAGE,
+		    "significant: not for a permanent server, whose end is never its last");
+	return spec_is_static(spec) ? check_child(spec, error) : 0;
 }
 
 int
@@ -82,18 +111,24 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "in, at: only one of them");
 	if ((spec->key != NULL) != (spec->key_limit != SPEC_UNSET))
 		return error_set(error, STATUS_USAGE, "key, limit: only both together");
+	if (spec->log_rotate.bytes > 0 && spec->max_output != SPEC_UNSET)
+		return error_set(error, STATUS_USAGE, "log-rotate, max-output: only one of them");
 	if (spec->is_held && spec->dependency_count > 0)
 		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
 	if (!spec->is_server && spec->given_for_servers != NULL)
 		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",
 		    spec->given_for_servers);
+	if (!spec->is_server && spec_is_static(spec))
+		return error_set(error, STATUS_USAGE,
+		    "name: \"%s\" is not a job's name, SUPERVISOR/CHILD is for servers",
+		    spec->name);
 	return spec->is_server ? check_server(spec, error) : 0;
 }
 
 bool
 spec_has_labels(const struct spec *spec)
 {
-	return spec->key != NULL || spec->meta.count > 0;
+	return spec->key != NULL || spec->meta.count > 0 || spec->groups.count > 0;
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "model/restart.h"
 #include "model/retry.h"
+#include "model/rotation.h"
 #include "model/strings.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@
 #define SPEC_DEFAULT_PRIORITY 5
 #define SPEC_DEFAULT_MAX_REDELIVERIES 3
 #define SPEC_LARGEST_POOL 1000
+#define SPEC_MOST_GROUPS 1000 /* that a job is in */
 #define SPEC_LARGEST_ID ((INT64_C(1) << 53) - 1)
 
 enum dependency_kind { DEPENDENCY_DONE, DEPENDENCY_ENDED };
@@ -54,6 +56,7 @@ struct spec {
 	int64_t timeout_ms;		   /* of a run, or SPEC_UNSET: none */
 	int64_t grace_ms;		   /* between SIGTERM and SIGKILL, or SPEC_UNSET */
 	int64_t max_output;		   /* bytes an attempt, or SPEC_UNSET */
+	struct rotation_rule log_rotate;   /* instead of max_output; bytes 0: not rotated */
 	int64_t umask;			   /* or SPEC_UNSET */
 	int64_t start_in_ms;		   /* --in, or SPEC_UNSET */
 	struct wall start_at;		   /* --at, or ms SPEC_UNSET */
@@ -62,6 +65,7 @@ struct spec {
 	char *key;	      /* NULL: none; else also: */
 	int64_t key_limit;    /* so many with this key run at once; or SPEC_UNSET */
 	struct strings meta;  /* NAME=VALUE, for people */
+	struct strings groups; /* names that others may have too */
 
 	bool is_server; /* it has a mailbox, stays, and is restarted; then also: */
 	enum restart_type restart;
@@ -75,6 +79,12 @@ struct spec {
 	int64_t pool_size;
 	int64_t max_messages; /* to one process of a pool, or SPEC_UNSET: without end */
 	int64_t pool;	      /* which it is one of: the job of the first; 0: none */
+	int64_t position;     /* of a claimed one: among its siblings in order; 0: none */
+	bool is_significant;  /* its end may end its supervisor */
+	bool is_only_on_demand; /* its supervisor does not start it by itself */
+	bool has_restart_delay;
+	struct retry_policy restart_delay; /* the pause before it is started again */
+	char *description; /* what a file says of it, to be compared with the next; or NULL */
 
 	/*
 	 * A message to a pool, which is the command: to whom, and its JSON text. What else it
@@ -114,7 +124,10 @@ int spec_set(struct spec *spec, const struct spec_option *option, const char *va
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
 
-/* Has it a key, or words for people? */
+/* Is it SUPERVISOR/CHILD, one in the order of its siblings, by its name? */
+bool spec_is_static(const struct spec *spec);
+
+/* Has it a key, words for people, or groups? */
 bool spec_has_labels(const struct spec *spec);
 
 /* Who runs it: what was asked for, or `default` for a command and `servers` for a server. */

@@ -144,7 +144,8 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
 		    option->name);
 	if (option->argument == NULL && !json_is_boolean(value))
 		return error_set(error, STATUS_USAGE, "%s: wants true or false", option->name);
-	if (option->argument != NULL && json_is_boolean(value))
+	if (option->argument != NULL && json_is_boolean(value) &&
+	    strcmp(option->name, "autostart") != 0)
 		return error_set(
 		    error, STATUS_USAGE, "%s: wants a string or a number", option->name);
 	return spec_set(spec, option, text, now, error);
@@ -188,6 +189,11 @@ set_key(struct spec *spec, const char *key, const json_t *value, struct wall now
 		spec->is_server = kind != NULL && strcmp(kind, "server") == 0;
 		if (!spec->is_server && (kind == NULL || strcmp(kind, "command") != 0))
 			return error_set(error, STATUS_USAGE, "kind: command or server");
+		return 0;
+	}
+	if (strcmp(key, "description") == 0 && json_is_string(value)) {
+		free(spec->description);
+		spec->description = xstrdup(json_string_value(value));
 		return 0;
 	}
 	if (strcmp(key, "umask") == 0) {
@@ -321,6 +327,14 @@ spec_to_json(const struct spec *spec, struct error *error)
 		set_text(object, "restart", restart_name(spec->restart));
 	if (spec->is_durable)
 		json_object_set_new(object, "durable", json_true());
+	if (spec->has_restart_delay)
+		set_text(object, "restart-delay",
+		    retry_format_backoff(text, sizeof(text), &spec->restart_delay));
+	if (spec->is_significant)
+		json_object_set_new(object, "significant", json_true());
+	if (spec->is_only_on_demand)
+		json_object_set_new(object, "autostart", json_false());
+	set_text(object, "description", spec->description);
 	set_ms(object, "init-timeout", spec->init_timeout_ms);
 	if (spec->max_redeliveries == SPEC_FOR_EVER)
 		set_text(object, "max-redeliveries", "inf");
@@ -334,6 +348,9 @@ spec_to_json(const struct spec *spec, struct error *error)
 	if (spec->start_at.ms != SPEC_UNSET)
 		set_text(object, "at", text_format_time(text, sizeof(text), spec->start_at));
 	set_integer(object, "max-output", spec->max_output);
+	if (spec->log_rotate.bytes > 0)
+		set_text(object, "log-rotate",
+		    rotation_format(text, sizeof(text), &spec->log_rotate));
 	set_integer(object, "umask", spec->umask);
 	set_dependencies(object, spec);
 	set_text(object, "key", spec->key);
@@ -341,6 +358,8 @@ spec_to_json(const struct spec *spec, struct error *error)
 	if (spec->meta.count > 0 &&
 	    json_object_set_new(object, "meta", strings_to_json(&spec->meta)) == -1)
 		goto not_utf8;
+	if (spec->groups.count > 0)
+		json_object_set_new(object, "group", strings_to_json(&spec->groups));
 	if (spec->environment.count > 0) {
 		environment = environment_to_json(&spec->environment);
 		if (environment == NULL)

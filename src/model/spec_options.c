@@ -35,10 +35,12 @@ static int
 set_name(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	if (!text_is_name(value))
+	if (!text_is_name(value) && !text_is_child_name(value))
 		return spec_bad(error, "name", value,
 		    "a name: a letter or _, then letters, digits and _.:-, 128 at most");
 	replace(&spec->name, value);
+	if (spec->supervisor == NULL && strchr(value, '/') != NULL)
+		spec->supervisor = xstrndup(value, strcspn(value, "/"));
 	return 0;
 }
 
@@ -289,6 +291,16 @@ set_max_output(struct spec *spec, const char *value, struct wall now, struct err
 }
 
 static int
+set_log_rotate(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (rotation_parse(value, &spec->log_rotate) == -1)
+		return spec_bad(error, "log-rotate", value,
+		    "SIZE[,N] with a size of at least 64K and 1 to 1000 segments, like 10M,5");
+	return 0;
+}
+
+static int
 set_leave_children(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
@@ -333,6 +345,19 @@ set_meta(struct spec *spec, const char *value, struct wall now, struct error *er
 	return 0;
 }
 
+static int
+set_group(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	if (!text_is_name(value))
+		return spec_bad(error, "group", value, "a word like a name");
+	if (spec->groups.count >= SPEC_MOST_GROUPS)
+		return error_set(error, STATUS_USAGE, "group: a job is in %d groups at most",
+		    SPEC_MOST_GROUPS);
+	strings_add(&spec->groups, value);
+	return 0;
+}
+
 const struct spec_option spec_options[] = {
 	{ "name", 'n', "NAME", "a name of its own among live jobs", set_name, SPEC_ANY },
 	{ "once", 0, NULL, "if a live job has the name, print its id and succeed",
@@ -361,6 +386,8 @@ const struct spec_option spec_options[] = {
 	{ "limit", 0, "N", "so many with the same --key; the others wait", set_limit,
 	    SPEC_COMMAND },
 	{ "meta", 0, "NAME=VALUE", "a word for people and queries", set_meta, SPEC_ANY },
+	{ "group", 0, "GROUP", "a name that others may have too; for messages to all of them",
+	    set_group, SPEC_ANY },
 	{ "cwd", 'd', "DIR", "run there", set_cwd, SPEC_ANY },
 	{ "env", 'e', "NAME[=V]", "also give it this variable", set_env, SPEC_ANY },
 	{ "env-all", 0, NULL, "give it the whole environment", set_env_all, SPEC_ANY },
@@ -370,12 +397,20 @@ const struct spec_option spec_options[] = {
 	    set_stdin, SPEC_COMMAND },
 	{ "max-output", 0, "SIZE", "keep the head and tail of longer output; 16M",
 	    set_max_output, SPEC_ANY },
+	{ "log-rotate", 0, "SIZE[,N]", "rotate its output at each SIZE, and keep the last N; 5",
+	    set_log_rotate, SPEC_ANY },
 	{ "leave-children", 0, NULL, "let what it leaves running live on",
 	    set_leave_children, SPEC_ANY },
 	{ "restart", 0, "TYPE", "temporary, transient (unless given) or permanent",
 	    spec_set_restart, SPEC_SERVER },
 	{ "durable", 0, NULL, "keep its messages, timers and state on disk", spec_set_durable,
 	    SPEC_SERVER },
+	{ "restart-delay", 0, "KIND:D[,MAX]", "pause before it is started again: as --backoff",
+	    spec_set_restart_delay, SPEC_SERVER },
+	{ "significant", 0, NULL, "its end may end its supervisor (--auto-shutdown)",
+	    spec_set_significant, SPEC_SERVER },
+	{ "autostart", 0, "true|false", "does it start with its supervisor? true unless given",
+	    spec_set_autostart, SPEC_SERVER },
 	{ "init-timeout", 0, "DURATION", "end it if its init takes longer", spec_set_init_timeout,
 	    SPEC_SERVER },
 	{ "max-redeliveries", 0, "N|inf",

@@ -58,3 +58,34 @@ spec_set_max_messages(struct spec *spec, const char *value, struct wall now, str
 		return spec_bad(error, "max-messages", value, "a number from 1");
 	return 0;
 }
+
+int
+spec_set_significant(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	(void)now;
+	return spec_set_flag(&spec->is_significant, "significant", value, error);
+}
+
+int
+spec_set_autostart(struct spec *spec, const char *value, struct wall now, struct error *error)
+{
+	bool is_wanted;
+
+	(void)now;
+	if (spec_set_flag(&is_wanted, "autostart", value, error) == -1)
+		return -1;
+	spec->is_only_on_demand = !is_wanted;
+	return 0;
+}
+
+int
+spec_set_restart_delay(struct spec *spec, const char *value, struct wall now,
+    struct error *error)
+{
+	(void)now;
+	if (retry_parse_backoff(value, &spec->restart_delay) == -1)
+		return spec_bad(error, "restart-delay", value,
+		    "constant:D, linear:D[,MAX] or exponential:D[,MAX]");
+	spec->has_restart_delay = true;
+	return 0;
+}

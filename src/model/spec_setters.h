@@ -20,6 +20,7 @@ int spec_set_duration(int64_t *ms, int64_t least, const char *option, const char
 
 /* spec_server.c */
 spec_setter spec_set_restart, spec_set_durable, spec_set_init_timeout,
-    spec_set_max_redeliveries, spec_set_pool, spec_set_max_messages;
+    spec_set_max_redeliveries, spec_set_pool, spec_set_max_messages, spec_set_significant,
+    spec_set_autostart, spec_set_restart_delay;
 
 #endif

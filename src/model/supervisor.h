@@ -2,6 +2,7 @@
 #define MODEL_SUPERVISOR_H
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,15 +23,41 @@ enum overflow {
 #define SUPERVISOR_NONE (-2)  /* no limit */
 #define SUPERVISOR_MOST_RATE 10000
 
+/* Unless told otherwise so many restarts in so long, as OTP has it. */
+#define SUPERVISOR_MAX_RESTARTS 3
+#define SUPERVISOR_MAX_SECONDS 5
+
+#define SUPERVISOR_APPLIED_SIZE 1024
+
+/* Each is a value of its own kind, or _UNSET. */
 struct supervisor_spec {
-	int64_t max_children; /* 0 or more, _NONE or _UNSET */
-	int overflow;	      /* enum overflow, or _UNSET */
-	int64_t rate;	      /* so many starts …, _NONE or _UNSET */
+	int64_t max_children; /* 0 or more, or _NONE */
+	int overflow;	      /* enum overflow */
+	int64_t rate;	      /* so many starts …, or _NONE */
 	int64_t rate_ms;      /* … within this time */
-	int is_paused;	      /* 0, 1 or _UNSET */
+	int is_paused;	      /* 0 or 1 */
+	char parent[NAME_SIZE]; /* "": the root, or as it is */
+	int strategy, budget, auto_shutdown; /* model/supervision.h */
+	int64_t max_restarts, max_seconds;
+	int restart;	      /* enum restart_type: what its parent does when it has ended */
+	int is_significant;   /* 0 or 1 */
+	char applied[SUPERVISOR_APPLIED_SIZE]; /* the file that describes it; "": as it is */
 };
 
+/* One thing that a supervisor is described with. */
+struct supervisor_option {
+	const char *name;     /* an option's, a column's with _ for - */
+	const char *argument; /* as shown */
+	bool is_for_new;      /* not changed later */
+	int (*set)(struct supervisor_spec *spec, const char *value, struct error *error);
+};
+
+extern const struct supervisor_option supervisor_options[]; /* ends with a NULL name */
+
 void supervisor_spec_init(struct supervisor_spec *spec); /* everything unset */
+
+/* The row of an option; '_' is as good as '-'. NULL if there is none. */
+const struct supervisor_option *supervisor_option_find(const char *name);
 
 const char *overflow_name(enum overflow overflow);
 int overflow_parse(const char *text, int *ret_overflow); /* 0 or -1 */

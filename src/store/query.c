@@ -17,7 +17,8 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, TREE, COUNTS, MAILBOX, SET_ASIDE, COUNT
+	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS, MAILBOX,
+	SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -60,7 +61,10 @@ static const char *const sql[] = {
 	[NTH_JOB] = "SELECT id FROM jobs WHERE ?1 = 0 AND id > ?2 ORDER BY id DESC "
 		    "LIMIT 1 OFFSET ?3",
 	[SUPERVISORS] = "SELECT s.name, s.max_children, s.overflow, s.rate, s.rate_ms, "
-			"s.paused, s.pool, "
+			"s.paused, s.pool, s.parent, s.position, s.strategy, "
+			"s.max_restarts, s.max_seconds, s.budget, s.auto_shutdown, "
+			"s.restart, s.significant, s.state, s.reason, s.has_run, s.applied, "
+			"count(j.id) AS children, "
 			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
 			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "
 			"count(j.id) FILTER (WHERE j.status = 'errored') AS errored, "
@@ -73,25 +77,45 @@ static const char *const sql[] = {
 			"ON j.supervisor = s.name GROUP BY s.name",
 	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
-	[TREE] = "SELECT s.name AS supervisor, s.max_children, s.paused, s.pool, "
-		 "j.id, j.name, j.status, j.command, j.kind, a.attempt, a.pid, a.started_at, "
-		 "CASE WHEN v.job_id IS NOT NULL THEN max(0, a.attempt - v.first_attempt) END "
-		 "AS restarts, coalesce(c.children, 0) AS children "
-		 "FROM supervisors s LEFT JOIN (SELECT supervisor, count(*) AS children "
-		 "FROM jobs INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " "
-		 "GROUP BY supervisor) c ON c.supervisor = s.name LEFT JOIN "
-		 "(SELECT id, name, status, command, kind, "
-		 "supervisor FROM jobs INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " "
-		 "AND (status <> 'new' OR EXISTS (SELECT 1 FROM attempts o WHERE "
-		 "o.job_id = jobs.id AND o.ended_at IS NULL))) j ON j.supervisor = s.name "
+	[IN_GROUP] = "SELECT j.id, j.name FROM groups g JOIN jobs j ON j.id = g.job_id "
+		     "WHERE g.name = ?1 AND g.is_left = 0 AND " JOB_IS_LIVE("j.") " "
+		     "ORDER BY j.id",
+	/* What runs or is about to, and the children in order, whatever they are. */
+	[TREE] = "SELECT j.supervisor, j.id, j.name, j.status, j.command, j.kind, a.attempt, "
+		 "a.pid, a.started_at, v.position, v.description, "
+		 "CASE WHEN v.job_id IS NOT NULL AND a.job_id IS NOT NULL "
+		 "THEN max(0, a.attempt - v.first_attempt) END AS restarts, "
+		 "(SELECT json_group_array(name) FROM groups WHERE job_id = j.id "
+		 "AND is_left = 0 HAVING count(*) > 0) AS groups FROM "
+		 "(SELECT id, name, status, command, kind, supervisor FROM jobs "
+		 "INDEXED BY jobs_live WHERE " JOB_IS_LIVE("") " AND (status <> 'new' "
+		 "OR EXISTS (SELECT 1 FROM attempts o WHERE o.job_id = jobs.id "
+		 "AND o.ended_at IS NULL) OR EXISTS (SELECT 1 FROM servers s "
+		 "WHERE s.job_id = jobs.id AND s.position IS NOT NULL)) UNION ALL "
+		 "SELECT e.id, e.name, e.status, e.command, e.kind, e.supervisor "
+		 "FROM servers s INDEXED BY servers_static CROSS JOIN jobs e ON e.id = s.job_id "
+		 "WHERE s.position IS NOT NULL AND NOT (" JOB_IS_LIVE("e.") ")) j "
 		 "LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL "
-		 "LEFT JOIN servers v ON v.job_id = j.id ORDER BY s.name, j.id",
-	[COUNTS] = "SELECT s.name, count(j.id) AS specs, count(a.job_id) AS active, "
-		   "0 AS supervisors, count(j.id) AS workers FROM supervisors s "
-		   "LEFT JOIN (SELECT id, supervisor FROM jobs INDEXED BY jobs_live "
-		   "WHERE " JOB_IS_LIVE("") ") j ON j.supervisor = s.name "
+		 "LEFT JOIN servers v ON v.job_id = j.id "
+		 "ORDER BY j.supervisor, v.position IS NULL, v.position, j.id",
+	/* A child supervisor, and a child in order, is one also when it does not run. */
+	[COUNTS] = "SELECT s.name, s.parent, s.state, s.position, "
+		   "coalesce(l.jobs, 0) + coalesce(e.entries, 0) + coalesce(c.nodes, 0) "
+		   "AS specs, coalesce(l.active, 0) + coalesce(c.active, 0) AS active, "
+		   "coalesce(c.nodes, 0) AS supervisors, "
+		   "coalesce(l.jobs, 0) + coalesce(e.entries, 0) AS workers "
+		   "FROM supervisors s LEFT JOIN (SELECT j.supervisor, count(*) AS jobs, "
+		   "count(a.job_id) AS active FROM jobs j INDEXED BY jobs_live "
 		   "LEFT JOIN attempts a ON a.job_id = j.id AND a.ended_at IS NULL "
-		   "GROUP BY s.name",
+		   "WHERE " JOB_IS_LIVE("j.") " GROUP BY j.supervisor) l "
+		   "ON l.supervisor = s.name LEFT JOIN (SELECT j.supervisor, count(*) AS entries "
+		   "FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
+		   "ON j.id = v.job_id WHERE v.position IS NOT NULL "
+		   "AND NOT (" JOB_IS_LIVE("j.") ") GROUP BY j.supervisor) e "
+		   "ON e.supervisor = s.name LEFT JOIN (SELECT parent, count(*) AS nodes, "
+		   "count(*) FILTER (WHERE state <> 'ended' AND state <> 'waiting') AS active "
+		   "FROM supervisors WHERE parent IS NOT NULL AND position IS NOT NULL "
+		   "GROUP BY parent) c ON c.parent = s.name ORDER BY s.name",
 	[IS_DURABLE] = "SELECT iif(pool IS NULL, durable, 2) FROM servers WHERE job_id = ?1",
 	[MAILBOX] = MESSAGE_COLUMNS "WHERE job_id = ?1 AND seq > ?2 AND dead_at IS NULL "
 				    "AND wake_boot_ms IS NULL ORDER BY seq LIMIT ?3",
@@ -368,6 +392,16 @@ query_counts(struct query *query, struct error *error)
 {
 	(void)error;
 	return read_rows(query, COUNTS, ROWS_WHOLE, 0, 0);
+}
+
+struct rows *
+query_group(struct query *query, const char *group, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[IN_GROUP];
+
+	(void)error;
+	bind_text(row, 1, group);
+	return read_rows(query, IN_GROUP, ROWS_WHOLE, 0, 0);
 }
 
 struct rows *

@@ -24,7 +24,7 @@ void query_close(struct query *query); /* NULL is allowed */
 
 /*
  * Which jobs. All zero: the live ones and the ten that ended last. A status, a name, a type
- * or a kind looks at all jobs.
+ * a kind, a group, a key or words look at all jobs.
  */
 struct job_filter {
 	int64_t id;	       /* this one; 0: any */
@@ -34,7 +34,16 @@ struct job_filter {
 	const char *type;      /* NULL: any */
 	const char *kind;      /* "command", "server", "message"; NULL: any */
 	const char *supervisor; /* NULL: any */
+	const char *group;      /* NULL: any */
+	const char *key;        /* NULL: any */
+	/*
+	 * Conditions that all hold, or NULL: a JSON array of [NAME, COMPARISON, VALUE], which are
+	 * texts. = and != compare texts; < <= > >= numbers, if both are (as JSON), texts, if none
+	 * is, and else do not hold. Without that name none holds.
+	 */
+	const char *meta;
 	bool wants_all, wants_live;
+	bool wants_entries;    /* and servers in order that do not run */
 	int64_t limit;	       /* 0: none */
 };
 
@@ -51,8 +60,13 @@ struct job_filter {
  */
 struct rows *query_jobs(struct query *query, const struct job_filter *filter,
     struct error *error);
+/* How many query_jobs() would find; the live ones, where it would add the last ten. Or -1. */
+int64_t query_count_jobs(struct query *query, const struct job_filter *filter,
+    struct error *error);
 /* The live job that has this name: its id, or 0. -1 with *error. */
 int64_t query_holder(struct query *query, const char *name, struct error *error);
+/* The live jobs of a group, by id: rows of id and name. `group` is borrowed until they are read. */
+struct rows *query_group(struct query *query, const char *group, struct error *error);
 /*
  * Every supervisor with its live jobs that run, are being started or have failed: a row a job,
  * or one with id NULL if it has none of these. `children`: its live jobs, all of them.

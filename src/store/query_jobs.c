@@ -15,7 +15,10 @@
 #define MOST_EVENTS "100000"
 #define MOST_JOBS "20000"
 
-enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST, COUNT };
+enum {
+	JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENTRIES, ENDED_EVENTS, ENDED_NEWEST,
+	COUNT
+};
 
 #define ENDED_STATUS "status IN ('done', 'failed', 'cancelled')"
 #define IS_READY(job)                                                                    \
@@ -29,7 +32,7 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 #define JOB_COLUMNS                                                                      \
 	"j.id, j.name, j.status, j.type, j.supervisor, j.priority, j.command, "          \
 	"j.cwd, j.umask, j.stdin, j.max_retries, j.backoff, j.jitter, j.timeout_ms, "    \
-	"j.grace_ms, j.max_output, j.leave_children, j.hold, j.wake_at, "                \
+	"j.grace_ms, j.max_output, j.log_rotate, j.leave_children, j.hold, j.wake_at, " \
 	"j.wake_boot_ms, j.wake_boot_id, j.failures, j.retries, j.progress, "            \
 	"j.progress_text, j.result, coalesce(j.reason, a.reason) AS reason, "            \
 	"j.detail, j.created_at, j.ended_at, a.attempt, a.claimed_at, a.started_at, "    \
@@ -47,11 +50,14 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"CASE WHEN s.pool IS NULL THEN s.max_children ELSE (SELECT count(*) FROM "        \
 	"servers m JOIN jobs p ON p.id = m.job_id WHERE m.pool = s.pool "                 \
 	"AND p.status = 'running') END AS max_children, "                                 \
-	"s.paused, s.rate, s.rate_ms, q.key, q.max_running, CASE WHEN q.key IS NOT NULL " \
+	"s.paused, s.state AS supervisor_state, s.reason AS supervisor_reason, "           \
+	"v.position, s.rate, s.rate_ms, q.key, q.max_running, CASE WHEN q.key IS NOT NULL " \
 	"THEN (SELECT count(*) FROM attempts o INDEXED BY attempts_open CROSS JOIN "      \
 	"keys m ON m.job_id = o.job_id WHERE o.ended_at IS NULL AND m.key = q.key) "      \
 	"END AS key_running, (SELECT json_group_object(name, value) FROM meta "           \
 	"WHERE job_id = j.id HAVING count(*) > 0) AS meta, "                              \
+	"(SELECT json_group_array(name) FROM groups WHERE job_id = j.id "                 \
+	"AND is_left = 0 HAVING count(*) > 0) AS groups, "                                \
 	"CASE WHEN j.hold = 'dependency' THEN (SELECT json_group_array(d.on_id) "        \
 	"FROM dependencies d JOIN jobs b ON b.id = d.on_id WHERE d.job_id = j.id "       \
 	"AND " JOB_IS_LIVE("b.") ") END AS waits_for"
@@ -61,13 +67,35 @@ enum { JOB, JOB_WHOLE, ONE, LIVE, ENDED, ENDED_NAMED, ENDED_EVENTS, ENDED_NEWEST
 	"LEFT JOIN supervisors s ON s.name = j.supervisor "                              \
 	"LEFT JOIN servers v ON v.job_id = j.id "                                         \
 	"LEFT JOIN keys q ON q.job_id = j.id WHERE j.id = ?1"
+#define IS_NUMBER(text)                                                                   \
+	"CASE WHEN json_valid(" text ") THEN json_type(" text ") IN ('integer', 'real') " \
+	"ELSE 0 END"
+/* -1, 0 or 1: two numbers, or two texts that are none; else NULL. */
+#define ORDER_OF(one, other)                                                              \
+	"CASE " IS_NUMBER(one) " + " IS_NUMBER(other) " WHEN 2 THEN "                    \
+	"(" one " ->> '$' > " other " ->> '$') - (" one " ->> '$' < " other " ->> '$') " \
+	"WHEN 0 THEN (" one " > " other ") - (" one " < " other ") END"
+/* That of a job for which one of the conditions in ?9 does not hold. */
+#define FAILS                                                                             \
+	"EXISTS (SELECT 1 FROM (SELECT value ->> 0 AS name, value ->> 1 AS comparison, " \
+	"value ->> 2 AS value FROM json_each(?9)) c WHERE NOT EXISTS (SELECT 1 FROM "    \
+	"meta m WHERE m.job_id = j.id AND m.name = c.name AND CASE c.comparison "        \
+	"WHEN '=' THEN m.value = c.value WHEN '!=' THEN m.value <> c.value "             \
+	"WHEN '<' THEN " ORDER_OF("m.value", "c.value") " < 0 "                          \
+	"WHEN '<=' THEN " ORDER_OF("m.value", "c.value") " <= 0 "                        \
+	"WHEN '>' THEN " ORDER_OF("m.value", "c.value") " > 0 "                          \
+	"ELSE " ORDER_OF("m.value", "c.value") " >= 0 END))"
 /* What is asked for: ?1 a name pattern, ?2 a type, ?3 ",status,status,", ?4 a limit,
- * ?5 a kind, ?6 a supervisor. */
+ * ?5 a kind, ?6 a supervisor, ?7 a group, ?8 a key, ?9 conditions. */
 #define AS_ASKED                                                                         \
 	"AND (?1 IS NULL OR j.name GLOB ?1) AND (?2 IS NULL OR j.type = ?2) "            \
 	"AND (?3 IS NULL OR instr(?3, ',' || j.status || ',') > 0) "                 \
 	"AND (?5 IS NULL OR coalesce(j.kind, 'command') = ?5) "                        \
-	"AND (?6 IS NULL OR j.supervisor = ?6) "
+	"AND (?6 IS NULL OR j.supervisor = ?6) "                                         \
+	"AND (?7 IS NULL OR EXISTS (SELECT 1 FROM groups WHERE job_id = j.id "           \
+	"AND name = ?7 AND is_left = 0)) "                                               \
+	"AND (?8 IS NULL OR EXISTS (SELECT 1 FROM keys WHERE job_id = j.id "             \
+	"AND key = ?8)) AND (?9 IS NULL OR NOT " FAILS ") "
 #define LAST_FIRST "ORDER BY j.ended_at DESC, j.id DESC LIMIT ?4"
 
 static const char *const sql[] = {
@@ -94,6 +122,10 @@ static const char *const sql[] = {
 	[ENDED] = "SELECT j.id FROM jobs j WHERE j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
 	[ENDED_NAMED] = "SELECT j.id FROM jobs j WHERE j.name IS NOT NULL "
 			"AND j.name GLOB ?1 AND j." ENDED_STATUS " " AS_ASKED LAST_FIRST,
+	/* Children in order that do not run. */
+	[ENTRIES] = "SELECT j.id FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
+		    "ON j.id = v.job_id WHERE v.position IS NOT NULL "
+		    "AND NOT (" JOB_IS_LIVE("j.") ") " AS_ASKED "ORDER BY v.position LIMIT ?4",
 	[ENDED_EVENTS] = "SELECT j.id, j.ended_at FROM events e "
 			 "JOIN jobs j ON j.id = e.job_id "
 			 "WHERE e.event IN ('completed', 'failed', 'cancelled') "
@@ -189,6 +221,9 @@ add_filtered(struct query *query, int statement, const struct job_filter *filter
 	bind_number(row, 4, limit);
 	bind_text(row, 5, filter->kind);
 	bind_text(row, 6, filter->supervisor);
+	bind_text(row, 7, filter->group);
+	bind_text(row, 8, filter->key);
+	bind_text(row, 9, filter->meta);
 	code = add_keys(list, row);
 	free(statuses);
 	return code;
@@ -257,6 +292,15 @@ add_last_ended(struct query *query, const struct job_filter *filter,
 	return code;
 }
 
+/* All that are asked for, not only the ten that ended last. */
+static bool
+wants_all_ended(const struct job_filter *filter)
+{
+	return filter->wants_all || filter->has_statuses || filter->type != NULL ||
+	    filter->kind != NULL || filter->supervisor != NULL || filter->group != NULL ||
+	    filter->key != NULL || filter->meta != NULL;
+}
+
 static int
 choose(struct query *query, const struct job_filter *filter, struct key_list *list)
 {
@@ -269,12 +313,13 @@ choose(struct query *query, const struct job_filter *filter, struct key_list *li
 	}
 	if (wants_any_of(filter, true))
 		code = add_filtered(query, LIVE, filter, list);
+	if (code == SQLITE_OK && filter->wants_entries)
+		code = add_filtered(query, ENTRIES, filter, list);
 	if (code != SQLITE_OK || filter->wants_live || !wants_any_of(filter, false))
 		return code;
 	if (filter->name != NULL)
 		return add_filtered(query, ENDED_NAMED, filter, list);
-	if (filter->wants_all || filter->has_statuses || filter->type != NULL ||
-	    filter->kind != NULL || filter->supervisor != NULL)
+	if (wants_all_ended(filter))
 		return add_filtered(query, ENDED, filter, list);
 	return add_last_ended(query, filter, list);
 }
@@ -303,4 +348,18 @@ query_jobs(struct query *query, const struct job_filter *filter, struct error *e
 	}
 	db_execute(&query->db, "COMMIT");
 	return rows;
+}
+
+int64_t
+query_count_jobs(struct query *query, const struct job_filter *filter, struct error *error)
+{
+	struct job_filter counted = *filter;
+	struct key_list list = { 0 };
+	int code;
+
+	if (filter->name == NULL && !wants_all_ended(filter))
+		counted.wants_live = true;
+	code = choose(query, &counted, &list);
+	free(list.keys);
+	return code == SQLITE_OK ? (int64_t)list.count : db_error(&query->db, code, error);
 }

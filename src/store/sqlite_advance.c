@@ -277,8 +277,9 @@ end_word(const struct lifecycle_job *job, enum job_event event, struct reason re
 	if (reason_is_stop(reason))
 		return "interrupted";
 	if (job->is_server)
-		return reason_is_failure(reason) && !job->was_told_to_stop ? "crashed"
-									   : "stopped";
+		return reason_is_failure(reason) && !job->supervised.was_told_to_stop
+		    ? "crashed"
+		    : "stopped";
 	return event == JOB_SUCCEEDED ? "completed"
 	    : job->failures > 0	      ? "retry failed"
 				      : "errored";
@@ -330,12 +331,27 @@ final_reason(const struct lifecycle_job *job, struct reason seen, struct reason 
 	return stop;
 }
 
-/* It would be started again, but was too often. */
-static bool
-is_exhausted(const struct lifecycle_job *job, enum job_event event, struct reason reason)
+/* What the end of a server's process means beyond its own job. */
+static int
+end_server(struct sqlite_engine *engine, const struct step *step,
+    const struct lifecycle_job *job, struct reason reason, int64_t max_redeliveries,
+    bool is_over)
 {
-	return event == JOB_GAVE_UP && !job->is_first_start && !job->was_told_to_stop &&
-	    restart_is_wanted(job->restart, reason);
+	enum supervision verdict = lifecycle_supervise(job, reason);
+	int64_t id = step->ended.key.job;
+	/* Nothing is kept of a child that was never there, nor of a temporary one. */
+	bool is_forgotten = job->supervised.restart == RESTART_TEMPORARY ||
+	    (verdict == SUPERVISION_STAYS_DOWN && job->supervised.is_first_start &&
+		step->ended.key.attempt == 1 && reason.kind != REASON_IGNORE);
+	int code = sqlite_end_server(engine, step, reason, max_redeliveries, is_over);
+
+	if (code == SQLITE_OK && job->has_delay && supervision_is_restart(verdict))
+		code = sqlite_set_in_a_row(engine, id, job->restarts_in_a_row);
+	if (code == SQLITE_OK && supervision_is_restart(verdict) && job->supervised.is_blameless)
+		return code; /* it costs nothing */
+	if (code == SQLITE_OK && verdict != SUPERVISION_COUNT)
+		code = sqlite_server_ended(engine, id, verdict, is_forgotten, reason);
+	return code;
 }
 
 /* No open attempt of this key; or one whose job is gone, which has ended with that. */
@@ -356,7 +372,8 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	struct reason reason = step->ended.end.reason, stop;
 	enum job_event event;
 	int64_t max_redeliveries = SPEC_FOR_EVER, started_event;
-	bool starts, is_server, is_message;
+	enum supervision supervision;
+	bool starts, is_server, is_message, is_exhausted;
 	int code = sqlite3_step(row);
 
 	if (code != SQLITE_ROW) {
@@ -370,11 +387,12 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	is_message = sqlite3_column_int(row, 8) != 0; /* it ends only if it may have run */
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && is_server)
-		code = sqlite_read_server_rules(engine, key, &job, &max_redeliveries);
-	job.is_blamed = step->ended.had_message ||
+		code = sqlite_read_server_rules(
+		    engine, key, &job, step->ended.end.run_ms, &max_redeliveries);
+	job.supervised.is_blameless = step->ended.had_message ||
 	    (step->ended.handling != 0 && max_redeliveries != SPEC_FOR_EVER);
 	job.is_final = step->ended.is_final;
-	job.was_told_to_stop = stop.kind != REASON_NONE;
+	job.supervised.was_told_to_stop = stop.kind != REASON_NONE;
 	reason = final_reason(&job, reason, stop);
 	if (code == SQLITE_OK && reason_is_loss(reason))
 		code = count_losses(engine, key, &job.losses_in_a_row);
@@ -384,6 +402,9 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	if (starts || is_server || is_message || reason.kind == REASON_NORMAL)
 		job.status = JOB_RUNNING;
 	event = lifecycle_classify_end(&job, reason);
+	supervision = lifecycle_supervise(&job, reason);
+	is_exhausted = is_server && (supervision == SUPERVISION_EXHAUSTED ||
+					supervision == SUPERVISION_GIVES_UP);
 	if (lifecycle_decide(&job, event, step->ended.random, &verdict) == -1) {
 		/* Only a row that was changed behind our back: its end is recorded all the same. */
 		verdict = (struct lifecycle_verdict){ .next = job.status,
@@ -404,11 +425,11 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 		code = write_end(engine, step, reason, started_event);
 	if (code == SQLITE_OK)
 		code = sqlite_apply(engine, key->job, &verdict, step->ended.age_ms,
-		    is_exhausted(&job, event, reason) ? "max_restarts" : NULL, NULL);
+		    is_exhausted ? "max_restarts" : NULL, NULL);
 	if (code == SQLITE_OK && is_server)
-		code = sqlite_end_server(engine, step, reason, max_redeliveries,
+		code = end_server(engine, step, &job, reason, max_redeliveries,
 		    (verdict.actions & ACTION_END) != 0);
 	if (code == SQLITE_OK && (verdict.actions & ACTION_END))
-		code = sqlite_settle_end(engine, key->job, verdict.next, reason);
-	return code;
+		return sqlite_settle_end(engine, key->job, verdict.next, reason);
+	return code == SQLITE_OK ? sqlite_supervise_job(engine, key->job) : code;
 }

@@ -78,6 +78,7 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 		[JOB_HOLD] = "held",
 		[JOB_RELEASE] = "released",
 		[JOB_REFUSED] = "failed",
+		[JOB_SHUT_DOWN] = "stopped",
 	};
 	struct lifecycle_job rules;
 	char text[REASON_TEXT_SIZE];

@@ -11,26 +11,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { READY, READY_KEYED, CLAIM, WITHDRAW, COUNT };
+enum { READY, READY_KEYED, READY_IN_TREE, READY_KEYED_IN_TREE, CLAIM, WITHDRAW, COUNT };
 
 #define READY_JOBS                                                                       \
 	"SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "         \
 	"grace_ms, max_output, leave_children, max_retries, priority, "                  \
 	"(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "  \
-	"kind FROM jobs "                                                                \
+	"kind, log_rotate FROM jobs "                                                    \
 	"WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "                  \
 	"AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "                    \
 	"WHERE job_id = jobs.id AND ended_at IS NULL) "
 #define IN_ORDER "ORDER BY priority, id LIMIT ?2"
+#define WITH_BUSY                                                                        \
+	"WITH busy(key, running) AS MATERIALIZED (SELECT m.key, count(*) "               \
+	"FROM attempts o INDEXED BY attempts_open CROSS JOIN keys m "                    \
+	"ON m.job_id = o.job_id WHERE o.ended_at IS NULL GROUP BY m.key) "
+#define HAS_ROOM                                                                         \
+	"AND NOT EXISTS (SELECT 1 FROM keys k JOIN busy b ON b.key = k.key "             \
+	"WHERE k.job_id = jobs.id AND b.running >= k.max_running) "
+/*
+ * A child in order starts when those before it are up: none of them waits, but for one that
+ * pauses before it is restarted, or is held. Nothing starts in a group that is being ended.
+ */
+#define ITS_TURN                                                                         \
+	"AND NOT EXISTS (SELECT 1 FROM servers me JOIN supervisors p ON p.name = ?1 "    \
+	"WHERE me.job_id = jobs.id AND me.position IS NOT NULL AND "                     \
+	"((p.state = 'regrouping' AND me.position >= p.group_from) "                     \
+	"OR EXISTS (SELECT 1 FROM servers v INDEXED BY servers_static "                  \
+	"CROSS JOIN jobs o ON o.id = v.job_id WHERE v.position < me.position "           \
+	"AND o.supervisor = ?1 AND " JOB_WAITS("o.") " AND o.hold IS NULL "              \
+	"AND (o.wake_at IS NULL OR p.state <> 'running')) "                              \
+	"OR EXISTS (SELECT 1 FROM supervisors c WHERE c.parent = ?1 "                    \
+	"AND c.position < me.position AND c.state <> 'running' AND c.state <> 'ended'))) "
 
 static const char *const sql[] = {
 	[READY] = READY_JOBS IN_ORDER,
-	[READY_KEYED] = "WITH busy(key, running) AS MATERIALIZED (SELECT m.key, count(*) "
-			"FROM attempts o INDEXED BY attempts_open CROSS JOIN keys m "
-			"ON m.job_id = o.job_id WHERE o.ended_at IS NULL GROUP BY m.key) "
-			READY_JOBS "AND NOT EXISTS (SELECT 1 FROM keys k JOIN busy b "
-			"ON b.key = k.key WHERE k.job_id = jobs.id "
-			"AND b.running >= k.max_running) " IN_ORDER,
+	[READY_KEYED] = WITH_BUSY READY_JOBS HAS_ROOM IN_ORDER,
+	[READY_IN_TREE] = READY_JOBS ITS_TURN IN_ORDER,
+	[READY_KEYED_IN_TREE] = WITH_BUSY READY_JOBS HAS_ROOM ITS_TURN IN_ORDER,
 	[CLAIM] = "INSERT INTO attempts (job_id, attempt, generation, claimed_at, member) "
 		  "VALUES (?1, ?2, ?3, ?4, ?5)",
 	[WITHDRAW] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
@@ -69,6 +87,11 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	spec->leaves_children = column_number(row, 10, 0) != 0;
 	spec->retry.max_retries = column_number(row, 11, RETRY_FOR_EVER);
 	spec->priority = column_number(row, 12, SPEC_DEFAULT_PRIORITY);
+	if ((text = column_text(row, 15)) != NULL &&
+	    rotation_parse(text, &spec->log_rotate) == -1) {
+		*ret_why = "log_rotate is not SIZE or SIZE,N as --log-rotate takes it";
+		return -1;
+	}
 	text = column_text(row, 14);
 	spec->is_server = text != NULL && strcmp(text, "server") == 0;
 	spec->is_message = text != NULL && strcmp(text, "message") == 0;
@@ -116,7 +139,12 @@ static int
 read_candidates(struct sqlite_engine *engine, const struct step *step, int64_t most,
     struct candidates *candidates)
 {
-	sqlite3_stmt *row = engine->claim.prepared[engine->has_keys ? READY_KEYED : READY];
+	static const int which[2][2] = {
+		{ READY, READY_IN_TREE },
+		{ READY_KEYED, READY_KEYED_IN_TREE },
+	};
+	sqlite3_stmt *row =
+	    engine->claim.prepared[which[engine->has_keys][engine->has_tree]];
 	int code;
 
 	bind_text(row, 1, step->claim.supervisor);
@@ -233,9 +261,13 @@ sqlite_step_claim(struct sqlite_engine *engine, struct step *step)
 {
 	struct candidates candidates = { 0 };
 	int64_t refused;
-	bool skipped;
+	bool skipped, is_open = true;
 	int code = SQLITE_OK;
 
+	if (engine->has_tree)
+		code = sqlite_lets_start(engine, step->claim.supervisor, &is_open);
+	if (code != SQLITE_OK || !is_open)
+		return code;
 	do {
 		int64_t most = step->claim.places - (int64_t)step->claim.ret_count;
 
@@ -275,5 +307,5 @@ sqlite_step_withdraw(struct sqlite_engine *engine, struct step *step)
 	if (code == SQLITE_OK && is_cancelled) /* the wish does not go with the attempt */
 		code = sqlite_apply_event(engine, step->withdraw.key.job, JOB_CANCEL,
 		    cancelled, NULL, &is_allowed, &verdict);
-	return code;
+	return code == SQLITE_OK ? sqlite_supervise_job(engine, step->withdraw.key.job) : code;
 }

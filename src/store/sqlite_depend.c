@@ -171,7 +171,9 @@ sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status sta
 	int code;
 
 	batch_add_ended(engine->batch, job, status, reason);
-	code = sqlite_tell_monitors(engine, job, reason);
+	code = sqlite_supervise_job(engine, job);
+	if (code == SQLITE_OK)
+		code = sqlite_tell_monitors(engine, job, reason);
 	if (code == SQLITE_OK) /* a server that ends without a process has some, too */
 		code = sqlite_forget_monitors(engine, job, 0);
 	if (code == SQLITE_OK)

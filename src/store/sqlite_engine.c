@@ -52,6 +52,8 @@ static int (*const step_handlers[])(struct sqlite_engine *, struct step *) = {
 	[STEP_DEMONITOR] = sqlite_step_demonitor,
 	[STEP_GAUGE] = sqlite_step_gauge,
 	[STEP_COMMIT] = sqlite_step_commit,
+	[STEP_GROUP] = sqlite_step_group,
+	[STEP_MEMBERS] = sqlite_step_members,
 };
 _Static_assert(sizeof(step_handlers) / sizeof(step_handlers[0]) == STEP_KIND_COUNT,
     "a handler for every step");
@@ -108,7 +110,9 @@ settle_foreign(struct sqlite_engine *engine)
 {
 	int code = sqlite_settle_foreign_cancels(engine);
 
-	return code == SQLITE_OK ? sqlite_look_for_keys(engine) : code;
+	if (code == SQLITE_OK)
+		code = sqlite_look_for_keys(engine);
+	return code == SQLITE_OK ? sqlite_look_for_groups(engine) : code;
 }
 
 static int
@@ -262,7 +266,11 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->monitor);
 	statements_done(&engine->pool);
 	statements_done(&engine->labels);
+	statements_done(&engine->groups);
 	statements_done(&engine->supervisor);
+	statements_done(&engine->supervision);
+	statements_done(&engine->restarts);
+	statements_done(&engine->supervisor_change);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
 	statements_done(&engine->claim);
@@ -288,7 +296,11 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_monitor_prepare(engine, error) == -1 ||
 	    sqlite_pool_prepare(engine, error) == -1 ||
 	    sqlite_labels_prepare(engine, error) == -1 ||
+	    sqlite_groups_prepare(engine, error) == -1 ||
 	    sqlite_supervisor_prepare(engine, error) == -1 ||
+	    sqlite_restarts_prepare(engine, error) == -1 ||
+	    sqlite_supervisor_change_prepare(engine, error) == -1 ||
+	    sqlite_supervision_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||

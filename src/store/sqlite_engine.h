@@ -20,7 +20,8 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, labels, commit, claim, advance, depend, change, prune, other;
+	    monitor, pool, supervisor, supervision, restarts, supervisor_change, labels, groups,
+	    commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -38,7 +39,8 @@ struct sqlite_engine {
 	} *environments;
 	size_t environment_count;
 	/* What the last request to submit came with, since most come from the same place. */
-	bool has_monitors, has_pools, has_keys; /* there may be some */
+	bool has_monitors, has_pools, has_keys, has_groups; /* there may be some */
+	bool has_tree; /* some supervisor has more to do than to let jobs start */
 	struct strings recent_variables;
 	int64_t recent_environment; /* 0: not to be used */
 };
@@ -71,6 +73,8 @@ int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_gauge(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_commit(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_group(struct sqlite_engine *engine, struct step *step);
+int sqlite_step_members(struct sqlite_engine *engine, struct step *step);
 
 /* Run one step inside the transaction, whatever it is (engine.c). */
 int sqlite_run_step(struct sqlite_engine *engine, struct step *step);
@@ -83,7 +87,11 @@ int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_supervision_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_restarts_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_supervisor_change_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_labels_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_groups_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
@@ -179,14 +187,33 @@ int sqlite_refuse_constraint(struct sqlite_engine *engine, struct step *step, in
 
 /* ---- supervisors (supervisor.c) ---- */
 
-/* *ret_most: it rejects when so many live jobs are there; -1: it does not. */
-int sqlite_find_supervisor(struct sqlite_engine *engine, const char *name, bool *ret_found,
-    bool *ret_is_pool, int64_t *ret_most);
+struct supervisor_row {
+	bool is_there, is_pool;
+	int64_t most; /* it rejects when so many live jobs are there; -1: it does not */
+	enum supervisor_state state;
+	int strategy, auto_shutdown; /* enums of model/supervision.h */
+	char reason[256]; /* of its end; "" */
+};
+int sqlite_find_supervisor(struct sqlite_engine *engine, const char *name,
+    struct supervisor_row *ret);
 int sqlite_count_live(struct sqlite_engine *engine, const char *name, int64_t *ret_count);
 /* May this ended job be live again? If not *error says why. */
 int sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *error,
     bool *ret_has_place);
+void sqlite_say_ended(struct error *error, const char *name,
+    const struct supervisor_row *supervisor);
 void sqlite_say_full(struct error *error, const char *name, int64_t live, int64_t most);
+
+/* ---- the tree (supervision.c) ---- */
+
+int sqlite_look_for_tree(struct sqlite_engine *engine);
+/* May anything beneath this supervisor start, as it is now? */
+int sqlite_lets_start(struct sqlite_engine *engine, const char *name, bool *ret_lets);
+/* A job has come up, or is not about to any more: its supervisor goes on with what it is at. */
+int sqlite_supervise_job(struct sqlite_engine *engine, int64_t job);
+/* A server has ended, and this is what the rules say of it. */
+int sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision verdict,
+    bool is_forgotten, struct reason reason);
 
 /* ---- keys and meta (labels.c) ---- */
 
@@ -195,6 +222,14 @@ int sqlite_insert_labels(struct sqlite_engine *engine, int64_t job, const struct
 /* May this job start, as far as its key goes? */
 int sqlite_key_has_room(struct sqlite_engine *engine, int64_t job, bool *ret_has_key,
     bool *ret_has_room);
+
+/* ---- groups (groups.c) ---- */
+
+int sqlite_look_for_groups(struct sqlite_engine *engine); /* others may have written one */
+/* Those that a job is described with. */
+int sqlite_insert_groups(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* A process of this server has ended: it is in those that it was described with. */
+int sqlite_end_groups(struct sqlite_engine *engine, int64_t job);
 
 /* ---- pools (pool.c) ---- */
 
@@ -216,10 +251,12 @@ int sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool
 int sqlite_read_server(struct sqlite_engine *engine, struct claimed_job *claimed);
 /* … for the rules when this attempt of it has ended, */
 int sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_key *key,
-    struct lifecycle_job *job, int64_t *ret_max_redeliveries);
+    struct lifecycle_job *job, int64_t run_ms, int64_t *ret_max_redeliveries);
 /* … what goes with the attempt, and, if it is over, with the server, */
 int sqlite_end_server(struct sqlite_engine *engine, const struct step *step,
     struct reason reason, int64_t max_redeliveries, bool is_over);
+/* … how many restarts in a row it has had, */
+int sqlite_set_in_a_row(struct sqlite_engine *engine, int64_t job, int64_t restarts);
 /* … and when it starts afresh; nothing, if it is none. */
 int sqlite_begin_life(struct sqlite_engine *engine, int64_t job);
 

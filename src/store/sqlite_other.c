@@ -35,7 +35,9 @@ static const char *const sql[] = {
 		 "j.grace_ms, j.max_output, j.leave_children, j.name, j.status, s.durable, "
 		 "s.trap_exit, s.resumes, s.pool, s.max_messages, j.kind = 'message', a.member, "
 		 "j.max_retries = 0, iif(j.kind = 'message', json_extract(j.command, '$[1]'), "
-		 "NULL), EXISTS (SELECT 1 FROM keys WHERE job_id = a.job_id) FROM attempts a "
+		 "NULL), EXISTS (SELECT 1 FROM keys WHERE job_id = a.job_id), s.position, "
+		 "j.log_rotate "
+		 "FROM attempts a "
 		 "JOIN generations g ON g.id = a.generation "
 		 "LEFT JOIN jobs j ON j.id = a.job_id "
 		 "LEFT JOIN servers s ON s.job_id = a.job_id WHERE a.ended_at IS NULL",
@@ -154,7 +156,10 @@ read_open_attempt(const struct sqlite_engine *engine, sqlite3_stmt *row,
 		.runs_once = sqlite3_column_int(row, 23) != 0,
 		.message = column_text(row, 24) != NULL ? xstrdup(column_text(row, 24)) : NULL,
 		.has_key = sqlite3_column_int(row, 25) != 0,
+		.position = column_number(row, 26, 0),
 	};
+	if (column_text(row, 27) != NULL)
+		rotation_parse(column_text(row, 27), &attempt->log_rotate);
 	snprintf(attempt->name, sizeof(attempt->name), "%s", name != NULL ? name : "");
 	snprintf(attempt->supervisor, sizeof(attempt->supervisor), "%s",
 	    supervisor != NULL ? supervisor : "");

@@ -9,11 +9,15 @@
 
 enum {
 	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
-	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, COUNT
+	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, COUNT
 };
 
+#define LAST_ATTEMPT(job) \
+	"(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = " job "id)"
+
 static const char *const sql[] = {
-	[PRUNABLE] = "SELECT id, stdin FROM (SELECT id, stdin, ended_at, status, "
+	[PRUNABLE] = "SELECT id, stdin, " LAST_ATTEMPT("e.") " "
+		     "FROM (SELECT id, stdin, ended_at, status, "
 		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
 		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) AS e "
 		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
@@ -22,7 +26,8 @@ static const char *const sql[] = {
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
 		     "AND " JOB_IS_LIVE("w.") ") "
 		     "ORDER BY id LIMIT ?6",
-	[STATE] = "SELECT stdin, status, EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
+	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, "
+		  "EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
 		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
 		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
@@ -33,6 +38,7 @@ static const char *const sql[] = {
 	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1 AND event <> 'started'",
 	[PRUNE_KEY] = "DELETE FROM keys WHERE job_id = ?1",
 	[PRUNE_META] = "DELETE FROM meta WHERE job_id = ?1",
+	[PRUNE_GROUPS] = "DELETE FROM groups WHERE job_id = ?1",
 	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
 	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
 };
@@ -48,7 +54,8 @@ static int
 prune_one(struct sqlite_engine *engine, int64_t job)
 {
 	static const int statements[] = { PRUNE_STARTS, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES,
-		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_SERVER, PRUNE_JOB };
+		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS,
+		PRUNE_SERVER, PRUNE_JOB };
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
@@ -61,7 +68,7 @@ prune_one(struct sqlite_engine *engine, int64_t job)
 }
 
 static void
-add_pruned(struct step *step, int64_t job, const char *stdin_path)
+add_pruned(struct step *step, int64_t job, const char *stdin_path, int64_t last)
 {
 	size_t count = step->prune.ret_count++;
 
@@ -69,7 +76,10 @@ add_pruned(struct step *step, int64_t job, const char *stdin_path)
 	    step->prune.ret_jobs, count + 1, sizeof(step->prune.ret_jobs[0]));
 	step->prune.ret_stdin = xreallocarray(
 	    step->prune.ret_stdin, count + 1, sizeof(step->prune.ret_stdin[0]));
+	step->prune.ret_last = xreallocarray(
+	    step->prune.ret_last, count + 1, sizeof(step->prune.ret_last[0]));
 	step->prune.ret_jobs[count] = job;
+	step->prune.ret_last[count] = last;
 	step->prune.ret_stdin[count] = stdin_path != NULL ? xstrdup(stdin_path) : NULL;
 }
 
@@ -88,8 +98,8 @@ prune_this(struct sqlite_engine *engine, struct step *step)
 		error_set(&step->error, STATUS_NOT_FOUND, "there is no job %" PRId64, job);
 		return statement_end(row, code);
 	}
-	job_status_parse(column_text(row, 1), &status);
-	if (job_status_is_live(status) || sqlite3_column_int(row, 2)) {
+	job_status_parse(column_text(row, 2), &status);
+	if (job_status_is_live(status) || sqlite3_column_int(row, 3)) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_STATE, "job %" PRId64 " is %s%s", job,
 		    job_status_name(status),
@@ -97,7 +107,7 @@ prune_this(struct sqlite_engine *engine, struct step *step)
 					       : ", but a live job waits for it");
 		return statement_end(row, code);
 	}
-	add_pruned(step, job, column_text(row, 0));
+	add_pruned(step, job, column_text(row, 0), sqlite3_column_int64(row, 1));
 	code = statement_end(row, code);
 	return code == SQLITE_OK ? prune_one(engine, job) : code;
 }
@@ -117,7 +127,8 @@ sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 	bind_number(row, 5, step->prune.statuses[JOB_CANCELLED]);
 	bind_number(row, 6, step->prune.limit);
 	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		add_pruned(step, sqlite3_column_int64(row, 0), column_text(row, 1));
+		add_pruned(step, sqlite3_column_int64(row, 0), column_text(row, 1),
+		    sqlite3_column_int64(row, 2));
 	}
 	code = statement_end(row, code);
 	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++) {

@@ -23,8 +23,9 @@ static const char *const sql[] = {
 	[INSERT] = "INSERT INTO jobs (name, type, supervisor, priority, command, cwd, "
 		   "environment, umask, stdin, max_retries, backoff, jitter, timeout_ms, "
 		   "grace_ms, max_output, leave_children, hold, wake_at, wake_boot_ms, "
-		   "wake_boot_id, created_at, kind) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+		   "wake_boot_id, created_at, kind, log_rotate) VALUES (?1, ?2, ?3, ?4, ?5, "
+		   "?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, "
+		   "?21, ?22, ?23)",
 	[FIND_TOKEN] = "SELECT job_id FROM events WHERE seq > (SELECT max(seq) FROM events) - "
 		       "1000000 AND event = 'submitted' AND detail = ?1",
 };
@@ -79,6 +80,18 @@ bind_times(struct sqlite_engine *engine, sqlite3_stmt *statement, const struct s
 	bind_number(statement, 21, engine->now.ms);
 }
 
+/* It is described, to be started when somebody asks for it. */
+static int
+put_down(struct sqlite_engine *engine, int64_t job)
+{
+	const struct reason shutdown = { .kind = REASON_SHUTDOWN };
+	struct lifecycle_verdict verdict;
+	bool is_allowed;
+
+	return sqlite_apply_event(
+	    engine, job, JOB_SHUT_DOWN, shutdown, NULL, &is_allowed, &verdict);
+}
+
 static int
 insert(struct sqlite_engine *engine, const struct spec *spec, const char *command,
     int64_t environment, int64_t pool, int64_t *ret_id)
@@ -86,7 +99,7 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	sqlite3_stmt *statement = engine->submit.prepared[INSERT];
 	bool is_pool = spec->pool_size != SPEC_UNSET;
 	const struct retry_policy *retry = &spec->retry;
-	char backoff[96];
+	char backoff[96], rotation[64];
 	int code;
 
 	bind_text(statement, 1, spec->name);
@@ -115,6 +128,9 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 							    : NULL);
 	bind_times(engine, statement, spec);
 	bind_text(statement, 22, spec->is_server ? "server" : spec->is_message ? "message" : NULL);
+	bind_text(statement, 23, spec->log_rotate.bytes > 0
+		? rotation_format(rotation, sizeof(rotation), &spec->log_rotate)
+		: NULL);
 	code = statement_run(statement);
 	*ret_id = sqlite3_last_insert_rowid(engine->db.handle);
 	if (code == SQLITE_OK && spec->is_server)
@@ -124,6 +140,10 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 		code = sqlite_insert_dependencies(engine, spec, *ret_id);
 	if (code == SQLITE_OK && spec_has_labels(spec))
 		code = sqlite_insert_labels(engine, *ret_id, spec);
+	if (code == SQLITE_OK && pool == 0) /* a pool is one member, its first server */
+		code = sqlite_insert_groups(engine, *ret_id, spec);
+	if (code == SQLITE_OK && spec->description != NULL && spec->is_only_on_demand)
+		code = put_down(engine, *ret_id);
 	return code;
 }
 

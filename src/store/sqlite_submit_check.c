@@ -10,11 +10,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOLDER, JOB_EXISTS, COUNT };
+enum { HOLDER, JOB_EXISTS, ENTRY, COUNT };
 
 static const char *const sql[] = {
 	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
+	[ENTRY] = "SELECT j.id FROM jobs j INDEXED BY jobs_by_name "
+		  "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 "
+		  "AND j.name IS NOT NULL AND v.position IS NOT NULL",
 	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
@@ -123,28 +126,82 @@ refuse_if_full(struct sqlite_engine *engine, struct submission *submission, size
 	return submission_refuse(step, which, error.code, "%s", error.text);
 }
 
+/* Is there an entry of this name, although it does not run? */
+static int
+find_entry(struct sqlite_engine *engine, const char *name, int64_t *ret_job)
+{
+	sqlite3_stmt *statement = engine->submit_check.prepared[ENTRY];
+	int code;
+
+	*ret_job = 0;
+	bind_text(statement, 1, name);
+	code = sqlite3_step(statement);
+	if (code == SQLITE_ROW)
+		*ret_job = sqlite3_column_int64(statement, 0);
+	return statement_end(statement, code);
+}
+
+/* May this server be a child of its supervisor, as that is now? */
+static int
+check_child(struct sqlite_engine *engine, struct step *step, size_t which)
+{
+	const struct spec *spec = &step->submit.specs[which];
+	const char *name = spec_supervisor(spec);
+	struct supervisor_row supervisor;
+	struct error error;
+	int64_t entry = 0;
+	int code = sqlite_find_supervisor(engine, name, &supervisor);
+
+	if (code == SQLITE_OK && spec->name != NULL)
+		code = find_entry(engine, spec->name, &entry);
+	if (code != SQLITE_OK)
+		return code;
+	if (entry != 0 && spec->description == NULL) { /* else it takes its place */
+		step->submit.ret_holder = entry;
+		return submission_refuse(step, which, STATUS_STATE,
+		    "already_present: job %" PRId64 " is %s: start it again, or delete it", entry,
+		    spec->name);
+	}
+	if (spec->is_significant && supervisor.auto_shutdown == AUTO_SHUTDOWN_NEVER)
+		return submission_refuse(step, which, STATUS_USAGE,
+		    "significant: the supervisor %s has auto-shutdown never", name);
+	if (spec->is_significant && !spec_is_static(spec) &&
+	    supervisor.strategy == STRATEGY_ONE_FOR_ONE)
+		return submission_refuse(step, which, STATUS_USAGE,
+		    "significant: only for a child in order, SUPERVISOR/CHILD");
+	/* A child in order waits for the start of its supervisor. */
+	if (supervisor_lets_start(supervisor.state) || spec->description != NULL)
+		return SQLITE_OK;
+	sqlite_say_ended(&error, name, &supervisor);
+	return submission_refuse(step, which, error.code, "%s", error.text);
+}
+
 int
 submission_check(struct sqlite_engine *engine, struct submission *submission, size_t which)
 {
 	struct step *step = submission->step;
 	const struct spec *spec = &step->submit.specs[which];
 	const char *supervisor = spec_supervisor(spec);
-	bool found, is_pool;
+	struct supervisor_row row;
 	int code = SQLITE_OK;
 
 	if (strcmp(supervisor, submission->supervisor) != 0 && !spec->is_message) {
-		code = sqlite_find_supervisor(
-		    engine, supervisor, &found, &is_pool, &submission->most);
+		code = sqlite_find_supervisor(engine, supervisor, &row);
 		if (code != SQLITE_OK)
 			return code;
-		if (!found)
+		if (!row.is_there)
 			return submission_refuse(step, which, STATUS_NOT_FOUND,
 			    "there is no supervisor %s", supervisor);
-		if (is_pool)
+		if (row.is_pool)
 			return submission_refuse(step, which, STATUS_STATE,
 			    "%s is a pool: jobberd cast sends it messages", supervisor);
+		submission->most = row.most;
 		snprintf(submission->supervisor, sizeof(submission->supervisor), "%s", supervisor);
 	}
+	if (spec->is_server)
+		code = check_child(engine, step, which);
+	if (code != SQLITE_OK || step->answer != STEP_OK)
+		return code;
 	if (submission->most != -1 && !spec->is_message)
 		code = refuse_if_full(engine, submission, which);
 	if (code != SQLITE_OK)

@@ -1,39 +1,33 @@
 /*
- * sqlite_supervisor: the supervisors' rows: what they may run, how they are made and changed,
- * and whether one that rejects has a place. That is a count of rows, so nothing can leak.
+ * sqlite_supervisor: the supervisors' rows: what they may run, and whether one that rejects has
+ * a place. That is a count of rows, so nothing can leak.
  */
 
 #include "base/xalloc.h"
-#include "store/sqlite_engine.h"
+#include "store/sqlite_supervision.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LIMITS, STARTS, SET_LIMIT, ADD, SET, REMOVE, FIND, LIVE, OF_JOB, COUNT };
+enum { LIMITS, STARTS, SET_LIMIT, FIND, LIVE, OF_JOB, COUNT };
 
 #define RECENT_EVENTS "200000" /* starts further back are forgotten */
 
 static const char *const sql[] = {
-	[LIMITS] = "SELECT name, max_children, pool, rate, rate_ms, paused FROM supervisors",
+	[LIMITS] = "SELECT name, max_children, pool, rate, rate_ms, paused, state, reason, "
+		   "parent, position FROM supervisors",
 	[STARTS] = "SELECT ?3 - e.at FROM events e JOIN jobs j ON j.id = e.job_id "
 		   "WHERE e.seq > (SELECT max(seq) FROM events) - " RECENT_EVENTS " "
 		   "AND e.event = 'started' AND e.at > ?3 - ?2 AND j.supervisor = ?1 "
 		   "ORDER BY e.seq DESC LIMIT ?4",
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
-	[ADD] = "INSERT INTO supervisors (name, max_children, overflow, rate, rate_ms, paused) "
-		"VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-	/* ?7 to ?10: is it given? */
-	[SET] = "UPDATE supervisors SET max_children = iif(?7, ?2, max_children), "
-		"overflow = iif(?8, ?3, overflow), rate = iif(?9, ?4, rate), "
-		"rate_ms = iif(?9, ?5, rate_ms), paused = iif(?10, ?6, paused) "
-		"WHERE name = ?1",
-	[REMOVE] = "DELETE FROM supervisors WHERE name = ?1",
-	[FIND] = "SELECT pool, iif(overflow = 'reject', max_children, NULL) FROM supervisors "
-		 "WHERE name = ?1",
+	[FIND] = "SELECT pool, iif(overflow = 'reject', max_children, NULL), state, strategy, "
+		 "auto_shutdown, reason FROM supervisors WHERE name = ?1",
 	[LIVE] = "SELECT count(*) FROM jobs WHERE supervisor = ?1 AND " JOB_IS_LIVE(""),
 	[OF_JOB] = "SELECT supervisor, coalesce(kind, '') = 'message', (SELECT pool_size "
-		   "FROM servers WHERE job_id = jobs.id) FROM jobs WHERE id = ?1",
+		   "FROM servers WHERE job_id = jobs.id), coalesce(kind, '') = 'server' "
+		   "FROM jobs WHERE id = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -85,7 +79,7 @@ int
 sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 {
 	sqlite3_stmt *row = engine->supervisor.prepared[LIMITS];
-	int code = SQLITE_OK;
+	int code = SQLITE_OK, state = SUPERVISOR_RUNNING;
 
 	if (step->limits.set[0] != '\0')
 		code = set_limit(engine, step);
@@ -103,7 +97,13 @@ sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 			.rate = column_number(row, 3, 0),
 			.rate_ms = column_number(row, 4, 0),
 			.is_paused = sqlite3_column_int(row, 5) != 0,
+			.reason = column_text(row, 7) != NULL ? xstrdup(column_text(row, 7)) : NULL,
 		};
+		supervisor_state_parse(column_text(row, 6), &state);
+		limit->state = state;
+		limit->position = column_number(row, 9, 0);
+		if (column_text(row, 8) != NULL)
+			snprintf(limit->parent, sizeof(limit->parent), "%s", column_text(row, 8));
 		snprintf(limit->name, sizeof(limit->name), "%s", column_text(row, 0));
 	}
 	code = statement_end(row, code);
@@ -114,105 +114,29 @@ sqlite_step_limits(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
-/* ---- how they are made and changed ---- */
-
-static int
-write_supervisor(struct sqlite_engine *engine, struct step *step, int which)
-{
-	const struct supervisor_spec *spec = &step->supervisor.spec;
-	sqlite3_stmt *statement = engine->supervisor.prepared[which];
-	int overflow = spec->overflow == SUPERVISOR_UNSET ? OVERFLOW_WAIT : spec->overflow;
-
-	bind_text(statement, 1, step->supervisor.name);
-	bind_unless(statement, 2, spec->max_children < 0 ? -1 : spec->max_children, -1);
-	bind_text(statement, 3, overflow_name(overflow));
-	bind_unless(statement, 4, spec->rate < 0 ? -1 : spec->rate, -1);
-	bind_unless(statement, 5, spec->rate < 0 ? -1 : spec->rate_ms, -1);
-	bind_number(statement, 6, spec->is_paused == 1);
-	if (which == SET) {
-		bind_number(statement, 7, spec->max_children != SUPERVISOR_UNSET);
-		bind_number(statement, 8, spec->overflow != SUPERVISOR_UNSET);
-		bind_number(statement, 9, spec->rate != SUPERVISOR_UNSET);
-		bind_number(statement, 10, spec->is_paused != SUPERVISOR_UNSET);
-	}
-	return sqlite_refuse_constraint(engine, step, statement_run(statement));
-}
-
-static int
-refuse(struct step *step, enum step_answer answer, int code, const char *words)
-{
-	step->answer = answer;
-	return error_set(&step->error, code, "%s %s", step->supervisor.name, words);
-}
-
-static int
-remove_supervisor(struct sqlite_engine *engine, struct step *step)
-{
-	sqlite3_stmt *statement = engine->supervisor.prepared[REMOVE];
-	int64_t live;
-	int code = sqlite_count_live(engine, step->supervisor.name, &live);
-
-	if (code != SQLITE_OK)
-		return code;
-	if (live > 0) {
-		refuse(step, STEP_REFUSED, STATUS_STATE, "has live jobs");
-		return SQLITE_OK;
-	}
-	bind_text(statement, 1, step->supervisor.name);
-	return statement_run(statement);
-}
-
-/* More than that nobody does to a pool's. */
-static bool
-only_pauses(const struct supervisor_change *change)
-{
-	return change->change == SUPERVISOR_SET &&
-	    change->spec.max_children == SUPERVISOR_UNSET &&
-	    change->spec.overflow == SUPERVISOR_UNSET && change->spec.rate == SUPERVISOR_UNSET;
-}
-
-int
-sqlite_step_supervisor(struct sqlite_engine *engine, struct step *step)
-{
-	bool found, is_pool;
-	int64_t most;
-	int code = sqlite_find_supervisor(
-	    engine, step->supervisor.name, &found, &is_pool, &most);
-
-	if (code != SQLITE_OK)
-		return code;
-	if (step->supervisor.change == SUPERVISOR_ADD) {
-		if (!found)
-			return write_supervisor(engine, step, ADD);
-		refuse(step, STEP_REFUSED, STATUS_STATE, "is there already");
-	} else if (!found)
-		refuse(step, STEP_NOT_FOUND, STATUS_NOT_FOUND, "is no supervisor");
-	else if (is_pool && !only_pauses(&step->supervisor))
-		refuse(step, STEP_REFUSED, STATUS_STATE,
-		    "is a pool, which is what its server was started with");
-	else if (step->supervisor.change == SUPERVISOR_SET)
-		return write_supervisor(engine, step, SET);
-	else if (supervisor_is_built_in(step->supervisor.name))
-		refuse(step, STEP_REFUSED, STATUS_STATE, "is built in");
-	else
-		return remove_supervisor(engine, step);
-	return SQLITE_OK;
-}
-
 /* ---- places ---- */
 
 int
-sqlite_find_supervisor(struct sqlite_engine *engine, const char *name, bool *ret_found,
-    bool *ret_is_pool, int64_t *ret_most)
+sqlite_find_supervisor(struct sqlite_engine *engine, const char *name, struct supervisor_row *ret)
 {
 	sqlite3_stmt *row = engine->supervisor.prepared[FIND];
-	int code;
+	int state = SUPERVISOR_RUNNING, code;
 
+	*ret = (struct supervisor_row){ .most = -1 };
 	bind_text(row, 1, name);
 	code = sqlite3_step(row);
-	*ret_found = code == SQLITE_ROW;
-	*ret_is_pool = *ret_found && sqlite3_column_type(row, 0) != SQLITE_NULL;
-	*ret_most = *ret_found ? column_number(row, 1, -1) : -1;
+	ret->is_there = code == SQLITE_ROW;
+	if (ret->is_there) {
+		const char *reason = column_text(row, 5);
+
+		ret->is_pool = sqlite3_column_type(row, 0) != SQLITE_NULL;
+		ret->most = column_number(row, 1, -1);
+		supervisor_state_parse(column_text(row, 2), &state);
+		strategy_parse(column_text(row, 3), &ret->strategy);
+		auto_shutdown_parse(column_text(row, 4), &ret->auto_shutdown);
+		snprintf(ret->reason, sizeof(ret->reason), "%s", reason != NULL ? reason : "");
+	}
+	ret->state = state;
 	return statement_end(row, code);
 }
 
@@ -228,14 +152,29 @@ sqlite_count_live(struct sqlite_engine *engine, const char *name, int64_t *ret_c
 	return statement_end(row, code);
 }
 
+/* Its supervisor is not what it was when the job came. */
+static bool
+is_gone(const struct supervisor_row *supervisor, const char *name, bool is_message,
+    bool is_server, struct error *error)
+{
+	if (!supervisor->is_there || supervisor->is_pool != is_message)
+		error_set(error, STATUS_STATE, "its supervisor %s is gone", name);
+	else if (is_server && !supervisor_lets_start(supervisor->state))
+		sqlite_say_ended(error, name, supervisor);
+	else
+		return false;
+	return true;
+}
+
 int
 sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *error,
     bool *ret_has_place)
 {
 	sqlite3_stmt *row = engine->supervisor.prepared[OF_JOB];
 	char name[NAME_SIZE] = "";
-	bool found = false, is_pool = false, is_message = false;
-	int64_t most = -1, live, wanted = 1;
+	bool is_message = false, is_server = false;
+	struct supervisor_row supervisor = { .most = -1 };
+	int64_t live, wanted = 1;
 	int code;
 
 	*ret_has_place = true;
@@ -245,21 +184,31 @@ sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *er
 		snprintf(name, sizeof(name), "%s", column_text(row, 0));
 		is_message = sqlite3_column_int(row, 1) != 0;
 		wanted = column_number(row, 2, 1);
+		is_server = sqlite3_column_int(row, 3) != 0;
 	}
 	code = statement_end(row, code);
 	if (code == SQLITE_OK)
-		code = sqlite_find_supervisor(engine, name, &found, &is_pool, &most);
-	if (code == SQLITE_OK && (!found || is_pool != is_message)) {
+		code = sqlite_find_supervisor(engine, name, &supervisor);
+	if (code == SQLITE_OK && is_gone(&supervisor, name, is_message, is_server, error))
 		*ret_has_place = false;
-		error_set(error, STATUS_STATE, "its supervisor %s is gone", name);
-	}
-	if (code != SQLITE_OK || most == -1 || !*ret_has_place)
+	if (code != SQLITE_OK || supervisor.most == -1 || !*ret_has_place)
 		return code;
 	code = sqlite_count_live(engine, name, &live);
-	*ret_has_place = live + wanted <= most;
+	*ret_has_place = live + wanted <= supervisor.most;
 	if (!*ret_has_place)
-		sqlite_say_full(error, name, live, most);
+		sqlite_say_full(error, name, live, supervisor.most);
 	return code;
+}
+
+void
+sqlite_say_ended(struct error *error, const char *name, const struct supervisor_row *supervisor)
+{
+	error_set(error, STATUS_NOT_FOUND, "noproc: the supervisor %s %s%s%s%s", name,
+	    supervisor->state == SUPERVISOR_WAITING ? "waits for its turn to start"
+		: supervisor->state == SUPERVISOR_ENDED ? "has ended"
+							: "is ending",
+	    supervisor->reason[0] != '\0' ? " (" : "", supervisor->reason,
+	    supervisor->reason[0] != '\0' ? ")" : "");
 }
 
 void

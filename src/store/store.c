@@ -31,8 +31,10 @@ forget_pruned(struct step *step)
 	for (size_t i = 0; i < step->prune.ret_count; i++)
 		free(step->prune.ret_stdin[i]);
 	free(step->prune.ret_stdin);
+	free(step->prune.ret_last);
 	free(step->prune.ret_jobs);
 	step->prune.ret_stdin = NULL;
+	step->prune.ret_last = NULL;
 	step->prune.ret_jobs = NULL;
 	step->prune.ret_count = 0;
 }
@@ -73,8 +75,10 @@ forget_results(struct step *step)
 		forget_claimed(step);
 		break;
 	case STEP_LIMITS:
-		for (size_t i = 0; i < step->limits.ret_count; i++)
+		for (size_t i = 0; i < step->limits.ret_count; i++) {
 			free(step->limits.ret_limits[i].starts_ms);
+			free(step->limits.ret_limits[i].reason);
+		}
 		free(step->limits.ret_limits);
 		step->limits.ret_limits = NULL;
 		step->limits.ret_count = 0;
@@ -87,6 +91,11 @@ forget_results(struct step *step)
 		break;
 	case STEP_MAILBOX:
 		forget_messages(&step->mailbox.ret_messages, &step->mailbox.ret_count);
+		break;
+	case STEP_MEMBERS:
+		free(step->members.ret_members);
+		step->members.ret_members = NULL;
+		step->members.ret_count = 0;
 		break;
 	case STEP_LOOKUP:
 		free(step->lookup.ret_result);
@@ -119,6 +128,9 @@ batch_free_step(struct step *step)
 	case STEP_NOTE:
 		free(step->note.text);
 		break;
+	case STEP_SUPERVISOR:
+		strings_done(&step->supervisor.order);
+		break;
 	case STEP_EVENT:
 		free(step->event.detail);
 		break;
@@ -127,6 +139,9 @@ batch_free_step(struct step *step)
 		break;
 	case STEP_SEND:
 		free(step->send.text);
+		break;
+	case STEP_MEMBERS:
+		free(step->members.text);
 		break;
 	case STEP_TIMER:
 		free(step->timer.text);
@@ -151,6 +166,8 @@ batch_forget_results(struct batch *batch)
 		forget_results(batch->steps[i]);
 	batch->ended_count = 0;
 	batch->abandoned_count = 0;
+	batch->to_stop_count = 0;
+	batch->supervised = false;
 	batch->told = false;
 	batch->released = 0;
 }
@@ -163,6 +180,7 @@ batch_done(struct batch *batch)
 	free(batch->steps);
 	free(batch->ended);
 	free(batch->abandoned);
+	free(batch->to_stop);
 	batch_init(batch);
 }
 
@@ -218,6 +236,15 @@ batch_add_abandoned(struct batch *batch, int64_t job)
 	batch->abandoned[batch->abandoned_count++] = job;
 }
 
+void
+batch_add_to_stop(struct batch *batch, const struct attempt_key *key)
+{
+	if ((batch->to_stop_count & (batch->to_stop_count + 1)) == 0)
+		batch->to_stop = xreallocarray(batch->to_stop, 2 * batch->to_stop_count + 3,
+		    sizeof(batch->to_stop[0]));
+	batch->to_stop[batch->to_stop_count++] = *key;
+}
+
 bool
 batch_is_read_only(const struct batch *batch)
 {
@@ -228,6 +255,7 @@ batch_is_read_only(const struct batch *batch)
 
 		if (step->kind != STEP_OPEN && step->kind != STEP_LOOKUP &&
 		    step->kind != STEP_REMAINING && step->kind != STEP_MAILBOX &&
+		    !(step->kind == STEP_MEMBERS && step->members.text == NULL) &&
 		    !(step->kind == STEP_TIMER_END && !step->timer_end.is_cancel) &&
 		    !(step->kind == STEP_LIMITS && step->limits.set[0] == '\0') &&
 		    !(step->kind == STEP_PRUNE && step->prune.is_dry_run))

@@ -74,6 +74,9 @@ enum step_kind {
 	STEP_DEMONITOR,
 	STEP_GAUGE,  /* how full a server's mailbox in memory is */
 	STEP_COMMIT, /* what a durable server's handling of a message has led to */
+	STEP_GROUP,   /* a server joins or leaves a group */
+	STEP_MEMBERS, /* read who is in a group, and perhaps put a message into the mailboxes
+		       * that are kept */
 	STEP_KIND_COUNT
 };
 
@@ -94,12 +97,14 @@ struct open_attempt {
 	int64_t age_ms;		/* since it was started, else claimed, by the wall clock */
 	struct reason stop;	/* REASON_NONE: nobody ends it */
 	int64_t timeout_ms, grace_ms, max_output;
+	struct rotation_rule log_rotate; /* bytes 0: not rotated */
 	bool leaves_children;
 	bool is_server; /* then also: */
 	bool is_ready;	/* its init has answered */
 	bool is_durable, traps_exit, resumes;
 	char name[NAME_SIZE];
 	int64_t pool, max_messages; /* 0: not of one; SPEC_UNSET: without end */
+	int64_t position; /* among its siblings in order; 0: not one of them */
 	bool is_message; /* to a pool: it has no process of its own, but then also: */
 	int64_t member;  /* the server that has it */
 	char *message;	 /* its JSON text, owned by the batch */
@@ -136,6 +141,15 @@ struct message {
 	int64_t job;   /* whose it is */
 	bool is_info;
 	char *text;    /* JSON */
+};
+
+/* A live server that is in a group. */
+struct group_member {
+	int64_t job;
+	char name[NAME_SIZE];
+	bool is_durable, is_pool;
+	bool is_kept; /* the message is in its mailbox … */
+	int64_t seq;  /* … of a durable one, as this */
 };
 
 enum note_kind { NOTE_PROGRESS, NOTE_RESULT, NOTE_LOG };
@@ -280,15 +294,29 @@ struct step {
 				int64_t pool; /* of messages: its first server; 0: of jobs */
 				int64_t rate, rate_ms; /* starts within this time; 0: any */
 				bool is_paused;
+				enum supervisor_state state;
+				char *reason; /* why it is ending or has ended; or NULL */
+				char parent[NAME_SIZE]; /* "": the root */
+				int64_t position; /* among its parent's children; 0: by no order */
 				int64_t *starts_ms; /* how long ago, the last first */
 				size_t start_count;
 			} *ret_limits;		      /* owned by the batch */
 			size_t ret_count;
 		} limits;
 		struct supervisor_change {
-			enum { SUPERVISOR_ADD, SUPERVISOR_SET, SUPERVISOR_REMOVE } change;
+			enum {
+				SUPERVISOR_ADD,
+				SUPERVISOR_SET,
+				SUPERVISOR_REMOVE,
+				SUPERVISOR_START, /* it, and its children in their order */
+				SUPERVISOR_STOP,
+				SUPERVISOR_ORDER, /* its children, anew */
+				SUPERVISOR_RESUME, /* all, when nothing runs yet: in their order */
+			} change;
 			char name[NAME_SIZE];
 			struct supervisor_spec spec;
+			bool is_ended; /* SUPERVISOR_ADD: it is to be started later */
+			struct strings order; /* taken over: names of its children */
 		} supervisor;
 		struct {
 			bool statuses[JOB_STATUS_COUNT];
@@ -301,6 +329,7 @@ struct step {
 						* STEP_NOT_FOUND, _REFUSED */
 			int64_t *ret_jobs;     /* owned by the batch: what is gone */
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
+			int64_t *ret_last;     /* its last attempt, owned by the batch; 0: none */
 			size_t ret_count;
 		} prune;
 		struct {
@@ -370,6 +399,19 @@ struct step {
 			size_t part_count;
 			bool ret_was_there; /* it was done before: nothing was done now */
 		} commit;
+		struct {
+			struct attempt_key key; /* the server, until this attempt ends */
+			char name[NAME_SIZE];
+			bool is_leave;
+		} group;
+		struct {
+			char name[NAME_SIZE];
+			char *text; /* taken over; of a message, or NULL: they are only read */
+			bool is_info;
+			int64_t most; /* not kept, if so many wait already */
+			struct group_member *ret_members; /* owned by the batch; by id */
+			size_t ret_count;
+		} members;
 	};
 };
 
@@ -390,6 +432,9 @@ struct batch {
 	size_t ended_count;
 	int64_t *abandoned; /* tasks whose server has ended: to be cancelled */
 	size_t abandoned_count;
+	struct attempt_key *to_stop; /* their supervisor ends them: it is written */
+	size_t to_stop_count;
+	bool supervised; /* a supervisor is at something else now */
 	bool told; /* a message was made that is due, or in a mailbox */
 	int64_t released; /* jobs whose dependencies are fulfilled now */
 };
@@ -415,6 +460,9 @@ void batch_add_ended(struct batch *batch, int64_t job, enum job_status status,
 
 /* Engines: a task whose server has ended. */
 void batch_add_abandoned(struct batch *batch, int64_t job);
+
+/* Engines: a process that is to be ended, since its supervisor is or restarts. */
+void batch_add_to_stop(struct batch *batch, const struct attempt_key *key);
 
 /* A step that is part of another one: batch_add() without the batch. */
 struct step *batch_make_step(enum step_kind kind, void (*act)(void *arg, struct step *step),

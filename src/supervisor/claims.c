@@ -30,6 +30,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 
 	live->priority = claimed->spec.priority;
 	live->has_key = claimed->has_key;
+	live->position = claimed->spec.position;
 	if (before != NULL) {
 		live->is_ahead = true;
 		live->place->taken--;
@@ -41,6 +42,7 @@ order_start(struct supervisor *supervisor, const struct claimed_job *claimed,
 	}
 	if (claimed->spec.max_output != SPEC_UNSET)
 		live->max_output = claimed->spec.max_output;
+	rotate_start(live, &claimed->spec.log_rotate);
 	if (claimed->spec.is_server)
 		server_add(live, claimed);
 	live->is_ordered = true;
@@ -195,7 +197,8 @@ claims_add(struct supervisor *supervisor)
 		int64_t ahead = ahead_target(place) - place->ahead;
 		struct step *step;
 
-		if (!place->may_have_ready || !place->is_there || place->is_paused)
+		if (!place->may_have_ready || !place->is_there || place->is_paused ||
+		    !supervisor_lets_start(place->state))
 			continue;
 		free_places = free_places > 0 ? free_places : 0;
 		/* Small portions cost as much as large ones: wait until half are used up. */
@@ -229,7 +232,10 @@ withdrawn(void *arg, struct step *step)
 {
 	struct live *live = live_find(arg, step->withdraw.key.job);
 
-	live_anything_ready(arg);
+	if (live == NULL || live->place == NULL)
+		live_anything_ready(arg);
+	else
+		live->place->may_have_ready = true;
 	if (live != NULL && live->key.attempt == step->withdraw.key.attempt)
 		live_remove(live);
 }

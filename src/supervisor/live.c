@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,16 +52,22 @@ live_find_key(struct supervisor *supervisor, const struct order_key *key)
 	return live != NULL && live->key.attempt == key->attempt ? live : NULL;
 }
 
+static int
+compare_places(const struct place_count *a, const struct place_count *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+RB_GENERATE_INTERNAL(
+    place_tree, place_count, by_name, compare_places, __attribute__((unused)) static)
+
 struct place_count *
 live_place(struct supervisor *supervisor, const char *name)
 {
-	struct place_count *place;
+	struct place_count wanted;
 
-	TAILQ_FOREACH(place, &supervisor->places, entry) {
-		if (strcmp(place->name, name) == 0)
-			break;
-	}
-	return place;
+	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
+	return RB_FIND(place_tree, &supervisor->places_by_name, &wanted);
 }
 
 static struct place_count *
@@ -72,6 +79,7 @@ add_place(struct supervisor *supervisor, const char *name)
 	place->run_us = -1;
 	place->supervisor = supervisor;
 	TAILQ_INSERT_TAIL(&supervisor->places, place, entry);
+	RB_INSERT(place_tree, &supervisor->places_by_name, place);
 	return place;
 }
 
@@ -123,8 +131,10 @@ live_remove(struct live *live)
 	pool_forget(live);
 	server_free(live->server);
 	talk_done(live);
+	rotate_free(live);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
 	supervisor->live->count--;
+	free(live->times);
 	free(live->last_lines);
 	free(live->end);
 	free(live);
@@ -159,6 +169,17 @@ live_anything_ready(struct supervisor *supervisor)
 
 	TAILQ_FOREACH(place, &supervisor->places, entry)
 		place->may_have_ready = true;
+}
+
+void
+live_ready_at(struct supervisor *supervisor, const char *name)
+{
+	struct place_count *place = live_place(supervisor, name);
+
+	if (place != NULL)
+		place->may_have_ready = true;
+	else
+		live_anything_ready(supervisor); /* it is not known yet, or to somebody else */
 }
 
 /* ---- ending ---- */
@@ -217,18 +238,6 @@ live_interrupt(struct live *live, int64_t grace_ms)
 }
 
 void
-live_stop_all(struct supervisor *supervisor, int64_t grace_ms)
-{
-	struct live *live;
-
-	supervisor->stop_grace_ms = grace_ms;
-	for (live = live_first(supervisor); live != NULL; live = live_next(live)) {
-		if (!live->has_ended && !live->is_ahead && !pool_is_message(live))
-			live_interrupt(live, grace_ms);
-	}
-}
-
-void
 live_disown(struct live *live)
 {
 	log_warn("job=%" PRId64 " its row is gone: it is stopped", live->key.job);
@@ -278,6 +287,40 @@ live_look_at_foreign(struct supervisor *supervisor)
 	turn_add(supervisor, STEP_OPEN, foreign_seen, supervisor);
 }
 
+static void
+take_state(struct place_count *place, const struct supervisor_limit *limit)
+{
+	bool is_bad = limit->state == SUPERVISOR_ENDING || limit->state == SUPERVISOR_ENDED;
+	const char *reason = limit->reason != NULL ? limit->reason : "";
+
+	if (place->has_state && place->state != limit->state && is_bad)
+		log_warn("supervisor=%s %s reason=\"%s\"", place->name,
+		    supervisor_state_name(limit->state), reason);
+	else if (place->has_state && place->state != limit->state)
+		log_info("supervisor=%s %s", place->name, supervisor_state_name(limit->state));
+	if (limit->state != place->state && !supervisor_lets_start(limit->state))
+		claims_recall_place(place);
+	place->has_state = true;
+	place->state = limit->state;
+	free(place->reason);
+	place->reason = limit->reason != NULL ? xstrdup(limit->reason) : NULL;
+	place->position = limit->position;
+}
+
+/* Once all of them are known. */
+static void
+take_parents(struct supervisor *supervisor, const struct step *step)
+{
+	for (size_t i = 0; i < step->limits.ret_count; i++) {
+		const struct supervisor_limit *limit = &step->limits.ret_limits[i];
+		struct place_count *place = live_place(supervisor, limit->name);
+
+		place->parent = limit->parent[0] != '\0'
+		    ? live_place(supervisor, limit->parent)
+		    : NULL;
+	}
+}
+
 void
 live_take_limits(void *arg, struct step *step)
 {
@@ -301,8 +344,11 @@ live_take_limits(void *arg, struct step *step)
 		place->is_paused = limit->is_paused;
 		pool_has_place(supervisor, limit->pool, place);
 		rate_set(place, supervisor, limit);
+		take_state(place, limit);
 		place->is_there = true;
 	}
+	take_parents(supervisor, step);
+	supervisors_look(supervisor);
 }
 
 void
@@ -315,10 +361,12 @@ void
 live_init(struct supervisor *supervisor)
 {
 	TAILQ_INIT(&supervisor->places);
+	RB_INIT(&supervisor->places_by_name);
 	TAILQ_INIT(&supervisor->drains);
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
+	rotate_init(supervisor);
 	server_init(supervisor);
 	claims_init(supervisor);
 	reports_init(supervisor);
@@ -336,6 +384,7 @@ live_done(struct supervisor *supervisor)
 	while ((place = TAILQ_FIRST(&supervisor->places)) != NULL) {
 		TAILQ_REMOVE(&supervisor->places, place, entry);
 		rate_free(place);
+		free(place->reason);
 		free(place);
 	}
 	loop_remove(supervisor->loop, supervisor->live->inotify_watch);

@@ -13,6 +13,8 @@ struct server;
 
 struct asked;
 struct handling;
+struct output_times;
+struct rotation;
 
 /*
  * A live attempt, from its claim until its end is recorded. What the database holds is not
@@ -40,11 +42,14 @@ struct live {
 	struct loop_watch *watch; /* of socket_fd, until the channel is there */
 	struct channel *channel;  /* made when it says something, or is a server */
 	struct server *server;	  /* NULL: a command */
+	int64_t position;	  /* among its siblings in order; 0: not one of them */
 	int64_t pid, pid_start;
 	struct mono ordered, started; /* ordered: 0 if we did not order it */
 	int64_t ordered_ticks; /* when the keeper was told, as /proc/PID/stat has times */
 	int64_t max_output, left_out; /* of its output file */
 	int output_watch; /* its inotify watch, -1: none */
+	struct rotation *rotation;   /* of its output; or NULL */
+	struct output_times *times; /* when it grew; NULL: it has not yet */
 	char *last_lines;
 	struct report *end; /* has_ended: the report, until recorded */
 	int64_t log_lines; /* it has sent so many */
@@ -60,6 +65,8 @@ struct live_table {
 	size_t count, messages; /* of these, those of pools */
 	int inotify_fd;
 	struct loop_watch *inotify_watch;
+	TAILQ_HEAD(, rotation) rotations; /* with something to copy */
+	struct timer rotate_timer;
 };
 
 struct live *live_find(struct supervisor *supervisor, int64_t job);
@@ -120,10 +127,30 @@ void claims_promote(struct live *live, const struct report_ended *ended);
 
 /* output.c: the cap on an output file and its last lines */
 void output_cut(struct live *live); /* punch out the middle if it is too long */
+void output_end(struct live *live, int64_t bytes); /* it is complete */
 char *output_last_lines(struct live *live, int64_t bytes); /* to be freed; NULL: none */
-void output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt);
-void output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_path);
 void output_watch(struct live *live);
+
+/* output_remove.c */
+/* All that there is of this attempt. */
+void output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt);
+/* This attempt has ended: one long before it loses its output. */
+void output_remove_old(struct supervisor *supervisor, int64_t job, int64_t attempt,
+    bool is_server);
+void output_remove_job(struct supervisor *supervisor, int64_t job, int64_t last_attempt,
+    const char *stdin_path);
+
+/* output_times.c: it was seen to be so long now */
+void output_times_note(struct live *live, int64_t size);
+void output_times_end(struct live *live);
+
+/* rotate.c: output that becomes segments (only with live->rotation) */
+void rotate_init(struct supervisor *supervisor);
+void rotate_start(struct live *live, const struct rotation_rule *rule);
+void rotate_look(struct live *live, int64_t size); /* it is so long now */
+/* It is complete: how much of its beginning is gone. */
+int64_t rotate_end(struct live *live, int64_t size);
+void rotate_free(struct live *live);
 
 /* talk.c: what a job says on its fd 3 */
 /*

@@ -1,6 +1,7 @@
 /*
  * output: files that the jobs write themselves. Ours are the cap (the middle of a long
- * file is punched out, so that head and tail stay), the last lines, and removal.
+ * file is punched out, so that head and tail stay) and the last lines; rotate.c has the
+ * other way to keep them short.
  *
  * A file is looked at when an inotify watch says that it was written to; the watch is
  * one-shot and armed again 50 ms later at the earliest, so a flood costs 20 looks a
@@ -10,12 +11,12 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "model/output_name.h"
 #include "supervisor/live.h"
 
 #include <sys/inotify.h>
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -27,14 +28,9 @@
 
 #define LOOK_AGAIN_MS 50
 #define BLOCK 4096
+#define MOST_EVENTS 2048
 #define LAST_BYTES 2048
 #define LAST_LINES 10
-
-static void
-file_name(char buffer[64], int64_t job, int64_t attempt)
-{
-	snprintf(buffer, 64, "%" PRId64 ".%" PRId64, job, attempt);
-}
 
 /* Keep half of the cap at each end; round so that whole blocks go. */
 void
@@ -42,10 +38,10 @@ output_cut(struct live *live)
 {
 	int64_t head = (live->max_output / 2 + BLOCK - 1) / BLOCK * BLOCK, end;
 	struct stat info;
-	char name[64];
+	char name[OUTPUT_NAME_SIZE];
 	int fd;
 
-	file_name(name, live->key.job, live->key.attempt);
+	output_name(name, live->key.job, live->key.attempt, "");
 	if (fstatat(live->supervisor->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1 ||
 	    info.st_size <= live->max_output)
 		return;
@@ -90,13 +86,13 @@ clean(const char *bytes, size_t length)
 char *
 output_last_lines(struct live *live, int64_t bytes)
 {
-	char name[64], tail[LAST_BYTES], *start;
+	char name[OUTPUT_NAME_SIZE], tail[LAST_BYTES], *start;
 	ssize_t got;
 	int fd, newlines = 0;
 
 	if (bytes == 0)
 		return NULL;
-	file_name(name, live->key.job, live->key.attempt);
+	output_name(name, live->key.job, live->key.attempt, "");
 	fd = openat(live->supervisor->output_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return NULL;
@@ -120,35 +116,33 @@ output_last_lines(struct live *live, int64_t bytes)
 }
 
 void
-output_remove(struct supervisor *supervisor, int64_t job, int64_t attempt)
+output_end(struct live *live, int64_t bytes)
 {
-	char name[64];
-
-	file_name(name, job, attempt);
-	unlinkat(supervisor->output_fd, name, 0);
-}
-
-void
-output_remove_job(struct supervisor *supervisor, int64_t job, const char *stdin_path)
-{
-	const char *state = supervisor->setup->state_directory;
-	size_t length = strlen(state);
-
-	/* Attempts are numbered without gaps, but an empty file is gone already. */
-	for (int64_t attempt = 1, missing = 0; missing < 100; attempt++) {
-		char name[64];
-
-		file_name(name, job, attempt);
-		missing = unlinkat(supervisor->output_fd, name, 0) == -1 ? missing + 1 : 0;
-	}
-	/* Ours only: right below STATE/input, and not by way of it to somewhere else. */
-	if (stdin_path != NULL && strncmp(stdin_path, state, length) == 0 &&
-	    strncmp(stdin_path + length, "/input/", 7) == 0 &&
-	    strchr(stdin_path + length + 7, '/') == NULL)
-		unlink(stdin_path);
+	output_times_end(live);
+	if (live->rotation != NULL)
+		live->left_out = rotate_end(live, bytes);
+	else if (bytes > live->max_output)
+		output_cut(live);
 }
 
 /* ---- looking while it is written ---- */
+
+static void
+look_at(struct live *live)
+{
+	struct stat info;
+	char name[OUTPUT_NAME_SIZE];
+
+	output_name(name, live->key.job, live->key.attempt, "");
+	if (fstatat(live->supervisor->output_fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    info.st_size == 0)
+		return;
+	output_times_note(live, info.st_size);
+	if (live->rotation != NULL)
+		rotate_look(live, info.st_size);
+	else
+		output_cut(live);
+}
 
 static void
 watch_file(struct live *live)
@@ -160,7 +154,7 @@ watch_file(struct live *live)
 	live->output_watch = inotify_add_watch(
 	    live->supervisor->live->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
 	/* Watched first, looked at second: nothing is missed in between. */
-	output_cut(live);
+	look_at(live);
 }
 
 static void
@@ -178,14 +172,37 @@ look(void *arg)
 	}
 }
 
+static int
+compare_watches(const void *a, const void *b)
+{
+	return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
+}
+
+/* These have been written to: they are watched no more, until they were looked at. */
+static void
+take_watches(struct supervisor *supervisor, int *watches, size_t count, bool is_all)
+{
+	qsort(watches, count, sizeof(watches[0]), compare_watches);
+	for (struct live *live = live_first(supervisor); live != NULL;
+	     live = live_next(live)) {
+		if (is_all || bsearch(&live->output_watch, watches, count, sizeof(watches[0]),
+				  compare_watches) != NULL)
+			live->output_watch = -1;
+	}
+}
+
+/* Many at a time: for each read all attempts are gone through. */
 static void
 inotify_ready(void *arg, uint32_t events)
 {
 	struct supervisor *supervisor = arg;
 	union {
-		char bytes[4096];
+		char bytes[MOST_EVENTS * sizeof(struct inotify_event)];
 		struct inotify_event align;
 	} buffer;
+	int watches[MOST_EVENTS];
+	size_t count = 0;
+	bool is_overflow = false;
 	ssize_t got = read(supervisor->live->inotify_fd, buffer.bytes, sizeof(buffer.bytes));
 
 	(void)events;
@@ -194,17 +211,15 @@ inotify_ready(void *arg, uint32_t events)
 		    (const struct inotify_event *)(buffer.bytes + at);
 
 		at += (ssize_t)sizeof(*event) + event->len;
-		if (!(event->mask & (IN_MODIFY | IN_Q_OVERFLOW)))
-			continue;
-		for (struct live *live = live_first(supervisor); live != NULL;
-		     live = live_next(live)) {
-			if (live->output_watch == event->wd || (event->mask & IN_Q_OVERFLOW))
-				live->output_watch = -1;
-		}
-		if (!timer_is_set(&supervisor->output_timer))
-			loop_timer_set(
-			    supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+		is_overflow = is_overflow || (event->mask & IN_Q_OVERFLOW);
+		if (event->mask & IN_MODIFY)
+			watches[count++] = event->wd;
 	}
+	if (count == 0 && !is_overflow)
+		return;
+	take_watches(supervisor, watches, count, is_overflow);
+	if (!timer_is_set(&supervisor->output_timer))
+		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
 }
 
 void

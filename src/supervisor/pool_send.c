@@ -6,51 +6,12 @@
 
 #include "supervisor/pool.h"
 #include "base/xalloc.h"
+#include "supervisor/asker.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- who is answered ---- */
-
-/* A server that asks may have ended when the answer is there: it is looked for then. */
-struct asker {
-	struct supervisor *supervisor;
-	struct caller caller;
-	struct attempt_key key; /* of the server that asks; job 0: a client, or nobody */
-};
-
-static struct asker
-asker_of(struct supervisor *supervisor, struct caller caller)
-{
-	struct asker asker = { .supervisor = supervisor, .caller = caller };
-
-	if (caller.server != NULL) {
-		asker.key = caller.server->live->key;
-		json_incref(caller.id);
-	}
-	return asker;
-}
-
-static struct caller
-find_asker(const struct asker *asker)
-{
-	struct caller caller = asker->caller;
-	struct live *live =
-	    asker->key.job != 0 ? live_find(asker->supervisor, asker->key.job) : NULL;
-
-	caller.server =
-	    live != NULL && live->key.attempt == asker->key.attempt ? live->server : NULL;
-	return caller;
-}
-
-static void
-drop_asker(struct asker *asker)
-{
-	if (asker->key.job != 0)
-		json_decref(asker->caller.id);
-}
 
 /* ---- into the store ---- */
 
@@ -80,7 +41,7 @@ static void
 is_sent(void *arg, struct step *step)
 {
 	struct sending *sending = arg;
-	struct caller caller = find_asker(&sending->asker);
+	struct caller caller = asker_find(&sending->asker);
 
 	if (step->answer == STEP_OK) {
 		pool_look(pool_get(sending->asker.supervisor, sending->pool));
@@ -88,7 +49,7 @@ is_sent(void *arg, struct step *step)
 		    json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0]));
 	} else
 		router_answer_error(caller, step->error.code, step->error.text, NULL);
-	drop_asker(&sending->asker);
+	asker_drop(&sending->asker);
 	free(sending);
 }
 
@@ -152,7 +113,7 @@ free_if_done(struct pool_call *call)
 {
 	if (!call->is_answered || call->steps > 0)
 		return;
-	drop_asker(&call->asker);
+	asker_drop(&call->asker);
 	json_decref(call->result);
 	free(call);
 }
@@ -182,7 +143,7 @@ answer_error(struct pool_call *call, int code, const char *words)
 {
 	json_t *data = call->job != 0 ? json_pack("{s:I}", "job", (json_int_t)call->job) : NULL;
 
-	router_answer_error(find_asker(&call->asker), code, words, data);
+	router_answer_error(asker_find(&call->asker), code, words, data);
 	finish(call);
 }
 
@@ -225,7 +186,7 @@ answer_end(struct pool_call *call, enum job_status status, struct reason reason)
 	if (status == JOB_DONE && call->result == NULL && !call->was_looked_up)
 		look_up(call);
 	else if (status == JOB_DONE) {
-		router_answer(find_asker(&call->asker),
+		router_answer(asker_find(&call->asker),
 		    call->result != NULL ? json_incref(call->result) : json_null());
 		finish(call);
 	} else if (reason.kind == REASON_OWN && strncmp(text, prefix, strlen(prefix)) == 0)

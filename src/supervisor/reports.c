@@ -143,11 +143,16 @@ end_recorded(void *arg, struct step *step)
 		log_warn("job=%" PRId64 " attempt=%" PRId64
 			 " ended, but the database knows no such attempt (any more)",
 		    key->job, key->attempt);
+	if (step->answer == STEP_OK)
+		output_remove_old(
+		    supervisor, key->job, key->attempt, step->ended.ret_is_server);
 	if (step->answer == STEP_OK && step->ended.ret_status == JOB_ERRORED)
 		turn_wake_in(supervisor, step->ended.ret_pause_ms - step->ended.age_ms);
 	reports_acknowledge(supervisor, key);
-	if (step->answer != STEP_OK || job_status_is_live(step->ended.ret_status))
+	if (step->answer != STEP_OK || live == NULL || live->place == NULL)
 		live_anything_ready(supervisor);
+	else if (job_status_is_live(step->ended.ret_status))
+		live->place->may_have_ready = true;
 	if (live == NULL || live->key.attempt != key->attempt)
 		return;
 	if (step->ended.started.pid != 0)
@@ -166,8 +171,7 @@ reports_record_end(struct live *live)
 	struct attempt_end *end;
 
 	talk_drain(live);
-	if (ended->output_bytes > live->max_output)
-		output_cut(live);
+	output_end(live, ended->output_bytes);
 	live->last_lines = output_last_lines(live, ended->output_bytes);
 	if (live->server != NULL)
 		gauge_last(live->server);

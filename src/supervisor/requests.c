@@ -108,8 +108,8 @@ pruned(void *arg, struct step *step)
 	}
 	prune->count += (json_int_t)step->prune.ret_count;
 	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++)
-		output_remove_job(
-		    supervisor, step->prune.ret_jobs[i], step->prune.ret_stdin[i]);
+		output_remove_job(supervisor, step->prune.ret_jobs[i],
+		    step->prune.ret_last[i], step->prune.ret_stdin[i]);
 	if (step->prune.ret_count == (size_t)step->prune.limit && !step->prune.is_dry_run) {
 		prune_portion(prune);
 		return;
@@ -169,7 +169,7 @@ deleted(void *arg, struct step *step)
 		return;
 	}
 	output_remove_job(request->client->supervisor, step->prune.ret_jobs[0],
-	    step->prune.ret_stdin[0]);
+	    step->prune.ret_last[0], step->prune.ret_stdin[0]);
 	log_info("job=%" PRId64 " deleted", step->prune.ret_jobs[0]);
 	request_reply(request, json_true());
 }

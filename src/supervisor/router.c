@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "supervisor/group.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -54,7 +55,9 @@ router_answer(struct caller caller, json_t *result)
 	else if (caller.server != NULL) {
 		rpc_add_result(router_out(caller.server), caller.id, result);
 		router_queue(caller.server);
-	} else
+	} else if (caller.part != NULL)
+		group_take_answer(caller.part, result);
+	else
 		json_decref(result);
 }
 
@@ -69,8 +72,11 @@ router_answer_error(struct caller caller, int code, const char *word, json_t *da
 	} else if (caller.server != NULL) {
 		rpc_add_error(router_out(caller.server), caller.id, code, word, data);
 		router_queue(caller.server);
-	} else
+	} else {
 		json_decref(data);
+		if (caller.part != NULL)
+			group_take_answer(caller.part, NULL);
+	}
 }
 
 /* The server's error as it is, its code and words included. */

@@ -5,7 +5,6 @@
  */
 
 #include "supervisor/pool.h"
-#include "supervisor/server.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
@@ -373,13 +372,13 @@ server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
 {
 	struct live *live = server->live;
 	char text[REASON_TEXT_SIZE];
-	struct buf *out;
-	size_t before;
+	struct buf *out = router_out(server);
+	size_t before = out->length;
 
-	if (server->phase == SERVER_LEAVING || live->channel == NULL || live->has_ended)
+	/* A stop of one that has no process yet waits behind its init. */
+	if (server->phase == SERVER_LEAVING || live->has_ended ||
+	    (live->channel == NULL && (grace_ms >= 0 || server->claimed == NULL)))
 		return;
-	out = router_out(server);
-	before = out->length;
 	rpc_add_named_request(out, TERMINATE_ID, "terminate",
 	    json_pack("{s:s}", "reason", reason_format(text, reason)));
 	/* A stop is behind what waits; a shutdown leaves that for the next process. */

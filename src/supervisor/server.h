@@ -12,6 +12,7 @@
  *   server.c        its life: init, terminate, its end
  *   server_wait.c   who waits for its start or end
  *   router.c        messages to it, and calls until they are answered
+ *   group.c         messages to all of a group
  *   server_talk.c   what it says
  *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
@@ -146,11 +147,12 @@ void server_wait_done(struct supervisor *supervisor); /* all are told that we le
 
 /* ---- router.c ---- */
 
-/* Who asked: one of the two. `request` is taken over, `id` is borrowed. */
+/* Who asked: one of the three. `request` and `part` are taken over, `id` is borrowed. */
 struct caller {
 	struct request *request; /* a client */
-	struct server *server;	 /* another server; both NULL: it has gone */
+	struct server *server;	 /* another server; all NULL: it has gone */
 	json_t *id;		 /* … and the id of its request */
+	struct group_part *part; /* a call to a group (group.h) */
 };
 
 /*
@@ -190,7 +192,7 @@ void router_forget_caller(struct server *server);
 /* Each returns NULL or what is wrong with the parameters. */
 typedef const char *server_ask(struct server *server, json_t *id, const json_t *params);
 server_ask asks_send_after, asks_cancel_timer, asks_read_timer_left, asks_start_job, asks_async,
-    asks_shutdown_task, asks_monitor, asks_demonitor, asks_whereis;
+    asks_shutdown_task, asks_monitor, asks_demonitor, asks_whereis, asks_join, asks_leave;
 /* Fill in a step from what a server has said: NULL or what is wrong. */
 const char *asks_read_timer(struct server *server, const json_t *params, struct step *step);
 const char *asks_read_job(struct server *server, const json_t *job, bool is_task,

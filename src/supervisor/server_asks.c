@@ -159,7 +159,7 @@ job_made(void *arg, struct step *step)
 	bool is_in = step->answer == STEP_OK;
 
 	if (is_in)
-		live_anything_ready(asked->supervisor);
+		live_ready_at(asked->supervisor, spec_supervisor(&step->submit.specs[0]));
 	answer(asked, step, is_in
 		? json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0])
 		: NULL);
@@ -211,7 +211,7 @@ make_job(struct server *server, json_t *id, const json_t *params, bool is_task)
 	}
 	step->arg = ask(server, id);
 	turn_add_made(server->supervisor, step);
-	live_anything_ready(server->supervisor);
+	live_ready_at(server->supervisor, spec_supervisor(&step->submit.specs[0]));
 	return NULL;
 }
 
@@ -341,6 +341,43 @@ asks_whereis(struct server *server, json_t *id, const json_t *params)
 	    server->supervisor, STEP_LOOKUP, name_looked_up, ask(server, id));
 	step->lookup.name = xstrdup(name);
 	return NULL;
+}
+
+/* ---- groups ---- */
+
+static void
+group_changed(void *arg, struct step *step)
+{
+	answer(arg, step, step->answer == STEP_OK ? json_true() : NULL);
+}
+
+static const char *
+change_group(struct server *server, json_t *id, const json_t *params, bool is_leave)
+{
+	const char *group = json_string_value(json_object_get(params, "group"));
+	struct step *step;
+
+	if (group == NULL || !text_is_name(group))
+		return "group is not a name";
+	if (server->pool != NULL)
+		return "a pool is in the groups that it was started with";
+	step = turn_add(server->supervisor, STEP_GROUP, group_changed, ask(server, id));
+	step->group.key = server->live->key;
+	step->group.is_leave = is_leave;
+	memcpy(step->group.name, group, strlen(group) + 1);
+	return NULL;
+}
+
+const char *
+asks_join(struct server *server, json_t *id, const json_t *params)
+{
+	return change_group(server, id, params, false);
+}
+
+const char *
+asks_leave(struct server *server, json_t *id, const json_t *params)
+{
+	return change_group(server, id, params, true);
 }
 
 /* For a part of a commit: its timer is to be heeded, and nobody is answered. */

@@ -5,7 +5,7 @@
  */
 
 #include "base/xalloc.h"
-#include "supervisor/server.h"
+#include "supervisor/group.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,10 +31,17 @@ static const char *
 add_message(struct server *server, struct step *commit, const json_t *item, bool is_info)
 {
 	const json_t *to = json_object_get(item, "to");
-	const json_t *message = json_object_get(item, "message");
+	json_t *message = json_object_get(item, "message");
+	const char *wrong, *group = group_of(item, &wrong);
 
+	if (wrong != NULL)
+		return wrong;
+	if (group != NULL && message != NULL) {
+		add_part(commit, group_make_send(server->supervisor, group, is_info, message));
+		return NULL;
+	}
 	if ((!json_is_string(to) && !json_is_integer(to)) || message == NULL)
-		return "cast and send are arrays of objects with to and message";
+		return "cast and send are arrays of objects with to or group, and message";
 	add_part(commit, mailbox_make_send(server->supervisor, to, is_info, message,
 	    (struct caller){ 0 }));
 	return NULL;

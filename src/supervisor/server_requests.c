@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "model/spec_json.h"
+#include "supervisor/group.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -104,13 +105,40 @@ ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
 	    server, caller, ref, name_of(client), message, timeout_ms, is_repeated);
 }
 
+static void
+ask_group(struct client *client, json_t *id, json_t *params, const char *group)
+{
+	struct caller caller = { 0 };
+	struct group_question question = { .group = group, .from = name_of(client) };
+	char ref[64];
+
+	question.message = json_object_get(params, "message");
+	question.timeout_ms = timeout_of(params);
+	question.is_repeated = json_is_true(json_object_get(params, "repeated"));
+	if (question.timeout_ms == -2)
+		fail(client, id, RPC_INVALID_PARAMS, "timeout_ms is not a number");
+	else if (router_is_too_large(&client->channel, question.message))
+		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
+	else {
+		make_ref(client->supervisor, params, ref);
+		question.ref = ref;
+		caller.request = request_new(client, id);
+		group_call(client->supervisor, &question, caller);
+	}
+}
+
 void
 server_handle_call(struct client *client, json_t *id, json_t *params)
 {
 	json_t *message = json_object_get(params, "message");
+	const char *wrong, *group = group_of(params, &wrong);
 
 	if (message == NULL)
 		fail(client, id, RPC_INVALID_PARAMS, "call: wants a message");
+	else if (wrong != NULL)
+		fail(client, id, RPC_INVALID_PARAMS, wrong);
+	else if (group != NULL)
+		ask_group(client, id, params, group);
 	else
 		ask_server(client, id, params, message);
 }
@@ -128,11 +156,17 @@ send_message(struct client *client, json_t *id, json_t *params, const char *meth
 	const json_t *to = json_object_get(params, "to");
 	json_t *message = json_object_get(params, "message");
 	struct server *server = server_find(supervisor, to);
+	const char *wrong, *group = group_of(params, &wrong);
 
-	if (!is_address(to) || message == NULL)
-		fail(client, id, RPC_INVALID_PARAMS, "wants to and message");
+	if (wrong != NULL)
+		fail(client, id, RPC_INVALID_PARAMS, wrong);
+	else if ((group == NULL && !is_address(to)) || message == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "wants to or group, and message");
 	else if (router_is_too_large(&client->channel, message))
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
+	else if (group != NULL)
+		group_send(supervisor, group, method[0] == 'i', message,
+		    (struct caller){ .request = request_new(client, id) });
 	else if (server == NULL || server->is_durable || pool_find(supervisor, to, server) != NULL)
 		mailbox_keep(supervisor, to, method[0] == 'i', message,
 		    (struct caller){ .request = request_new(client, id) });
@@ -170,7 +204,7 @@ submitted(void *arg, struct step *step)
 		request_fail(request, &step->error, data);
 		return;
 	}
-	live_anything_ready(supervisor);
+	live_ready_at(supervisor, spec_supervisor(&step->submit.specs[0]));
 	if (step->submit.ret_existed[0])
 		request_reply(request, json_pack("{s:I, s:b}", "id",
 		    (json_int_t)step->submit.ret_ids[0], "existed", true));
@@ -178,11 +212,25 @@ submitted(void *arg, struct step *step)
 		server_await_start(supervisor, step->submit.ret_ids[0], request);
 }
 
+/* It is described, and starts when its turn comes: nobody waits for that. */
+static void
+described(void *arg, struct step *step)
+{
+	struct request *request = arg;
+
+	if (step->answer != STEP_OK) {
+		submitted(arg, step);
+		return;
+	}
+	live_ready_at(request->client->supervisor, spec_supervisor(&step->submit.specs[0]));
+	request_reply(request,
+	    json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0]));
+}
+
 /* A new one, as it is described. */
 static void
 start_new(struct client *client, json_t *id, json_t *params)
 {
-	struct supervisor *supervisor = client->supervisor;
 	json_t *jobs = json_pack("[O]", json_object_get(params, "job"));
 	struct error error;
 	struct step *step;
@@ -195,9 +243,8 @@ start_new(struct client *client, json_t *id, json_t *params)
 		request_fail(request_new(client, id), &error, NULL);
 		return;
 	}
-	step->act = submitted;
+	step->act = json_is_false(json_object_get(params, "wait")) ? described : submitted;
 	step->arg = request_new(client, id);
-	live_anything_ready(supervisor);
 }
 
 static void

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "supervisor/group.h"
 #include "supervisor/pool.h"
 
 #include <inttypes.h>
@@ -100,6 +101,53 @@ reply(struct server *server, json_t *id, json_t *result)
 		json_decref(result);
 }
 
+/* How long a call waits: by default, not at all limited (null), or so long. */
+static int64_t
+timeout_of(const json_t *timeout)
+{
+	return json_is_integer(timeout) ? json_integer_value(timeout)
+	    : timeout == NULL		? DEFAULT_TIMEOUT_MS
+					: -1;
+}
+
+/* What names this call of the server's; to be freed. */
+static char *
+make_ref(const struct server *server, const json_t *id)
+{
+	char *id_text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *ref = xasprintf("j%" PRId64 ".%" PRId64 ".%s", server->live->key.job,
+	    server->live->key.attempt, id_text);
+
+	free(id_text);
+	return ref;
+}
+
+static const char *
+call_group(struct server *server, json_t *id, const json_t *params, const char *group)
+{
+	const json_t *timeout = json_object_get(params, "timeout_ms");
+	struct group_question question = { .group = group };
+	char *ref, from[32];
+
+	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
+		return "timeout_ms is not a number";
+	question.message = json_object_get(params, "message");
+	if (id == NULL || question.message == NULL)
+		return "call is a request with group and message";
+	if (router_is_too_large(server->live->channel, question.message))
+		return SERVER_TOO_LARGE;
+	ref = make_ref(server, id);
+	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
+	question.ref = ref;
+	question.from = from;
+	question.timeout_ms = timeout_of(timeout);
+	question.is_repeated =
+	    server->was_attached && json_is_true(json_object_get(params, "repeated"));
+	group_call(server->supervisor, &question, caller_of(server, id));
+	free(ref);
+	return NULL;
+}
+
 static const char *
 handle_call(struct server *server, json_t *id, const json_t *params)
 {
@@ -110,9 +158,11 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 	struct pool *pool = pool_find(server->supervisor, to, other);
 	bool is_repeated =
 	    server->was_attached && json_is_true(json_object_get(params, "repeated"));
-	char *ref, *id_text, from[32];
-	int64_t timeout_ms;
+	const char *wrong, *group = group_of(params, &wrong);
+	char *ref, from[32];
 
+	if (wrong != NULL || group != NULL)
+		return wrong != NULL ? wrong : call_group(server, id, params, group);
 	if (id == NULL || message == NULL || (!json_is_string(to) && !json_is_integer(to)))
 		return "call is a request with to and message";
 	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
@@ -123,21 +173,15 @@ handle_call(struct server *server, json_t *id, const json_t *params)
 		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
 		return NULL;
 	}
-	id_text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
-	ref = xasprintf("j%" PRId64 ".%" PRId64 ".%s", server->live->key.job,
-	    server->live->key.attempt, id_text);
+	ref = make_ref(server, id);
 	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
-	timeout_ms = json_is_integer(timeout) ? json_integer_value(timeout)
-	    : timeout == NULL		      ? DEFAULT_TIMEOUT_MS
-					      : -1;
 	if (pool != NULL)
 		pool_call(server->supervisor, pool, message, caller_of(server, id), ref,
-		    timeout_ms, is_repeated);
+		    timeout_of(timeout), is_repeated);
 	else
-		router_call(other, caller_of(server, id), ref, from, message, timeout_ms,
-		    is_repeated);
+		router_call(other, caller_of(server, id), ref, from, message,
+		    timeout_of(timeout), is_repeated);
 	free(ref);
-	free(id_text);
 	return NULL;
 }
 
@@ -147,19 +191,24 @@ send_to(struct server *server, json_t *id, const json_t *params, const char *met
 	const json_t *to = json_object_get(params, "to");
 	json_t *message = json_object_get(params, "message");
 	struct server *other = server_find(server->supervisor, to);
+	const char *wrong, *group = group_of(params, &wrong);
+	struct caller caller = id != NULL ? caller_of(server, id) : (struct caller){ 0 };
 
-	if (message == NULL || (!json_is_string(to) && !json_is_integer(to)))
-		return "wants to and message";
+	if (wrong != NULL)
+		return wrong;
+	if (message == NULL || (group == NULL && !json_is_string(to) && !json_is_integer(to)))
+		return "wants to or group, and message";
 	if (router_is_too_large(server->live->channel, message))
 		return SERVER_TOO_LARGE;
-	if (other == NULL || other->is_durable || pool_find(server->supervisor, to, other) != NULL)
-		mailbox_keep(server->supervisor, to, method[0] == 'i', message,
-		    id != NULL ? caller_of(server, id) : (struct caller){ 0 });
+	if (group != NULL)
+		group_send(server->supervisor, group, method[0] == 'i', message, caller);
+	else if (other == NULL || other->is_durable ||
+	    pool_find(server->supervisor, to, other) != NULL)
+		mailbox_keep(server->supervisor, to, method[0] == 'i', message, caller);
 	else if (router_send(other, method, message, 0, 0) == 0)
 		reply(server, id, json_true());
-	else if (id != NULL)
-		router_answer_error(
-		    caller_of(server, id), STATUS_TRY_LATER, "overloaded", NULL);
+	else
+		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
 	return NULL;
 }
 
@@ -235,6 +284,8 @@ static const struct {
 	{ "monitor", asks_monitor },
 	{ "demonitor", asks_demonitor },
 	{ "whereis", asks_whereis },
+	{ "join", asks_join },
+	{ "leave", asks_leave },
 	{ "commit", server_handle_commit },
 };
 

@@ -35,10 +35,18 @@ find_journal(struct supervisor *supervisor, const struct attempt_key *key)
 }
 
 static void
+loss_recorded(void *arg, struct step *step)
+{
+	if (step->answer == STEP_OK)
+		output_remove_old(arg, step->ended.key.job, step->ended.key.attempt,
+		    step->ended.ret_is_server);
+}
+
+static void
 record_loss(struct supervisor *supervisor, const struct open_attempt *open,
     enum reason_kind kind)
 {
-	struct step *step = turn_add(supervisor, STEP_ENDED, NULL, NULL);
+	struct step *step = turn_add(supervisor, STEP_ENDED, loss_recorded, supervisor);
 
 	log_warn("job=%" PRId64 " attempt=%" PRId64 " %s", open->key.job, open->key.attempt,
 	    kind == REASON_LOST_BOOT ? "lost: machine restarted"
@@ -90,7 +98,9 @@ order_adoption(struct supervisor *supervisor, const struct open_attempt *open, i
 	live->was_attached = true;
 	live->must_note_start = !open->is_started;
 	live->max_output = open->max_output;
+	rotate_start(live, &open->log_rotate);
 	live->has_key = open->has_key;
+	live->position = open->position;
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	if (open->has_vanished)
 		live_disown(live);
@@ -105,7 +115,9 @@ settle_held(struct supervisor *supervisor, struct live *live,
 {
 	live->is_in_store = true;
 	live->max_output = open->max_output;
+	rotate_start(live, &open->log_rotate);
 	live->has_key = open->has_key;
+	live->position = open->position;
 	live->place = live_place(supervisor, open->supervisor);
 	if (live->place != NULL)
 		live->place->taken++;
@@ -188,6 +200,7 @@ static void
 compared(void *arg, struct step *step)
 {
 	struct supervisor *supervisor = arg;
+	struct step *resume;
 
 	for (size_t i = 0; i < step->open.ret_count; i++) {
 		const struct open_attempt *open = &step->open.ret_attempts[i];
@@ -210,6 +223,9 @@ compared(void *arg, struct step *step)
 	supervisor->journal = NULL;
 	supervisor->journal_count = 0;
 	/* All of this is one transaction; behind it, nothing is in our way. */
+	resume = turn_add(supervisor, STEP_SUPERVISOR, NULL, NULL);
+	resume->supervisor.change = SUPERVISOR_RESUME;
+	resume->is_owed = true;
 	turn_add(supervisor, STEP_OPEN, settle_finished, supervisor);
 }
 

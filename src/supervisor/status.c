@@ -83,6 +83,25 @@ add_troubles(struct supervisor *supervisor, json_t *troubles)
 	}
 }
 
+/* The root stays when one beneath it is lost, and says so; so does any other. */
+static void
+add_lost_supervisors(struct supervisor *supervisor, json_t *troubles)
+{
+	const struct place_count *place;
+
+	TAILQ_FOREACH (place, &supervisor->places, entry) {
+		char *text;
+
+		if (!place->is_there || place->reason == NULL ||
+		    place->state != SUPERVISOR_ENDED || strcmp(place->reason, "stopped") == 0 ||
+		    (place->parent != NULL && place->parent->state != SUPERVISOR_RUNNING))
+			continue;
+		text = xasprintf("supervisor %s has ended: %s", place->name, place->reason);
+		json_array_append_new(troubles, json_string(text));
+		free(text);
+	}
+}
+
 json_t *
 status_json(struct supervisor *supervisor)
 {
@@ -104,6 +123,7 @@ status_json(struct supervisor *supervisor)
 	json_t *troubles = json_array(), *status;
 
 	add_troubles(supervisor, troubles);
+	add_lost_supervisors(supervisor, troubles);
 	status = json_pack("{s:s, s:s, s:i, s:i, s:I, s:i, s:I, s:I, s:b, s:o, s:o}", "phase",
 	    phases[supervisor->phase], "version", JOBBERD_VERSION, "keeper_pid",
 	    (int)getppid(), "supervisor_pid", (int)getpid(), "generation",

@@ -149,6 +149,23 @@ has_once(const json_t *jobs)
 	return false;
 }
 
+/* They are claimed in the same transaction, if there is room. */
+static void
+look_for_places(struct supervisor *supervisor, const struct spec *specs, size_t count)
+{
+	const char *last = "";
+
+	for (size_t i = 0; i < count; i++) {
+		const char *name = spec_supervisor(&specs[i]);
+
+		if (specs[i].is_message)
+			live_anything_ready(supervisor);
+		else if (strcmp(name, last) != 0)
+			live_ready_at(supervisor, name);
+		last = name;
+	}
+}
+
 struct step *
 submit_add(struct client *client, const json_t *jobs, const json_t *params, size_t *ret_bad,
     struct error *error)
@@ -183,7 +200,7 @@ submit_add(struct client *client, const json_t *jobs, const json_t *params, size
 	step->submit.count = count;
 	step->submit.environment = variables;
 	turn_tells(supervisor);
-	live_anything_ready(supervisor); /* claimed in the same transaction, if there is room */
+	look_for_places(supervisor, specs, count);
 	submit_keep_for(client);
 	return step;
 }

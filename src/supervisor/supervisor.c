@@ -76,7 +76,7 @@ supervisor_stop(struct supervisor *supervisor, bool now)
 	supervisor->is_leaving_jobs = false;
 	supervisor->phase = PHASE_STOPPING;
 	claims_recall_ahead(supervisor, -1);
-	live_stop_all(supervisor, now ? 0 : STOP_OWN_GRACE);
+	ending_begin(supervisor, now ? 0 : STOP_OWN_GRACE);
 	loop_again(supervisor->loop);
 }
 
@@ -150,6 +150,8 @@ supervisor_turned(struct supervisor *supervisor)
 	case PHASE_STOPPING:
 		if (live_is_empty(supervisor))
 			quit(supervisor);
+		else
+			ending_go_on(supervisor);
 		break;
 	case PHASE_LEAVING:
 		if (!has_unstarted(supervisor))

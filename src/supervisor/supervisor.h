@@ -7,6 +7,7 @@
 #include "store/store.h"
 
 #include <bsd/sys/queue.h>
+#include <bsd/sys/tree.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -43,6 +44,7 @@ struct rate;
 /* What a supervisor (the record) may run, and runs. */
 struct place_count {
 	TAILQ_ENTRY(place_count) entry;
+	RB_ENTRY(place_count) by_name;
 	struct supervisor *supervisor;
 	char name[NAME_SIZE];
 	int64_t max_children; /* -1: no limit */
@@ -55,6 +57,12 @@ struct place_count {
 	bool is_there;	   /* its row is: if not, nothing is claimed */
 	bool is_paused;	   /* nothing is claimed either */
 	struct rate *rate; /* rate.c: how many may start in a time; NULL: any */
+	bool has_state;
+	enum supervisor_state state; /* what it is at */
+	char *reason; /* why it is ending or has ended; or NULL */
+	struct place_count *parent; /* the supervisor that it is beneath; NULL: the root */
+	int64_t position; /* among its children in order; 0: not one of them */
+	bool has_order; /* it, or one beneath it, has children in order */
 };
 
 enum supervisor_phase {
@@ -98,6 +106,7 @@ struct supervisor {
 	/* live.c */
 	struct live_table *live;
 	TAILQ_HEAD(, place_count) places; /* one for each supervisor's row; none ever goes */
+	RB_HEAD(place_tree, place_count) places_by_name;
 	struct timer pause_timer; /* starting pauses for want of resources */
 	int64_t pause_ms;
 	int pause_error;
@@ -169,13 +178,15 @@ void claims_recall(struct supervisor *supervisor, const struct attempt_key *key)
 void claims_tell_all(struct supervisor *supervisor);
 void claims_recall_ahead(struct supervisor *supervisor, int64_t below_priority);
 
-/* supervisors.c: nothing of it runs any more */
+/* supervisors.c: nothing of it runs any more; all of them have been read */
 void supervisors_emptied(struct place_count *place);
+void supervisors_look(struct supervisor *supervisor);
 
 /* live.c: attempts from claim to recorded end */
 void live_init(struct supervisor *supervisor);
 void live_done(struct supervisor *supervisor);
 void live_anything_ready(struct supervisor *supervisor); /* ask every supervisor again */
+void live_ready_at(struct supervisor *supervisor, const char *name); /* … only this one */
 void live_look_at_foreign(struct supervisor *supervisor); /* cancels and vanished rows */
 void live_read_limits(struct supervisor *supervisor);
 void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
@@ -184,7 +195,10 @@ size_t live_count_servers(struct supervisor *supervisor); /* of these */
 bool live_is_empty(const struct supervisor *supervisor);
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
-void live_stop_all(struct supervisor *supervisor, int64_t grace_ms);
+
+/* ending.c: the order in which processes are ended when we stop */
+void ending_begin(struct supervisor *supervisor, int64_t grace_ms); /* 0: all, at once */
+void ending_go_on(struct supervisor *supervisor); /* some have ended */
 
 /* settle.c: the first turns of a supervisor process */
 void settle_add_journal(struct supervisor *supervisor, const struct report *report);

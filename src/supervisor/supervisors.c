@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "model/spec_json.h"
 #include "model/supervisor.h"
 #include "supervisor/client.h"
 #include "supervisor/live.h"
@@ -10,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Somebody waits until a supervisor that is paused runs nothing any more. */
+/* Somebody waits until a supervisor is so far. */
 struct drain {
 	TAILQ_ENTRY(drain) entry;
-	struct place_count *place;
+	char name[NAME_SIZE];
+	enum { UNTIL_EMPTY, UNTIL_ENDED, UNTIL_RUNNING } until;
 	struct request *request;
 };
 
@@ -30,20 +32,46 @@ changed(void *arg, struct step *step)
 	request_reply(request, json_true());
 }
 
-/* What ended it is on disk when this is acted on. */
+/* It could not be started, or ended again at once. */
 static void
-emptied(void *arg, struct step *step)
+say_it_ended(struct drain *drain, const struct place_count *place)
 {
-	struct place_count *place = arg;
-	struct supervisor *supervisor = place->supervisor;
+	struct error error;
+
+	error_set(&error, STATUS_INTERNAL, "%s: %s", place->name,
+	    place->reason != NULL ? place->reason : "it has ended");
+	request_fail(drain->request, &error,
+	    json_pack("{s:s, s:s?}", "supervisor", place->name, "reason", place->reason));
+}
+
+/* Is it so far? Then that is answered. */
+static bool
+answer_drain(struct drain *drain, const struct place_count *place)
+{
+	bool has_ended = place->state == SUPERVISOR_ENDED;
+
+	if (drain->until == UNTIL_RUNNING && has_ended)
+		say_it_ended(drain, place);
+	else if ((drain->until == UNTIL_EMPTY && place->taken + place->ahead == 0) ||
+	    (drain->until == UNTIL_ENDED && has_ended) ||
+	    (drain->until == UNTIL_RUNNING && place->state == SUPERVISOR_RUNNING))
+		request_reply(drain->request, json_true());
+	else
+		return false;
+	return true;
+}
+
+void
+supervisors_look(struct supervisor *supervisor)
+{
 	struct drain *drain, *next;
 
-	(void)step;
 	TAILQ_FOREACH_SAFE (drain, &supervisor->drains, entry, next) {
-		if (drain->place != place || place->taken + place->ahead > 0)
+		struct place_count *place = live_place(supervisor, drain->name);
+
+		if (place == NULL || !answer_drain(drain, place))
 			continue;
 		TAILQ_REMOVE(&supervisor->drains, drain, entry);
-		request_reply(drain->request, json_true());
 		free(drain);
 	}
 }
@@ -53,17 +81,30 @@ supervisors_emptied(struct place_count *place)
 {
 	if (TAILQ_EMPTY(&place->supervisor->drains))
 		return;
-	turn_add(place->supervisor, STEP_LIMITS, emptied, place); /* any step: for its act */
+	live_read_limits(place->supervisor); /* what ended it is on disk when that is acted on */
 	turn_tells(place->supervisor);
+}
+
+static void
+await(struct request *request, const struct step *step, int until)
+{
+	struct supervisor *supervisor = request->client->supervisor;
+	struct drain *drain = xcalloc(1, sizeof(*drain));
+
+	drain->until = until;
+	drain->request = request;
+	memcpy(drain->name, step->supervisor.name, sizeof(drain->name));
+	TAILQ_INSERT_TAIL(&supervisor->drains, drain, entry);
+	live_read_limits(supervisor); /* then it is looked at */
+	turn_tells(supervisor);
 }
 
 static void
 draining(void *arg, struct step *step)
 {
 	struct request *request = arg;
-	struct supervisor *supervisor = request->client->supervisor;
-	struct place_count *place = live_place(supervisor, step->supervisor.name);
-	struct drain *drain;
+	struct place_count *place =
+	    live_place(request->client->supervisor, step->supervisor.name);
 
 	if (step->answer != STEP_OK || place == NULL) { /* NULL: it was made just now */
 		changed(request, step);
@@ -71,12 +112,25 @@ draining(void *arg, struct step *step)
 	}
 	place->is_paused = true;
 	claims_recall_place(place);
-	drain = xmalloc(sizeof(*drain));
-	*drain = (struct drain){ .place = place, .request = request };
-	TAILQ_INSERT_TAIL(&supervisor->drains, drain, entry);
-	live_read_limits(supervisor);
-	if (place->taken + place->ahead == 0)
-		supervisors_emptied(place);
+	await(request, step, UNTIL_EMPTY);
+}
+
+static void
+starting(void *arg, struct step *step)
+{
+	if (step->answer != STEP_OK)
+		changed(arg, step);
+	else
+		await(arg, step, UNTIL_RUNNING);
+}
+
+static void
+stopping(void *arg, struct step *step)
+{
+	if (step->answer != STEP_OK)
+		changed(arg, step);
+	else
+		await(arg, step, UNTIL_ENDED);
 }
 
 void
@@ -93,92 +147,108 @@ supervisors_done(struct supervisor *supervisor)
 	}
 }
 
-/* A number, null for none; left out: unset. */
-static int
-read_max_children(const json_t *value, int64_t *ret)
+/* ---- what is asked for ---- */
+
+/* As the command line would have it: a number, true or false, null for none. */
+static const char *
+value_text(const json_t *value, char *buffer, size_t size)
 {
-	if (value == NULL)
-		return 0;
-	if (!json_is_null(value) && (!json_is_integer(value) || json_integer_value(value) < 0))
-		return -1;
-	*ret = json_is_null(value) ? SUPERVISOR_NONE : json_integer_value(value);
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_null(value))
+		return "none";
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "true" : "false";
+	if (!json_is_integer(value))
+		return NULL;
+	snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return buffer;
+}
+
+static int
+read_spec(const json_t *params, struct supervisor_spec *spec, struct error *error)
+{
+	const char *key;
+	json_t *value;
+
+	supervisor_spec_init(spec);
+	json_object_foreach((json_t *)params, key, value) {
+		const struct supervisor_option *option = supervisor_option_find(key);
+		char buffer[32];
+		const char *text = value_text(value, buffer, sizeof(buffer));
+
+		if (option == NULL)
+			continue;
+		if (text == NULL)
+			return error_set(error, RPC_INVALID_PARAMS,
+			    "%s: wants a string, a number, a boolean or null", key);
+		if (option->set(spec, text, error) == -1)
+			return -1;
+	}
 	return 0;
 }
 
-static int
-read_rate(const json_t *value, struct supervisor_spec *spec)
-{
-	if (value == NULL)
-		return 0;
-	return supervisor_parse_rate(
-	    json_is_string(value) ? json_string_value(value) : json_is_null(value) ? "none" : "",
-	    spec);
-}
+static const struct change {
+	const char *name;
+	int change;
+	void (*act)(void *arg, struct step *step);
+} changes[] = {
+	{ "add", SUPERVISOR_ADD, changed },
+	{ "set", SUPERVISOR_SET, changed },
+	{ "drain", SUPERVISOR_SET, draining },
+	{ "remove", SUPERVISOR_REMOVE, changed },
+	{ "start", SUPERVISOR_START, starting },
+	{ "stop", SUPERVISOR_STOP, stopping },
+	{ "order", SUPERVISOR_ORDER, changed },
+};
 
-/* NULL, or what is wrong. */
-static const char *
-read_spec(const json_t *params, struct supervisor_spec *spec)
+static const struct change *
+find_change(const char *name)
 {
-	const json_t *overflow = json_object_get(params, "overflow");
-	const json_t *paused = json_object_get(params, "paused");
-
-	supervisor_spec_init(spec);
-	if (read_max_children(json_object_get(params, "max_children"), &spec->max_children) == -1)
-		return "max_children is a number from 0, or null";
-	if (overflow != NULL && (!json_is_string(overflow) ||
-		overflow_parse(json_string_value(overflow), &spec->overflow) == -1))
-		return "overflow is wait or reject";
-	if (read_rate(json_object_get(params, "rate"), spec) == -1)
-		return "rate is a string like 10/min, or null";
-	if (paused != NULL && !json_is_boolean(paused))
-		return "paused is true or false";
-	if (paused != NULL)
-		spec->is_paused = json_is_true(paused);
+	for (size_t i = 0; name != NULL && i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if (strcmp(name, changes[i].name) == 0)
+			return &changes[i];
+	}
 	return NULL;
 }
 
-static const char *
-read_params(const json_t *params, struct step *step)
+/* 0, or -1 with what is wrong. */
+static int
+read_params(const json_t *params, struct step *step, struct error *error)
 {
-	static const char *const changes[] = {
-		[SUPERVISOR_ADD] = "add",
-		[SUPERVISOR_SET] = "set",
-		[SUPERVISOR_REMOVE] = "remove",
-	};
-	const char *change = json_string_value(json_object_get(params, "change"));
+	const struct change *change =
+	    find_change(json_string_value(json_object_get(params, "change")));
 	const char *name = json_string_value(json_object_get(params, "name"));
-	size_t i;
+	const json_t *order = json_object_get(params, "order");
 
-	for (i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		if (change != NULL && strcmp(change, changes[i]) == 0)
-			break;
-	}
-	if (i == sizeof(changes) / sizeof(changes[0]) || name == NULL || !text_is_name(name))
-		return "supervisor: wants change, one of add, set, drain and remove, and a name";
-	step->supervisor.change = i;
+	if (change == NULL || name == NULL || !text_is_name(name))
+		return error_set(error, RPC_INVALID_PARAMS,
+		    "supervisor: wants change, one of add, set, drain, start, stop, order and "
+		    "remove, and a name");
+	step->act = change->act;
+	step->supervisor.change = change->change;
 	snprintf(step->supervisor.name, sizeof(step->supervisor.name), "%s", name);
-	return read_spec(params, &step->supervisor.spec);
+	if (change->change == SUPERVISOR_ORDER &&
+	    strings_from_json(&step->supervisor.order, order) == -1)
+		return error_set(error, RPC_INVALID_PARAMS,
+		    "order: wants an array of names of its children");
+	step->supervisor.is_ended = json_is_true(json_object_get(params, "ended"));
+	if (read_spec(params, &step->supervisor.spec, error) == -1)
+		return -1;
+	if (change->act == draining)
+		step->supervisor.spec.is_paused = 1;
+	return 0;
 }
 
 void
 supervisors_request(struct client *client, json_t *id, json_t *params)
 {
-	const char *change = json_string_value(json_object_get(params, "change"));
-	bool is_drain = change != NULL && strcmp(change, "drain") == 0;
 	struct request *request = request_new(client, id);
 	struct step *step = batch_make_step(STEP_SUPERVISOR, changed, request);
-	const char *wrong;
 	struct error error;
 
-	if (is_drain) {
-		json_object_set_new(params, "change", json_string("set"));
-		json_object_set_new(params, "paused", json_true());
-		step->act = draining;
-	}
-	wrong = read_params(params, step);
-	if (wrong != NULL) {
+	if (read_params(params, step, &error) == -1) {
 		batch_free_step(step);
-		error_set(&error, RPC_INVALID_PARAMS, "%s", wrong);
 		request_fail(request, &error, NULL);
 		return;
 	}

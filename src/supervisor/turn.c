@@ -132,8 +132,12 @@ act(struct supervisor *supervisor)
 	if (has_changed)
 		supervisor->must_count = true;
 	batch_act(batch);
-	if (batch->released > 0)
+	if (batch->released > 0 || batch->supervised)
 		live_anything_ready(supervisor);
+	for (size_t i = 0; i < batch->to_stop_count; i++)
+		live_stop(supervisor, &batch->to_stop[i], STOP_INTERRUPTED, STOP_OWN_GRACE);
+	if (batch->supervised)
+		live_read_limits(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	server_tell_ended(supervisor);
 	asks_end_tasks(supervisor, batch->abandoned, batch->abandoned_count);
@@ -246,7 +250,9 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 		bool is_request = step->kind == STEP_SUBMIT || step->kind == STEP_CHANGE ||
 		    step->kind == STEP_PRUNE || step->kind == STEP_CLAIM ||
 		    step->kind == STEP_SEND || step->kind == STEP_SET_ASIDE ||
-		    step->kind == STEP_GAUGE || step->kind == STEP_SUPERVISOR;
+		    step->kind == STEP_GAUGE || step->kind == STEP_SUPERVISOR ||
+		    step->kind == STEP_GROUP ||
+		    (step->kind == STEP_MEMBERS && step->members.text != NULL);
 
 		if (!is_request || step->is_owed) {
 			batch->steps[kept++] = step;

@@ -51,6 +51,7 @@ step_open(struct memory_store *store, struct step *step)
 			.max_output = spec->max_output != SPEC_UNSET
 			    ? spec->max_output
 			    : SPEC_DEFAULT_MAX_OUTPUT,
+			.log_rotate = spec->log_rotate,
 			.leaves_children = spec->leaves_children,
 		};
 		if (open->age_ms < 0)
@@ -399,6 +400,7 @@ claim_job(struct memory_store *store, const struct memory_job *job, struct step 
 	claimed->spec.timeout_ms = spec->timeout_ms;
 	claimed->spec.grace_ms = spec->grace_ms;
 	claimed->spec.max_output = spec->max_output;
+	claimed->spec.log_rotate = spec->log_rotate;
 	claimed->spec.leaves_children = spec->leaves_children;
 	claimed->spec.retry.max_retries = spec->retry.max_retries;
 	claimed->spec.priority = priority_of(job);
@@ -679,6 +681,19 @@ remove_job(struct memory_state *state, int64_t job)
 	    state->dependencies[i].job == job || state->dependencies[i].on == job);
 }
 
+static int64_t
+last_attempt(const struct memory_store *store, int64_t job)
+{
+	int64_t last = 0;
+
+	for (size_t i = 0; i < store->state.attempt_count; i++) {
+		if (store->state.attempts[i].key.job == job &&
+		    store->state.attempts[i].key.attempt > last)
+			last = store->state.attempts[i].key.attempt;
+	}
+	return last;
+}
+
 static void
 step_prune(struct memory_store *store, struct step *step)
 {
@@ -686,12 +701,14 @@ step_prune(struct memory_store *store, struct step *step)
 
 	step->prune.ret_jobs = xcalloc(room, sizeof(step->prune.ret_jobs[0]));
 	step->prune.ret_stdin = xcalloc(room, sizeof(step->prune.ret_stdin[0]));
+	step->prune.ret_last = xcalloc(room, sizeof(step->prune.ret_last[0]));
 	for (size_t i = 0; i < room && (int64_t)*count < step->prune.limit; i++) {
 		const struct memory_job *job = &store->state.jobs[i];
 
 		if (!is_prunable(store, job, step))
 			continue;
 		step->prune.ret_jobs[*count] = job->id;
+		step->prune.ret_last[*count] = last_attempt(store, job->id);
 		step->prune.ret_stdin[(*count)++] = copy_of(job->spec->stdin_path);
 	}
 	for (size_t i = 0; i < *count && !step->prune.is_dry_run; i++)
@@ -756,6 +773,8 @@ memory_run_step(struct memory_store *store, struct step *step)
 		[STEP_MONITOR] = not_modelled,
 		[STEP_DEMONITOR] = not_modelled,
 		[STEP_COMMIT] = not_modelled,
+		[STEP_GROUP] = not_modelled,
+		[STEP_MEMBERS] = not_modelled,
 	};
 	_Static_assert(sizeof(handlers) / sizeof(handlers[0]) == STEP_KIND_COUNT,
 	    "a handler for every step");

@@ -112,6 +112,17 @@ play_start(struct play *play, const char *name, const char *script)
 }
 
 void
+play_start_with(struct play *play, const char *option, const char *other, const char *name,
+    const char *script)
+{
+	char *text = script_text(play, script);
+
+	play_expect(jobberd(&play->instance, "start", option, other, name, "--", own_program(),
+			text, NULL), 0, NULL, NULL);
+	free(text);
+}
+
+void
 play_start_pool(struct play *play, const char *size, const char *name, const char *script)
 {
 	char *text = script_text(play, script);

@@ -30,6 +30,9 @@ void play_start(struct play *play, const char *name, const char *script);
 /* The same with these options before it (NULL: none), and whatever comes of it. */
 struct result play_try_start(
     struct play *play, const char *option, const char *name, const char *script);
+/* play_start() with two options before it. */
+void play_start_with(struct play *play, const char *option, const char *other, const char *name,
+    const char *script);
 /* The same with so many puppets that are one pool, whose messages are not retried. */
 void play_start_pool(struct play *play, const char *size, const char *name, const char *script);
 void play_start_beside(struct play *play, struct helper *starter, const char *name,

@@ -108,6 +108,38 @@ do_talk(struct gen_server *server, const char *step, const json_t *words)
 		gen_progress(server, json_number_value(text(words, 1)), word(words, 2));
 }
 
+/* Both lists of a multi_call in one. */
+static json_t *
+multi_call(struct gen_server *server, const json_t *words, struct gen_error *error)
+{
+	json_t *replies = NULL, *bad = NULL;
+
+	if (gen_multi_call(server, word(words, 1), value(words, 2),
+		text(words, 3) != NULL ? number(words, 3) : GEN_DEFAULT_TIMEOUT, &replies, &bad,
+		error) == -1)
+		return NULL;
+	return json_pack("[o, o]", replies, bad);
+}
+
+static void
+do_groups(struct gen_server *server, const char *step, const json_t *words)
+{
+	struct gen_error error = { .data = NULL };
+	int result;
+
+	if (strcmp(step, "multi_call") == 0) {
+		log_result(server, step, multi_call(server, words, &error), &error);
+		return;
+	}
+	if (strcmp(step, "abcast") == 0)
+		gen_abcast(server, word(words, 1), value(words, 2));
+	if (strcmp(step, "join") != 0 && strcmp(step, "leave") != 0)
+		return;
+	result = step[0] == 'j' ? gen_join(server, word(words, 1), &error)
+				: gen_leave(server, word(words, 1), &error);
+	log_result(server, step, result == 0 ? json_true() : NULL, &error);
+}
+
 static void
 do_timers(struct gen_server *server, const char *step, const json_t *words)
 {
@@ -236,6 +268,7 @@ perform(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
 
 		do_self(server, puppet, from, step, words);
 		do_talk(server, step, words);
+		do_groups(server, step, words);
 		do_timers(server, step, words);
 		do_tasks(server, step, words);
 	}

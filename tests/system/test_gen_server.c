@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "support/outside.h"
 #include "support/play.h"
 
 #include <signal.h>
@@ -345,6 +346,40 @@ terminate_that_fails_is_the_reason(void **state) /* 83 */
 	play_done(&play);
 }
 
+/* The keeper has been told to start it, and is slow. */
+static void
+stop_of_a_server_that_has_no_process_yet_is_not_lost(void **state)
+{
+	static const char *const options[] = { "--restart=permanent", "--durable" };
+	struct helper starter, stopper;
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	for (int i = 0; i < 2; i++) {
+		struct changes changes;
+
+		kill(play.instance.keeper, SIGSTOP);
+		changes_init(&changes, &play.instance);
+		helper_jobberd(&starter, &play.instance, NULL, "start", options[i], "a", "--",
+		    SERVERS_DIRECTORY "/counter", NULL);
+		while (sql_number(&play.instance, "SELECT count(*) FROM attempts "
+						  "WHERE ended_at IS NULL") == 0)
+			changes_wait(&changes, now_ms() + PATIENCE_MS);
+		helper_jobberd(&stopper, &play.instance, NULL, "stop", "a", NULL);
+		while (sql_number(&play.instance, "SELECT count(*) FROM attempts WHERE ended_at "
+						  "IS NULL AND stop_reason = 'normal'") == 0)
+			changes_wait(&changes, now_ms() + PATIENCE_MS);
+		changes_done(&changes);
+		kill(play.instance.keeper, SIGCONT);
+		assert_int_equal(helper_wait(&stopper), 0);
+		helper_end(&stopper);
+		helper_wait(&starter);
+		helper_end(&starter);
+	}
+	play_done(&play);
+}
+
 static void
 shutdown_cuts_off_a_server_that_does_not_trap(void **state) /* 86, 92 */
 {
@@ -533,6 +568,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(unknown_messages_are_noted_and_end_nobody),
 		cmocka_unit_test(stop_takes_its_turn_and_what_comes_after_it_is_lost),
 		cmocka_unit_test(terminate_that_fails_is_the_reason),
+		cmocka_unit_test(stop_of_a_server_that_has_no_process_yet_is_not_lost),
 		cmocka_unit_test(shutdown_cuts_off_a_server_that_does_not_trap),
 		cmocka_unit_test(shutdown_waits_for_its_turn_with_a_server_that_traps),
 		cmocka_unit_test(kill_is_the_end_at_once_whether_it_traps_or_not),

@@ -27,7 +27,7 @@
 #define RUNNING "{'id':0,'result':{'ok':true,'trap_exit':false,'resumes':true}}"
 
 static const char *const pages[] = { "gen_server", "gen_reply", "gen_call", "gen_send_after",
-	"gen_async" };
+	"gen_async", "gen_multi_call" };
 #define PAGES (sizeof(pages) / sizeof(pages[0]))
 
 /* ---- pages ---- */

@@ -280,7 +280,7 @@ supervisor_is_removed_when_nothing_of_it_lives(void **state)
 	SUP(&i, 2, "wants one NAME", "pause");
 	SUP(&i, 2, "has no option --rate", "pause", "default", "--rate", "1/s");
 	SUP(&i, 2, "is not COUNT/TIME", "add", "x", "--rate", "1");
-	SUP(&i, 2, "neither wait nor reject", "add", "x", "--overflow", "drop");
+	SUP(&i, 2, "is not wait or reject", "add", "x", "--overflow", "drop");
 	expect(jobberd(&i, "supervisor", "set", "default", "--max-children", "3", NULL), 0, "",
 	    NULL);
 	expect(jobberd(&i, "sup", "list", "-H", "-o", "name,state,places", NULL), 0,
@@ -433,6 +433,29 @@ tree_draws_what_runs_and_counts_the_rest(void **state)
 	instance_finish(&i);
 }
 
+static void
+command_is_stopped_started_and_restarted_like_a_server(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--name", "long", "sleep", "1000", NULL);
+	instance_expect(&i, "job=1 started");
+	expect(jobberd(&i, "stop", "long", NULL), 0, "", NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE ended_at IS NULL"), 0);
+	expect(jobberd(&i, "stop", "long", NULL), 0, "", NULL);
+	expect(jobberd(&i, "start", "long", NULL), 0, "1\n", NULL);
+	instance_expect(&i, "job=1 started attempt=2");
+	expect(jobberd(&i, "start", "1", NULL), 5, "", "job 1 is running");
+	expect(jobberd(&i, "restart", "1", NULL), 0, "1\n", NULL);
+	instance_expect(&i, "job=1 started attempt=3");
+	expect(jobberd(&i, "stop", "nobody", NULL), 4, "", "noproc");
+	expect(jobberd(&i, "stop", "1", NULL), 0, "", NULL);
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
@@ -449,6 +472,7 @@ main(void)
 		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
 		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
 		cmocka_unit_test(ended_job_is_deleted_and_a_server_started_anew),
+		cmocka_unit_test(command_is_stopped_started_and_restarted_like_a_server),
 		cmocka_unit_test(tree_draws_what_runs_and_counts_the_rest),
 		cmocka_unit_test(supervisor_is_removed_when_nothing_of_it_lives),
 	};

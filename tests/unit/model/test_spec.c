@@ -22,7 +22,8 @@ static const struct {
 	const char *option;
 	const char *good[MOST_VALUES], *bad[MOST_VALUES];
 } cases[] = {
-	{ "name", { "a", "mail.out:7" }, { "", "7", "-a", "a b", "a/b", "\xff", "a\n" } },
+	{ "name", { "a", "mail.out:7", "shop/db" },
+	    { "", "7", "-a", "a b", "a/", "/a", "a/b/c", "\xff", "a\n" } },
 	{ "once", { "true", "false" }, { "", "1", "yes", "True", "true " } },
 	{ "supervisor", { "default", "serial" }, { "", "1", "a b", "\xff" } },
 	{ "type", { "report" }, { "", "1", "a b", "\x1b[2J" } },
@@ -48,6 +49,7 @@ static const struct {
 	{ "key", { "acme", "a b", "1" }, { "" } },
 	{ "limit", { "1", "1000000" }, { "", "0", "-1", "x", "1000001" } },
 	{ "meta", { "a=b", "tenant=", "x=y=z" }, { "", "a", "=b" } },
+	{ "group", { "web", "_a:b.c-9" }, { "", "9", "a b", "-x", "\xff" } },
 	{ "cwd", { "/", "/var/tmp", "/\xff" }, { "", ".", "var", "~/x" } },
 	{ "env", { "A", "A=", "_a9=b=c", "PATH=/bin" },
 	    { "", "=", "=a", "9A=x", "A B=x", "A-B", "\xff=1" } },
@@ -56,9 +58,14 @@ static const struct {
 	{ "stdin", { "-", "/etc/passwd", "here" }, { "" } },
 	{ "max-output", { "64K", "65536", "16M", "1T" },
 	    { "", "0", "65535", "63K", "-1", "x", "99999999T" } },
+	{ "log-rotate", { "64K", "1M,1", "1.5G,1000" },
+	    { "", "0", "63K", "1M,", "1M,0", "1M,1001", "1M,x", ",5", "x" } },
 	{ "leave-children", { "true", "false" }, { "", "no" } },
 	{ "restart", { "temporary", "transient", "permanent" }, { "", "never", "Permanent" } },
 	{ "durable", { "true", "false" }, { "", "yes" } },
+	{ "restart-delay", { "constant:1s", "exponential:100ms,1min" }, { "", "1s", "none" } },
+	{ "significant", { "true", "false" }, { "", "1" } },
+	{ "autostart", { "true", "false" }, { "", "no" } },
 	{ "init-timeout", { "5", "250ms" }, { "", "0", "-1", "soon" } },
 	{ "max-redeliveries", { "0", "3", "inf" }, { "", "-1", "x", "1000001" } },
 	{ "pool", { "1", "4", "1000" }, { "", "0", "-1", "x", "1001" } },
@@ -224,6 +231,8 @@ spec_option_sets_its_field(void **state)
 	assert_string_equal(spec.stdin_path, "-");
 	set_good(&spec, "max-output", "1M");
 	assert_int_equal(spec.max_output, 1 << 20);
+	set_good(&spec, "log-rotate", "1M,3");
+	assert_true(spec.log_rotate.bytes == 1 << 20 && spec.log_rotate.keep == 3);
 	set_good(&spec, "leave-children", "true");
 	assert_true(spec.leaves_children);
 	spec_done(&spec);

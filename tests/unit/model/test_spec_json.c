@@ -140,7 +140,7 @@ spec_json_takes_what_a_person_writes(void **state)
 	    "3,"
 	    " \"after\": \"41,42\", \"after_any\": 43, \"env\": [\"A=1\", \"B\"],"
 	    " \"env_all\": true, \"env-file\": [\"one\", \"two\"], \"once\": false,"
-	    " \"max-output\": \"1M\", \"priority\": \"7\"}");
+	    " \"log_rotate\": \"1M\", \"priority\": \"7\"}");
 	assert_int_equal(spec.retry.max_retries, 2);
 	assert_int_equal(spec.timeout_ms, 1500);
 	assert_int_equal(spec.grace_ms, 3000);
@@ -149,7 +149,7 @@ spec_json_takes_what_a_person_writes(void **state)
 	assert_true(spec.wants_all_environment);
 	assert_int_equal(spec.environment_files.count, 2);
 	assert_false(spec.is_once);
-	assert_int_equal(spec.max_output, 1 << 20);
+	assert_true(spec.log_rotate.bytes == 1 << 20 && spec.log_rotate.keep == 5);
 	assert_int_equal(spec.priority, 7);
 	spec_done(&spec);
 	from_good_text(

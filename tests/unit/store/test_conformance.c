@@ -603,6 +603,7 @@ check_claimed_spec(const struct claimed_job *claimed)
 	assert_int_equal(spec->timeout_ms, 1500);
 	assert_int_equal(spec->grace_ms, 0);
 	assert_int_equal(spec->max_output, 65536);
+	assert_int_equal(spec->log_rotate.bytes, 0);
 	assert_int_equal(spec->retry.max_retries, 0);
 	assert_true(spec->leaves_children);
 	assert_int_equal(spec->priority, SPEC_DEFAULT_PRIORITY);
@@ -620,7 +621,7 @@ claim_carries_what_starting_needs(void **state)
 	batch_init(&batch);
 	step = add_submit(&batch,
 	    "name=a cwd=/usr stdin=/etc/hosts timeout=1500ms grace=0 max-output=64K "
-	    "max-retries=0 leave-children;max-retries=inf");
+	    "max-retries=0 leave-children;max-retries=inf log-rotate=128K,7");
 	step->submit.specs[0].umask = 077;
 	strings_add(&step->submit.specs[0].command, "two words \"quoted\"\n");
 	strings_add(&step->submit.specs[0].command, "");
@@ -636,6 +637,7 @@ claim_carries_what_starting_needs(void **state)
 	assert_int_equal(plain->timeout_ms, SPEC_UNSET);
 	assert_int_equal(plain->grace_ms, SPEC_UNSET);
 	assert_int_equal(plain->max_output, SPEC_UNSET);
+	assert_true(plain->log_rotate.bytes == 131072 && plain->log_rotate.keep == 7);
 	assert_int_equal(plain->retry.max_retries, RETRY_FOR_EVER);
 	assert_false(plain->leaves_children);
 	batch_done(&batch);
@@ -1206,6 +1208,7 @@ open_attempts_are_told_as_they_stand(void **state)
 	assert_int_equal(open[0].timeout_ms, 30 * SECOND_MS);
 	assert_int_equal(open[0].grace_ms, 2 * SECOND_MS);
 	assert_int_equal(open[0].max_output, 1 << 20);
+	assert_int_equal(open[0].log_rotate.bytes, 0);
 	assert_memory_equal(&open[1].key, &claimed, sizeof(claimed));
 	assert_string_equal(open[1].supervisor, "serial");
 	assert_false(open[1].is_started);

@@ -34,7 +34,7 @@ statement_at(struct subject *subject, size_t place)
 		&engine->submit_check, &engine->supervisor, &engine->pool,
 		&engine->server, &engine->message, &engine->monitor, &engine->commit,
 		&engine->claim, &engine->advance, &engine->depend, &engine->change,
-		&engine->prune, &engine->other };
+		&engine->prune, &engine->groups, &engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)

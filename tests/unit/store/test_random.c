@@ -405,6 +405,7 @@ compare_open(struct step *left, struct step *right)
 		assert_int_equal(a->timeout_ms, b->timeout_ms);
 		assert_int_equal(a->grace_ms, b->grace_ms);
 		assert_int_equal(a->max_output, b->max_output);
+		assert_int_equal(a->log_rotate.bytes, b->log_rotate.bytes);
 		assert_int_equal(a->leaves_children, b->leaves_children);
 	}
 }
@@ -524,6 +525,7 @@ compare_prune(struct step *left, struct step *right)
 	for (size_t i = 0; i < left->prune.ret_count; i++) {
 		assert_int_equal(left->prune.ret_jobs[i], right->prune.ret_jobs[i]);
 		compare_texts(left->prune.ret_stdin[i], right->prune.ret_stdin[i]);
+		assert_int_equal(left->prune.ret_last[i], right->prune.ret_last[i]);
 	}
 }
 

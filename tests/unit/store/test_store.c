@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "store/store.h"
 
 #include <string.h>
@@ -124,7 +125,7 @@ static void
 batch_reads_only_if_each_step_does(void **state)
 {
 	static const enum step_kind readers[] = { STEP_OPEN, STEP_LOOKUP, STEP_REMAINING,
-		STEP_LIMITS, STEP_MAILBOX, STEP_TIMER_END };
+		STEP_LIMITS, STEP_MAILBOX, STEP_TIMER_END, STEP_MEMBERS };
 	struct batch batch;
 
 	(void)state;
@@ -140,6 +141,10 @@ batch_reads_only_if_each_step_does(void **state)
 		assert_int_equal(batch_is_read_only(&batch), is_reader);
 		batch_done(&batch);
 	}
+	batch_init(&batch);
+	batch_add(&batch, STEP_MEMBERS, NULL, NULL)->members.text = xstrdup("1");
+	assert_false(batch_is_read_only(&batch)); /* a message for them */
+	batch_done(&batch);
 }
 
 static void

@@ -337,13 +337,13 @@ remove_job_takes_all_its_files_and_its_own_input(void **state)
 	append(scene, "7.60", "x", 1);
 	append(scene, "77.1", "x", 1);
 	snprintf(path, sizeof(path), "%s/input/abc", scene->place);
-	output_remove_job(&scene->supervisor, 7, path);
+	output_remove_job(&scene->supervisor, 7, 60, path);
 	assert_false(is_there(scene, "output/7.1"));
 	assert_false(is_there(scene, "output/7.4"));
 	assert_false(is_there(scene, "output/7.60"));
 	assert_false(is_there(scene, "input/abc"));
 	assert_true(is_there(scene, "output/77.1"));
-	output_remove_job(&scene->supervisor, 77, NULL);
+	output_remove_job(&scene->supervisor, 77, 1, NULL);
 	assert_false(is_there(scene, "output/77.1"));
 }
 
@@ -360,12 +360,12 @@ remove_job_leaves_the_users_files_alone(void **state)
 
 		close(fd);
 		snprintf(path, sizeof(path), "%s/%s", scene->place, names[i]);
-		output_remove_job(&scene->supervisor, 7, path);
+		output_remove_job(&scene->supervisor, 7, 60, path);
 		assert_true(is_there(scene, names[i]));
 	}
 	/* Nor may a path lead out of the folder again. */
 	snprintf(path, sizeof(path), "%s/input/../inputs", scene->place);
-	output_remove_job(&scene->supervisor, 7, path);
+	output_remove_job(&scene->supervisor, 7, 60, path);
 	assert_true(is_there(scene, "inputs"));
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_int_equal(unlinkat(scene->place_fd, names[i], 0), 0);

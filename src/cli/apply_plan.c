@@ -1,0 +1,523 @@
+/* apply_plan: the difference between what a file describes and what there is. */
+
+#include "cli/apply_plan.h"
+#include "base/buf.h"
+#include "base/xalloc.h"
+#include "cli/row_json.h"
+#include "model/lifecycle.h"
+#include "model/supervision.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What there is: rows by name. */
+struct present {
+	json_t *supervisors;
+	json_t *servers; /* children in order */
+};
+
+struct making {
+	struct plan *plan;
+	const struct manifest *manifest;
+	char *const *descriptions;
+	const char *path;
+	struct present present;
+	struct error *error;
+};
+
+void
+plan_done(struct plan *plan)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		free(plan->steps[i].name);
+		free(plan->steps[i].what);
+		json_decref(plan->steps[i].order);
+		json_decref(plan->steps[i].settings);
+	}
+	for (size_t i = 0; i < plan->remark_count; i++)
+		free(plan->remarks[i]);
+	free(plan->steps);
+	free(plan->remarks);
+	*plan = (struct plan){ 0 };
+}
+
+static struct plan_step *
+add_step(struct plan *plan, enum plan_kind kind, const char *name,
+    const struct manifest_entry *entry)
+{
+	struct plan_step *step;
+
+	if (plan->count == plan->room) {
+		plan->room = 2 * plan->room + 8;
+		plan->steps = xreallocarray(plan->steps, plan->room, sizeof(*plan->steps));
+	}
+	step = &plan->steps[plan->count++];
+	*step = (struct plan_step){ .kind = kind, .name = xstrdup(name), .entry = entry };
+	return step;
+}
+
+static void
+remark(struct plan *plan, char *words)
+{
+	plan->remarks =
+	    xreallocarray(plan->remarks, plan->remark_count + 1, sizeof(char *));
+	plan->remarks[plan->remark_count++] = words;
+}
+
+char *
+plan_words(const struct plan_step *step)
+{
+	static const struct {
+		const char *sign, *noun;
+	} words[PLAN_KIND_COUNT] = {
+		[PLAN_ADD_SUPERVISOR] = { "+", "supervisor " },
+		[PLAN_SET_SUPERVISOR] = { "~", "supervisor " },
+		[PLAN_ADD_SERVER] = { "+", "" },
+		[PLAN_START_SERVER] = { "+", "" },
+		[PLAN_REPLACE_SERVER] = { "~", "" },
+		[PLAN_ORDER] = { "~", "order of " },
+		[PLAN_START_SUPERVISOR] = { ">", "start " },
+		[PLAN_REMOVE_SERVER] = { "-", "" },
+		[PLAN_REMOVE_SUPERVISOR] = { "-", "supervisor " },
+	};
+
+	return xasprintf("%s %s%s%s%s", words[step->kind].sign, words[step->kind].noun,
+	    step->name, step->what != NULL ? ": " : "", step->what != NULL ? step->what : "");
+}
+
+/* ---- what there is ---- */
+
+static json_t *
+read_rows(struct rows *rows, const char *needed, struct error *error)
+{
+	json_t *all = json_object();
+	int more = -1;
+
+	while (rows != NULL && (more = rows_next(rows, error)) == 1) {
+		if (rows_number(rows, needed, 0) != 0)
+			json_object_set_new(all, rows_text(rows, "name"), row_json(rows));
+	}
+	rows_close(rows);
+	if (more == -1) {
+		json_decref(all);
+		return NULL;
+	}
+	return all;
+}
+
+static int
+read_present(struct present *present, struct query *query, struct error *error)
+{
+	present->supervisors = read_rows(query_supervisors(query, error), "max_seconds", error);
+	present->servers = present->supervisors != NULL
+	    ? read_rows(query_tree(query, error), "position", error)
+	    : NULL;
+	return present->servers != NULL ? 0 : -1;
+}
+
+static const char *
+text_of(const json_t *row, const char *key)
+{
+	return json_string_value(json_object_get(row, key));
+}
+
+static bool
+is_live(const json_t *row)
+{
+	enum job_status status;
+
+	return job_status_parse(text_of(row, "status"), &status) == 0 &&
+	    job_status_is_live(status);
+}
+
+static enum supervisor_state
+state_of(const json_t *row)
+{
+	int state = SUPERVISOR_RUNNING;
+
+	supervisor_state_parse(text_of(row, "state"), &state);
+	return (enum supervisor_state)state;
+}
+
+/* ---- supervisors ---- */
+
+static const struct {
+	const char *option, *column, *otherwise;
+} settings[] = {
+	{ "max-children", "max_children", "none" },
+	{ "overflow", "overflow", "wait" },
+	{ "rate", NULL, "none" },
+	{ "strategy", "strategy", "one_for_one" },
+	{ "max-restarts", "max_restarts", "3" },
+	{ "max-seconds", "max_seconds", "5" },
+	{ "budget", "budget", "shared" },
+	{ "restart", "restart", "permanent" },
+	{ "auto-shutdown", "auto_shutdown", "never" },
+	{ "significant", "significant", "false" },
+};
+#define SETTINGS (sizeof(settings) / sizeof(settings[0]))
+
+/* A value of the file or of a row as the option would have it. */
+static const char *
+setting_text(const json_t *value, char *buffer, size_t size)
+{
+	if (json_is_string(value))
+		return json_string_value(value);
+	if (json_is_boolean(value))
+		return json_is_true(value) ? "true" : "false";
+	if (json_is_integer(value)) {
+		snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return buffer;
+	}
+	return "none";
+}
+
+static const json_t *
+given(const struct manifest_entry *entry, const char *option)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(entry->object, key, value) {
+		const struct supervisor_option *row = supervisor_option_find(key);
+
+		if (row != NULL && strcmp(row->name, option) == 0)
+			return value;
+	}
+	return NULL;
+}
+
+static const char *
+present_text(const json_t *row, size_t which, char *buffer, size_t size)
+{
+	const json_t *value;
+
+	if (settings[which].column == NULL) {
+		const char *rate = supervisor_format_rate(buffer, size,
+		    json_integer_value(json_object_get(row, "rate")),
+		    json_integer_value(json_object_get(row, "rate_ms")));
+
+		return rate[0] != '\0' ? rate : "none";
+	}
+	value = json_object_get(row, settings[which].column);
+	if (strcmp(settings[which].option, "significant") == 0)
+		return json_integer_value(value) != 0 ? "true" : "false";
+	return setting_text(value, buffer, size);
+}
+
+static bool
+means_the_same(const char *option, const char *one, const char *other)
+{
+	const struct supervisor_option *row = supervisor_option_find(option);
+	struct supervisor_spec a, b;
+	struct error error;
+
+	supervisor_spec_init(&a);
+	supervisor_spec_init(&b);
+	return strcmp(one, other) == 0 ||
+	    (row->set(&a, one, &error) == 0 && row->set(&b, other, &error) == 0 &&
+		a.rate == b.rate && a.rate_ms == b.rate_ms &&
+		strcmp(option, "rate") == 0);
+}
+
+/* What is to be set so that it is as described, with words for it. `row` NULL: all of it. */
+static json_t *
+differing(const struct manifest_entry *entry, const json_t *row, struct buf *words)
+{
+	json_t *result = json_object();
+	bool is_built_in = supervisor_is_built_in(entry->name);
+
+	for (size_t i = 0; i < SETTINGS; i++) {
+		const char *option = settings[i].option, *wanted, *now;
+		const json_t *value = given(entry, option);
+		char buffer[96], other[96];
+
+		if (value == NULL && (is_built_in || row == NULL))
+			continue; /* as it is, or as a new one is anyway */
+		wanted = value != NULL ? setting_text(value, buffer, sizeof(buffer))
+				       : settings[i].otherwise;
+		now = row != NULL ? present_text(row, i, other, sizeof(other)) : "";
+		if (row != NULL && means_the_same(option, wanted, now))
+			continue;
+		json_object_set_new(result, option, json_string(wanted));
+		if (row != NULL)
+			buf_addf(words, "%s%s %s -> %s", words->length > 0 ? ", " : "", option,
+			    now, wanted);
+	}
+	return result;
+}
+
+static int
+check_parent(struct making *making, const struct manifest_entry *entry, const json_t *row)
+{
+	const char *parent = text_of(row, "parent");
+	bool is_same = parent == NULL || entry->parent == NULL
+	    ? parent == entry->parent
+	    : strcmp(parent, entry->parent) == 0;
+
+	if (is_same)
+		return 0;
+	return error_set(making->error, STATUS_STATE,
+	    "%s: stands beneath %s now, and a supervisor stays where it was made: remove it first",
+	    entry->name, parent != NULL ? parent : "the root");
+}
+
+static int
+make_supervisor(struct making *making, const struct manifest_entry *entry, const json_t *row)
+{
+	struct buf words = { 0 };
+	json_t *changes;
+	struct plan_step *step;
+	const char *applied;
+
+	if (row != NULL && check_parent(making, entry, row) == -1)
+		return -1;
+	applied = text_of(row, "applied");
+	changes = differing(entry, row, &words);
+	if (row != NULL && json_object_size(changes) == 0 && applied != NULL &&
+	    strcmp(applied, making->path) == 0) {
+		json_decref(changes);
+		return 0;
+	}
+	step = add_step(making->plan, row != NULL ? PLAN_SET_SUPERVISOR : PLAN_ADD_SUPERVISOR,
+	    entry->name, entry);
+	step->settings = changes;
+	json_object_set_new(changes, "applied", json_string(making->path));
+	if (row == NULL && entry->parent != NULL)
+		json_object_set_new(changes, "parent", json_string(entry->parent));
+	if (row != NULL && words.length == 0)
+		buf_addf(&words, "described by this file now");
+	step->what = words.length > 0 ? xstrdup(buf_text(&words)) : NULL;
+	buf_done(&words);
+	return 0;
+}
+
+/* ---- servers ---- */
+
+/* Which keys of the two descriptions differ. */
+static char *
+compare(const char *before, const char *after)
+{
+	json_t *one = json_loads(before, 0, NULL), *other = json_loads(after, 0, NULL);
+	struct buf words = { 0 };
+	const char *key;
+	json_t *value;
+	char *text;
+
+	json_object_foreach(other, key, value) {
+		if (!json_equal(value, json_object_get(one, key)))
+			buf_addf(&words, "%s%s", words.length > 0 ? ", " : "", key);
+	}
+	json_object_foreach(one, key, value) {
+		if (json_object_get(other, key) == NULL)
+			buf_addf(&words, "%s%s", words.length > 0 ? ", " : "", key);
+	}
+	text = xstrdup(words.length > 0 ? buf_text(&words) : "described anew");
+	buf_done(&words);
+	json_decref(one);
+	json_decref(other);
+	return text;
+}
+
+static void
+make_server(struct making *making, const struct manifest_entry *entry, bool runs)
+{
+	const json_t *row = json_object_get(making->present.servers, entry->name);
+	const char *now = text_of(row, "description");
+	json_t *stored = json_object_get(row, "description");
+	char *text = NULL;
+	const char *wanted = making->descriptions[entry - making->manifest->entries];
+	struct plan_step *step;
+
+	if (row == NULL) {
+		add_step(making->plan,
+		    runs && !entry->server.is_only_on_demand ? PLAN_START_SERVER
+							     : PLAN_ADD_SERVER,
+		    entry->name, entry);
+		return;
+	}
+	if (now == NULL && json_is_object(stored)) /* as rows show a column of JSON */
+		now = text = json_dumps(stored, JSON_COMPACT | JSON_SORT_KEYS);
+	if (now == NULL || strcmp(now, wanted) != 0) {
+		step = add_step(making->plan, PLAN_REPLACE_SERVER, entry->name, entry);
+		step->is_live = is_live(row);
+		step->starts = runs && !entry->server.is_only_on_demand;
+		step->job = json_integer_value(json_object_get(row, "id"));
+		step->what = now != NULL ? compare(now, wanted) : xstrdup("described anew");
+	} else if (!is_live(row) && runs && !entry->server.is_only_on_demand)
+		remark(making->plan, xasprintf("%s does not run: jobberd start %s", entry->name,
+					 entry->name));
+	free(text);
+}
+
+/* ---- order ---- */
+
+static int64_t
+position_of(const json_t *row)
+{
+	return json_integer_value(json_object_get(row, "position"));
+}
+
+/* Are those that are there in the file's order, and those that are not behind them? */
+static bool
+is_in_order(const struct making *making, const char *parent)
+{
+	int64_t last = 0;
+
+	for (size_t i = 0; i < making->manifest->count; i++) {
+		const struct manifest_entry *entry = &making->manifest->entries[i];
+		int64_t position;
+
+		if (entry->parent == NULL || strcmp(entry->parent, parent) != 0)
+			continue;
+		position = position_of(json_object_get(entry->is_supervisor
+			? making->present.supervisors
+			: making->present.servers, entry->name));
+		if (position == 0)
+			position = INT64_MAX;
+		if (position < last)
+			return false;
+		last = position;
+	}
+	return true;
+}
+
+static void
+make_order(struct making *making, const char *parent)
+{
+	struct buf words = { 0 };
+	struct plan_step *step;
+
+	if (is_in_order(making, parent))
+		return;
+	step = add_step(making->plan, PLAN_ORDER, parent, NULL);
+	step->order = json_array();
+	for (size_t i = 0; i < making->manifest->count; i++) {
+		const struct manifest_entry *entry = &making->manifest->entries[i];
+
+		if (entry->parent == NULL || strcmp(entry->parent, parent) != 0)
+			continue;
+		json_array_append_new(step->order, json_string(entry->child));
+		buf_addf(&words, "%s%s", words.length > 0 ? ", " : "", entry->child);
+	}
+	step->what = xstrdup(buf_text(&words));
+	buf_done(&words);
+}
+
+/* ---- all of it ---- */
+
+/* Has nobody started it yet, or could it not be? Then this is the time. */
+static bool
+is_to_be_started(const json_t *row)
+{
+	return state_of(row) == SUPERVISOR_ENDED &&
+	    json_integer_value(json_object_get(row, "has_run")) == 0;
+}
+
+/* `runs`: what is added here is started by itself. */
+static int
+make_children(struct making *making, const char *parent, bool runs)
+{
+	for (size_t i = 0; i < making->manifest->count; i++) {
+		const struct manifest_entry *entry = &making->manifest->entries[i];
+		const json_t *row;
+		bool is_here = parent == NULL || entry->parent == NULL
+		    ? parent == entry->parent
+		    : strcmp(entry->parent, parent) == 0;
+
+		if (!is_here)
+			continue;
+		if (!entry->is_supervisor) {
+			make_server(making, entry, runs);
+			continue;
+		}
+		row = json_object_get(making->present.supervisors, entry->name);
+		if (make_supervisor(making, entry, row) == -1 ||
+		    make_children(making, entry->name,
+			row != NULL && supervisor_lets_start(state_of(row))) == -1)
+			return -1;
+		if (row != NULL)
+			make_order(making, entry->name);
+		if (runs && (row == NULL || is_to_be_started(row)))
+			add_step(making->plan, PLAN_START_SUPERVISOR, entry->name, entry);
+		else if (row != NULL && state_of(row) == SUPERVISOR_ENDED && runs)
+			remark(making->plan,
+			    xasprintf("%s has ended (%s): jobberd supervisor start %s",
+				entry->name, text_of(row, "reason"), entry->name));
+	}
+	return 0;
+}
+
+static bool
+is_ours(const struct making *making, const char *supervisor)
+{
+	const json_t *row = json_object_get(making->present.supervisors, supervisor);
+	const char *applied = text_of(row, "applied");
+
+	return applied != NULL && strcmp(applied, making->path) == 0;
+}
+
+static int
+depth_of(const struct making *making, const char *name)
+{
+	int depth = 0;
+
+	while (name != NULL && depth < 64) {
+		name = text_of(json_object_get(making->present.supervisors, name), "parent");
+		depth++;
+	}
+	return depth;
+}
+
+/* What this file has described before: servers, then supervisors, the deepest first. */
+static void
+make_removals(struct making *making)
+{
+	const char *name;
+	json_t *row;
+	struct plan_step *step;
+
+	json_object_foreach(making->present.servers, name, row) {
+		json_t *description = json_object_get(row, "description");
+
+		if (manifest_find(making->manifest, name) != NULL || description == NULL ||
+		    json_is_null(description) || !is_ours(making, text_of(row, "supervisor")))
+			continue;
+		step = add_step(making->plan, PLAN_REMOVE_SERVER, name, NULL);
+		step->is_live = is_live(row);
+		step->job = json_integer_value(json_object_get(row, "id"));
+	}
+	for (int depth = 64; depth > 0; depth--) {
+		json_object_foreach(making->present.supervisors, name, row) {
+			if (manifest_find(making->manifest, name) == NULL &&
+			    is_ours(making, name) && depth_of(making, name) == depth)
+				add_step(making->plan, PLAN_REMOVE_SUPERVISOR, name, NULL);
+		}
+	}
+}
+
+int
+plan_make(struct plan *plan, struct query *query, const struct manifest *manifest,
+    char *const *descriptions, const char *path, bool prunes, struct error *error)
+{
+	struct making making = {
+		.plan = plan,
+		.manifest = manifest,
+		.descriptions = descriptions,
+		.path = path,
+		.error = error,
+	};
+	int result;
+
+	*plan = (struct plan){ 0 };
+	result = read_present(&making.present, query, error);
+	if (result == 0 && prunes)
+		make_removals(&making);
+	if (result == 0)
+		result = make_children(&making, NULL, true);
+	json_decref(making.present.supervisors);
+	json_decref(making.present.servers);
+	if (result == -1)
+		plan_done(plan);
+	return result;
+}

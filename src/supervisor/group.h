@@ -1,0 +1,38 @@
+#ifndef SUPERVISOR_GROUP_H
+#define SUPERVISOR_GROUP_H
+
+#include "supervisor/server.h"
+
+/* Messages to every live server of a group. Nobody there is no error. */
+
+/* Who asked is answered {"count": N}: so many were given it, or have it in their mailbox. */
+void group_send(struct supervisor *supervisor, const char *group, bool is_info,
+    json_t *message, struct caller caller);
+/* The same as a part of something, for nobody. */
+struct step *group_make_send(struct supervisor *supervisor, const char *group, bool is_info,
+    json_t *message);
+
+struct group_question {
+	const char *group;
+	json_t *message;   /* borrowed */
+	const char *ref;   /* of the call; each member's is made of it */
+	const char *from;
+	int64_t timeout_ms; /* for all of it; -1: none */
+	bool is_repeated;
+};
+
+/*
+ * Call them all. Who asked is answered {"replies": {NAME: REPLY, …}, "bad": [NAME, …]} when
+ * each has answered, or cannot any more, or the time has passed.
+ */
+void group_call(struct supervisor *supervisor, const struct group_question *question,
+    struct caller caller);
+
+/* What a member has answered, taken over; NULL: nothing good. `part` is gone then. */
+struct group_part;
+void group_take_answer(struct group_part *part, json_t *result);
+
+/* The group that params ask for. NULL with *ret_wrong NULL: none; or what is wrong with it. */
+const char *group_of(const json_t *params, const char **ret_wrong);
+
+#endif

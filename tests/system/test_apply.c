@@ -1,0 +1,293 @@
+/* apply: what a file describes is made so, once. */
+
+#include "support/example.h"
+#include "support/system.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+struct scene {
+	struct instance i;
+	char file[300], counter[PATH_MAX + 20];
+};
+
+static void
+begin(struct scene *scene)
+{
+	char directory[PATH_MAX];
+
+	instance_init(&scene->i);
+	build_directory(directory);
+	snprintf(scene->counter, sizeof(scene->counter), "%s/servers/counter", directory);
+	snprintf(scene->file, sizeof(scene->file), "%s/shop.json", scene->i.directory);
+	instance_start(&scene->i, NULL);
+}
+
+/* The file says this; every % is the counter's path. */
+static void
+write_file(struct scene *scene, const char *text)
+{
+	FILE *file = fopen(scene->file, "w");
+
+	assert_non_null(file);
+	for (const char *c = text; *c != '\0'; c++) {
+		if (*c == '%')
+			fputs(scene->counter, file);
+		else
+			fputc(*c == '\'' ? '"' : *c, file);
+	}
+	assert_int_equal(fclose(file), 0);
+}
+
+static void
+expect(struct result result, int status, const char *out, const char *err)
+{
+	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
+	    (err != NULL && strstr(result.err, err) == NULL))
+		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
+		    result.out, result.err, status, out != NULL ? out : "…",
+		    err != NULL ? err : "…");
+	result_done(&result);
+}
+
+#define APPLY(scene, ...) jobberd(&(scene)->i, "apply", __VA_ARGS__, (scene)->file, NULL)
+
+static const char shop[] =
+    "{'supervisors': [{'name': 'shop', 'strategy': 'rest_for_one', 'children': ["
+    "{'name': 'web', 'command': ['%'], 'after': ['db', 'workers']},"
+    "{'name': 'db', 'command': ['%'], 'env': ['A=1'], 'comment': 'first'},"
+    "{'name': 'workers', 'max_restarts': 10, 'children': ["
+    "  {'name': 'w1', 'command': ['%'], 'restart': 'permanent'},"
+    "  {'name': 'w2', 'command': ['%'], 'autostart': false}]}]}]}";
+
+static const char all_of_it[] = "+ supervisor shop\n+ shop/db\n+ supervisor workers\n"
+				"+ workers/w1\n+ workers/w2\n+ shop/web\n> start shop\n";
+
+static void
+expect_order(struct scene *scene, const char *event, const char *names)
+{
+	char *statement = NULL, *order;
+
+	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
+		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
+		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
+				 event), -1);
+	order = sql(&scene->i, statement);
+	if (strcmp(order, names) != 0)
+		fail_msg("%s: %s instead of %s", event, order, names);
+	free(order);
+	free(statement);
+}
+
+static void
+file_is_applied_in_its_order_and_again_changes_nothing(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, shop);
+	expect(APPLY(&scene, "--dry-run"), 0, all_of_it, NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs"), 0);
+	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	expect(APPLY(&scene, "--prune"), 0, "", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 3);
+	expect(jobberd(&scene.i, "count", "workers", NULL), 0,
+	    "specs        2\nactive       1\nsupervisors  0\nworkers      2\n", NULL);
+	expect(jobberd(&scene.i, "start", "workers/w2", NULL), 0, NULL, NULL);
+	instance_finish(&scene.i);
+}
+
+static void
+only_what_is_described_otherwise_is_touched(void **state)
+{
+	struct scene scene;
+	char *text;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, shop);
+	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
+	write_file(&scene,
+	    "{'supervisors': [{'name': 'shop', 'strategy': 'rest_for_one', 'max_seconds': 60,"
+	    "'children': [{'name': 'new', 'command': ['%']},"
+	    "{'name': 'db', 'command': ['%'], 'env': ['A=2']},"
+	    "{'name': 'workers', 'max_restarts': 10, 'children': ["
+	    "  {'name': 'w1', 'command': ['%'], 'restart': 'permanent'}]},"
+	    "{'name': 'web', 'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0,
+	    "~ supervisor shop: max-seconds 5 -> 60\n+ shop/new\n~ shop/db: env\n"
+	    "~ order of shop: new, db, workers, web\n", NULL);
+	text = sql(&scene.i, "SELECT group_concat(name || ':' || position, ' ') FROM (SELECT "
+			     "j.name, v.position FROM servers v JOIN jobs j ON j.id = v.job_id "
+			     "WHERE v.position IS NOT NULL AND j.supervisor = 'shop' "
+			     "ORDER BY v.position)");
+	assert_string_equal(text, "shop/new:1 shop/db:2 shop/web:4");
+	free(text);
+	/* w1 and web are what they were. */
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts a JOIN jobs j "
+		"ON j.id = a.job_id WHERE j.name IN ('workers/w1', 'shop/web')"), 2);
+	expect(APPLY(&scene, "--prune", "--dry-run"), 0, "- workers/w2\n", NULL);
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	expect(APPLY(&scene, "--prune"), 0, "- workers/w2\n", NULL);
+	write_file(&scene, "{'supervisors': []}");
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	expect(APPLY(&scene, "--prune"), 0,
+	    "- shop/new\n- shop/db\n- shop/web\n- workers/w1\n- supervisor workers\n"
+	    "- supervisor shop\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM supervisors"), 3);
+	instance_finish(&scene.i);
+}
+
+/* Of a tree, also when all of it ends or begins; a child without a place ends first. */
+static void
+order_holds_when_everything_stops_and_starts(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, shop);
+	expect(APPLY(&scene, "--"), 0, all_of_it, NULL);
+	expect(jobberd(&scene.i, "start", "-s", "workers", "more", "--", scene.counter, NULL), 0,
+	    NULL, NULL);
+	instance_stop(&scene.i);
+	expect_order(&scene, "interrupted", "shop/web more workers/w1 shop/db");
+	assert_null(foreign(&scene.i, "DELETE FROM events"));
+	instance_start(&scene.i, NULL);
+	instance_expect(&scene.i, "supervisor=shop running");
+	expect(jobberd(&scene.i, "start", "--once", "-s", "workers", "more", "--", scene.counter,
+		   NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "stop", "more", NULL), 0, NULL, NULL);
+	expect_order(&scene, "ready", "shop/db workers/w1 shop/web");
+	/* The supervisor process alone: nothing begins again. */
+	instance_kill_supervisor(&scene.i);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 8);
+	instance_finish(&scene.i);
+}
+
+/* case 121 */
+static void
+child_that_refuses_ends_the_others_and_the_next_try_goes_on(void **state)
+{
+	struct scene scene;
+	struct result status;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, "{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': "
+			   "['%']}, {'name': 'b', 'command': ['%', 'refuse']}, "
+			   "{'name': 'c', 'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 70, "+ supervisor s\n+ s/a\n+ s/b\n+ s/c\n",
+	    "s: failed_to_start_child s/b: refused");
+	status = jobberd(&scene.i, "status", NULL);
+	assert_has(status.out, "supervisor s has ended: failed_to_start_child s/b: refused");
+	result_done(&status);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts WHERE ended_at "
+					      "IS NULL"), 0);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts a JOIN jobs j "
+		"ON j.id = a.job_id WHERE j.name = 's/c'"), 0);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs WHERE name = 's/a' "
+					      "AND status = 'done'"), 1);
+	write_file(&scene, "{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': "
+			   "['%']}, {'name': 'b', 'command': ['%']}, "
+			   "{'name': 'c', 'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0, "~ s/b: command\n> start s\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs WHERE status = "
+					      "'running'"), 3);
+	/* What people stop stays so. */
+	expect(jobberd(&scene.i, "stop", "s/a", NULL), 0, NULL, NULL);
+	expect(APPLY(&scene, "--"), 0, "", "s/a does not run: jobberd start s/a");
+	expect(jobberd(&scene.i, "supervisor", "stop", "s", NULL), 0, NULL, NULL);
+	expect(APPLY(&scene, "--"), 0, "", "s has ended (stopped): jobberd supervisor start s");
+	instance_finish(&scene.i);
+}
+
+static void
+variables_from_a_file_are_part_of_the_description(void **state)
+{
+	struct scene scene;
+	char path[320];
+	FILE *file;
+
+	(void)state;
+	begin(&scene);
+	snprintf(path, sizeof(path), "%s/db.env", scene.i.directory);
+	for (int n = 1; n <= 2; n++) {
+		file = fopen(path, "w");
+		assert_non_null(file);
+		fprintf(file, "PORT=%d\n", n);
+		assert_int_equal(fclose(file), 0);
+		write_file(&scene, "{'supervisors': [{'name': 's', 'children': [{'name': 'a', "
+				   "'command': ['%'], 'env_file': 'db.env'}]}]}");
+		expect(APPLY(&scene, "--"), 0,
+		    n == 1 ? "+ supervisor s\n+ s/a\n> start s\n" : "~ s/a: environment\n", NULL);
+		expect(APPLY(&scene, "--"), 0, "", NULL);
+	}
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM jobs j JOIN environments e "
+		"ON e.id = j.environment WHERE j.status = 'running' AND j.cwd LIKE '/%' "
+		"AND json_extract(e.vars, '$.PORT') = '2'"), 1);
+	instance_finish(&scene.i);
+}
+
+static void
+file_that_makes_no_sense_is_refused_with_its_place(void **state)
+{
+	static const struct {
+		const char *text, *sentence;
+	} bad[] = {
+		{ "{", "line 1" },
+		{ "[]", "wants an object with supervisors" },
+		{ "{'supervisors': [], 'jobs': []}", "there is no key \"jobs\"" },
+		{ "{'supervisors': [{'name': 'a b'}]}", "an object with a name" },
+		{ "{'supervisors': [{'name': 'a', 'command': ['x']}]}", "in a supervisor" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b'}]}]}",
+		    "b: wants either a command or children" },
+		{ "{'supervisors': [{'name': 'a', 'strategy': 'all'}]}", "a: strategy: \"all\"" },
+		{ "{'supervisors': [{'name': 'a', 'colour': 1}]}", "has no key \"colour\"" },
+		{ "{'supervisors': [{'name': 'a'}, {'name': 'a'}]}", "a: is there twice" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
+		  "'after': ['c']}]}]}", "b: after: names one that is not beside it" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
+		  "'after': ['c']}, {'name': 'c', 'command': ['x'], 'after': ['b']}]}]}",
+		    "b: after: they wait for each other" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
+		  "'max-retries': 3}]}]}", "a/b: max-retries: not for a server" },
+	};
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
+		write_file(&scene, bad[n].text);
+		expect(APPLY(&scene, "--"), 2, "", bad[n].sentence);
+	}
+	assert_int_equal(unlink(scene.file), 0);
+	expect(APPLY(&scene, "--"), 4, "", "No such file");
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM supervisors"), 3);
+	instance_finish(&scene.i);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(file_is_applied_in_its_order_and_again_changes_nothing),
+		cmocka_unit_test(only_what_is_described_otherwise_is_touched),
+		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
+		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
+		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
+		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
