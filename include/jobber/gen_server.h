@@ -210,6 +210,14 @@ int64_t gen_start_job(struct gen_server *server, json_t *job, struct gen_error *
  */
 int64_t gen_async(struct gen_server *server, json_t *job, struct gen_error *ret_error);
 
+/*
+ * From here on the failure of this task of ours is ours: when it has ended with R, and R is not
+ * "normal", we end with the reason R, at once and without terminate, even in a callback that
+ * waits for somebody. With gen_trap_exit() handle_info({"exit": ID, "reason": R}) comes instead,
+ * however it ended, before its "down". The link is this process's: it does not outlive it.
+ */
+void gen_link_task(struct gen_server *server, int64_t task);
+
 enum gen_await {
 	GEN_AWAIT_OK,	   /* *ret_result is a new reference */
 	GEN_AWAIT_EXIT,	   /* it ended otherwise: *ret_error says how */

@@ -20,7 +20,7 @@ struct spawn_behaviour;
 struct option_row {
 	const char *name;
 	char letter;	      /* 0: none */
-	const char *argument; /* as shown; NULL: a flag */
+	const char *argument; /* as shown; NULL: a flag; "[=HOW]": it may be left out */
 	const char *help;
 };
 
@@ -111,6 +111,10 @@ int verb_supervise(struct invocation *invocation);
 int verb_supervisor_process(struct invocation *invocation);
 int verb_submit(struct invocation *invocation);
 int verb_run(struct invocation *invocation);
+int verb_map(struct invocation *invocation);
+int verb_async(struct invocation *invocation);
+int verb_await(struct invocation *invocation);
+int verb_yield(struct invocation *invocation);
 int verb_supervisor(struct invocation *invocation);
 /*
  * A job that has no mailbox to be asked to stop in: cancel it, and wait until it is gone. 0, or

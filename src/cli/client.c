@@ -129,6 +129,9 @@ take_message(struct client_connection *connection, struct rpc_message *ret_messa
 			return 1;
 		if (ret_message->method != NULL && strcmp(ret_message->method, "changed") == 0)
 			connection->has_changed = true;
+		else if (ret_message->method != NULL && connection->notified != NULL)
+			connection->notified(connection->notified_arg, ret_message->method,
+			    ret_message->params);
 		rpc_message_done(ret_message);
 	}
 	if (state == LINE_TOO_LONG)

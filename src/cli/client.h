@@ -20,6 +20,9 @@ struct client_connection {
 	bool is_lost;	  /* the supervisor process went away before it answered … */
 	bool is_silent;	  /* … or it is there and answers nobody */
 	bool was_told;	  /* what the answer waits for, on standard error */
+	/* Optional: what is notified besides `changed`. */
+	void (*notified)(void *arg, const char *method, const json_t *params);
+	void *notified_arg;
 };
 
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */

@@ -26,6 +26,27 @@ static const struct option_row submit_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+static const struct option_row map_options[] = {
+	{ "jobs", 'j', "N", "how many run at once; as many as usable CPUs unless given" },
+	{ "ordered", 0, NULL, "print in the order of the items, not in that of their ends" },
+	{ "null", '0', NULL, "items end with a NUL, not with a newline" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row await_options[] = {
+	{ "timeout", 't', "DURATION", "end them after this (exit 124); 5s unless given" },
+	{ "keep", 0, NULL, "let them run on then, and when one of them fails" },
+	{ "raw", 'r', NULL, "print values that are strings as they are" },
+	{ NULL, 0, NULL, NULL },
+};
+
+static const struct option_row yield_options[] = {
+	{ "timeout", 't', "DURATION", "wait so long for them; not at all unless given" },
+	{ "shutdown", 0, "[=HOW]", "end them: with so much time (5s), or brutal_kill" },
+	{ "raw", 'r', NULL, "print values that are strings as they are" },
+	{ NULL, 0, NULL, NULL },
+};
+
 static const struct option_row call_options[] = {
 	{ "group", 'g', "GROUP", "every server of this group, and print all answers" },
 	{ "timeout", 0, "DURATION", "how long to wait for the answer; 5s unless given" },
@@ -167,6 +188,14 @@ const struct command commands[] = {
 	    COMMAND_TAKES_SPEC, 0, -1, submit_options, verb_submit },
 	{ "run", "[--] COMMAND [ARGUMENT …]", "submit, show the output, exit with its status",
 	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
+	{ "map", "[--] COMMAND [ARGUMENT | {} …]", "a job for each line of standard input",
+	    COMMAND_TAKES_SPEC | COMMAND_PRINTS_DATA, 1, -1, map_options, verb_map },
+	{ "async", "[--] COMMAND [ARGUMENT …]", "start a task and print its id",
+	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_async },
+	{ "await", "ID …", "wait for tasks and print their values", 0, 1, -1, await_options,
+	    verb_await },
+	{ "yield", "ID …", "the values of tasks, as far as they have ended",
+	    COMMAND_PRINTS_DATA, 1, -1, yield_options, verb_yield },
 	{ "start", "NAME [--] [PROGRAM [ARGUMENT …]]", "start a server and wait for its init",
 	    COMMAND_TAKES_SPEC | COMMAND_STARTS_SERVER, 1, -1, NULL, verb_start },
 	{ "call", "NAME MESSAGE … | --group GROUP MESSAGE …", "ask a server and print its answer",

@@ -49,6 +49,17 @@ has_row(const struct option_list *list, const char *name)
 	return false;
 }
 
+/* A letter that the verb has for something else is not its letter there. */
+static struct option_row
+without_taken_letter(const struct option_list *list, struct option_row row)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->rows[i].letter == row.letter)
+			row.letter = 0;
+	}
+	return row;
+}
+
 /* One whose name is an option of the verb's own is known by its letter there: its name is "". */
 static void
 add_common(struct option_list *list)
@@ -80,14 +91,18 @@ collect(const struct command *command, struct option_list *list)
 		    (spec->kind == SPEC_SERVER || spec->kind == SPEC_PLAIN) == is_server)
 			add_row(list, &row, spec);
 	}
-	if (command->flags & COMMAND_PRINTS_DATA)
-		add_row(list, &json_option, NULL);
+	if (command->flags & COMMAND_PRINTS_DATA) {
+		const struct option_row json = without_taken_letter(list, json_option);
+
+		add_row(list, &json, NULL);
+	}
 	add_common(list);
 }
 
 static void
 print_option(const struct option_row *row)
 {
+	const char *argument = row->argument != NULL ? row->argument : "";
 	char left[64];
 
 	snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", row->letter != 0 ? "-" : " ",
@@ -96,7 +111,7 @@ print_option(const struct option_row *row)
 		: row->letter != 0 ? ","
 				   : " ",
 	    row->name[0] != '\0' ? " --" : "", row->name,
-	    row->argument != NULL ? " " : "", row->argument != NULL ? row->argument : "");
+	    argument[0] != '\0' && argument[0] != '[' ? " " : "", argument);
 	printf("  %-32s %s\n", left, row->help);
 }
 
@@ -247,8 +262,10 @@ prepare(const struct option_list *list, bool stops_at_first, struct option *long
 		const struct option_row *row = &list->rows[i];
 
 		longs[i] = (struct option){ row->name,
-			row->argument != NULL ? required_argument : no_argument, NULL,
-			FIRST_VALUE + (int)i };
+			row->argument == NULL	      ? no_argument
+			    : row->argument[0] == '[' ? optional_argument
+						      : required_argument,
+			NULL, FIRST_VALUE + (int)i };
 		if (row->letter == 0)
 			continue;
 		shorts[used++] = row->letter;

@@ -120,6 +120,7 @@ server_done(struct gen_server *server)
 	json_decref(server->continue_with);
 	json_decref(server->consumed);
 	json_decref(server->ended_tasks);
+	json_decref(server->links);
 	json_decref(server->init_id);
 	json_decref(server->init_params);
 	json_decref(server->init_answer);

@@ -63,8 +63,8 @@ is_result(const json_t *message, const void *arg)
 	return has_number(message, "task", *(const int64_t *)arg);
 }
 
-static bool
-is_down(const json_t *message, const void *arg)
+bool
+task_is_down(const json_t *message, const void *arg)
 {
 	const int64_t *task = arg;
 
@@ -77,7 +77,7 @@ take_end(struct gen_server *server, int64_t task, json_t **ret_result,
     struct gen_error *ret_error)
 {
 	struct message *result = mailbox_find_info(server, is_result, &task);
-	struct message *down = mailbox_find_info(server, is_down, &task);
+	struct message *down = mailbox_find_info(server, task_is_down, &task);
 	enum gen_await end = GEN_AWAIT_TIMEOUT;
 	char key[24], *text;
 
@@ -135,6 +135,7 @@ gen_shutdown_task(struct gen_server *server, int64_t task, json_t **ret_result,
 	if (request_send(server, "shutdown_task", json_pack("{s:I}", "id", (json_int_t)task),
 		&was_live, ret_error) == -1)
 		return GEN_AWAIT_EXIT;
+	links_forget(server, task);
 	/* What was sent before the answer is in the mailbox, and nothing follows it. */
 	end = take_end(server, task, ret_result, ret_error);
 	snprintf(key, sizeof(key), "%lld", (long long)task);

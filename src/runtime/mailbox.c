@@ -85,6 +85,7 @@ static void
 take_info(struct gen_server *server, struct rpc_message *message)
 {
 	enqueue(server, MESSAGE_INFO, message, "message");
+	links_take(server, TAILQ_LAST(&server->queue, message_queue));
 }
 
 static void
@@ -257,7 +258,8 @@ mailbox_pop(struct gen_server *server)
 	TAILQ_REMOVE(&server->queue, message, entry);
 	if (message->timer != 0)
 		server->fired[server->fired_count++ % COMMITTED_MOST] = message->timer;
-	if (message->kind != MESSAGE_TERMINATE && ++server->unreported >= REPORT_EVERY)
+	if (message->kind != MESSAGE_TERMINATE && !message->is_own &&
+	    ++server->unreported >= REPORT_EVERY)
 		mailbox_report(server);
 	return message;
 }

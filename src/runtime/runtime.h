@@ -33,6 +33,7 @@ struct message {
 	json_t *from;  /* MESSAGE_CALL */
 	json_t *seq;   /* of a durable server's casts and infos; else NULL */
 	json_int_t timer; /* that it comes from; 0: none */
+	bool is_own; /* nobody sent it: the supervisor does not count it */
 };
 
 TAILQ_HEAD(message_queue, message);
@@ -104,6 +105,7 @@ struct gen_server {
 	bool was_garbled;	 /* the last line was no message */
 	bool was_resumed;	 /* calls and messages may come twice from now on */
 	json_t *ended_tasks;	 /* ids whose "down" is still to be dropped, as keys */
+	json_t *links;		 /* gen_links.c: ids of linked tasks, as keys; or NULL */
 	uint64_t unreported;	 /* messages handled and not said so yet */
 
 	/* who we are */
@@ -179,6 +181,17 @@ void mailbox_report(struct gen_server *server);
 void message_free(struct message *message);
 /* Wait, until this time (-1: for ever), for more lines, and take them. */
 enum stream_event mailbox_wait(struct gen_server *server, int64_t until_ms);
+
+/* ---- gen_tasks.c ---- */
+
+/* Is it the end of the task whose id is at `arg`? */
+bool task_is_down(const json_t *message, const void *arg);
+
+/* ---- gen_links.c ---- */
+
+/* An info came, which may be the end of a linked task: it may end the process. */
+void links_take(struct gen_server *server, struct message *message);
+void links_forget(struct gen_server *server, int64_t task);
 
 /* ---- answers.c: calls at work, and answers that were given ---- */
 

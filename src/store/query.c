@@ -168,6 +168,7 @@ query_close(struct query *query)
 		return;
 	statements_done(&query->jobs);
 	statements_done(&query->other);
+	statements_done(&query->map);
 	db_close(&query->db);
 	free(query);
 }

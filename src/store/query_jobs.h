@@ -9,6 +9,7 @@ struct query {
 	struct db db;
 	struct statements jobs;	 /* query_jobs.c */
 	struct statements other; /* query.c */
+	struct statements map;	 /* query_map.c, once it was asked */
 };
 
 int query_jobs_prepare(struct query *query, struct error *error);

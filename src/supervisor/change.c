@@ -16,6 +16,7 @@ struct change {
 	struct request *request;
 	json_t *results;
 	size_t left;
+	int64_t grace_ms; /* of a cancel; STOP_OWN_GRACE: each job has its own */
 };
 
 static void
@@ -87,7 +88,7 @@ changed(void *arg, struct step *step)
 	if (step->change.ret_must_stop) {
 		json_object_set_new(result, "stopping", json_true());
 		live_stop(supervisor, &step->change.ret_attempt, STOP_CANCELLED,
-		    STOP_OWN_GRACE);
+		    change->grace_ms);
 	}
 	if (step->change.ret_must_recall)
 		hold_claimed(supervisor, change, result, &step->change.ret_attempt);
@@ -112,6 +113,7 @@ void
 change_request(struct client *client, json_t *id, json_t *params, enum job_event event)
 {
 	json_t *ids = json_object_get(params, "ids"), *job;
+	const json_t *grace = json_object_get(params, "grace_ms");
 	struct request *request = request_new(client, id);
 	struct change *change;
 	struct error error;
@@ -122,7 +124,13 @@ change_request(struct client *client, json_t *id, json_t *params, enum job_event
 		request_fail(request, &error, NULL);
 		return;
 	}
+	if (grace != NULL && (!json_is_integer(grace) || json_integer_value(grace) < 0)) {
+		error_set(&error, RPC_INVALID_PARAMS, "grace_ms is not a number from 0");
+		request_fail(request, &error, NULL);
+		return;
+	}
 	change = xcalloc(1, sizeof(*change));
+	change->grace_ms = grace != NULL ? json_integer_value(grace) : STOP_OWN_GRACE;
 	change->request = request;
 	change->results = json_array();
 	change->left = json_array_size(ids);

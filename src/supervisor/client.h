@@ -33,6 +33,8 @@ struct request {
 struct request *request_new(struct client *client, json_t *id);
 void request_reply(struct request *request, json_t *result); /* takes over result */
 void request_fail(struct request *request, const struct error *error, json_t *data);
+/* Something ahead of the answer, as a notification; takes over params. */
+void request_notify(struct request *request, const char *method, json_t *params);
 
 /* requests.c: the methods of the control socket */
 struct method {

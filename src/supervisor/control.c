@@ -127,6 +127,17 @@ request_fail(struct request *request, const struct error *error, json_t *data)
 	finish(request);
 }
 
+void
+request_notify(struct request *request, const char *method, json_t *params)
+{
+	if (request->client->is_gone) {
+		json_decref(params);
+		return;
+	}
+	rpc_add_notification(&request->client->channel.out, method, params);
+	queue(request->client);
+}
+
 /* ---- requests ---- */
 
 struct deferred {

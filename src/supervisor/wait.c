@@ -19,6 +19,7 @@ struct waiter {
 	struct supervisor *supervisor;
 	struct request *request; /* NULL: answered, only look-ups under way keep it */
 	bool wants_any;
+	bool wants_each;    /* told of each end as it comes, and nothing new in the answer */
 	size_t count, left; /* jobs, and how many of them have not ended */
 	size_t lookups;	    /* still under way */
 	struct waited jobs[]; /* by id */
@@ -42,19 +43,22 @@ free_if_done(struct waiter *waiter)
 }
 
 static json_t *
+end_json(const struct waited *job)
+{
+	char reason[REASON_TEXT_SIZE];
+
+	return json_pack("{s:I, s:s, s:s}", "id", (json_int_t)job->job, "status",
+	    job_status_name(job->status), "reason", reason_format(reason, job->reason));
+}
+
+static json_t *
 ended_json(const struct waiter *waiter)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < waiter->count; i++) {
-		const struct waited *job = &waiter->jobs[i];
-		char reason[REASON_TEXT_SIZE];
-
-		if (job->has_ended)
-			json_array_append_new(list,
-			    json_pack("{s:I, s:s, s:s}", "id", (json_int_t)job->job, "status",
-				job_status_name(job->status), "reason",
-				reason_format(reason, job->reason)));
+	for (size_t i = 0; i < waiter->count && !waiter->wants_each; i++) {
+		if (waiter->jobs[i].has_ended)
+			json_array_append_new(list, end_json(&waiter->jobs[i]));
 	}
 	return json_pack("{s:o}", "ended", list);
 }
@@ -89,6 +93,8 @@ mark(struct waiter *waiter, int64_t job, enum job_status status, struct reason r
 	waited->status = status;
 	waited->reason = reason;
 	waiter->left--;
+	if (waiter->wants_each && waiter->request != NULL)
+		request_notify(waiter->request, "ended", end_json(waited));
 }
 
 static void
@@ -145,6 +151,7 @@ wait_request(struct client *client, json_t *id, json_t *params)
 	waiter->supervisor = supervisor;
 	waiter->request = request;
 	waiter->wants_any = json_is_true(json_object_get(params, "any"));
+	waiter->wants_each = json_is_true(json_object_get(params, "each"));
 	if (count == 0 || count > MOST_WAITED_FOR || read_ids(list, waiter) == -1) {
 		free(waiter);
 		error_set(&error, RPC_INVALID_PARAMS, "wait: wants ids, an array of 1 to %d",

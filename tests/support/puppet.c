@@ -168,6 +168,8 @@ do_tasks(struct gen_server *server, const char *step, const json_t *words)
 		id = step[0] == 's' ? gen_start_job(server, value(words, 1), &error)
 				    : gen_async(server, value(words, 1), &error);
 		log_result(server, step, id != -1 ? json_integer(id) : NULL, &error);
+	} else if (strcmp(step, "link_task") == 0) {
+		gen_link_task(server, number(words, 1));
 	} else if (strcmp(step, "await") == 0) {
 		end = gen_await(server, number(words, 1), number(words, 2), &result, &error);
 		log_await(server, step, end, result, &error);
@@ -294,6 +296,7 @@ log_callback(struct gen_server *server, const char *callback, const json_t *mess
 	if (json_is_object(message)) {
 		if (!json_is_true(json_object_get(message, "quiet")) &&
 		    json_object_get(message, "down") == NULL &&
+		    json_object_get(message, "exit") == NULL &&
 		    json_object_get(message, "task") == NULL) {
 			gen_log(server, "%s", callback);
 			return;

@@ -232,6 +232,26 @@ task_that_fails_is_only_told_of_and_ends_nobody(void **state) /* 193, 194 differ
 }
 
 static void
+linked_task_that_fails_takes_its_server_with_it(void **state) /* 194 */
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_follow(&play);
+	play_start(&play, "s", "{}");
+	reply_to(&play, "{'do':[['async',{'command':['sh','-c','exit 3']}],['link_task',2]],"
+			"'reply':0}");
+	play_until(&play, "exit:3");
+	instance_expect(&play.instance, "job=1 ready attempt=2");
+	assert_int_equal(sql_number(&play.instance,
+	    "SELECT count(*) FROM attempts WHERE job_id = 1 AND reason = 'exit:3'"), 1);
+	play_stop(&play, "s");
+	play_history(&play, "s", "call; async: 2; terminate normal 0");
+	play_done(&play);
+}
+
+static void
 await_that_is_too_short_may_be_repeated_and_then_ended(void **state) /* 196, 197 */
 {
 	struct play play;
@@ -296,6 +316,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(crash_of_a_server_that_is_started_again_is_told_too),
 		cmocka_unit_test(task_tells_its_result_and_then_its_end),
 		cmocka_unit_test(task_that_fails_is_only_told_of_and_ends_nobody),
+		cmocka_unit_test(linked_task_that_fails_takes_its_server_with_it),
 		cmocka_unit_test(await_that_is_too_short_may_be_repeated_and_then_ended),
 		cmocka_unit_test(job_that_is_no_task_tells_nothing),
 		cmocka_unit_test(tasks_end_with_their_owner_however_it_ends),

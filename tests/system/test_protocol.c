@@ -102,7 +102,7 @@ recorded_exchange_is_still_true(void **state)
 		}
 		free(message);
 	}
-	assert_int_equal(answers, 10);
+	assert_int_equal(answers, 13);
 	fclose(in);
 	free(page);
 	instance_stop(&i);

@@ -165,6 +165,75 @@ shutdown_of_a_task_gives_what_it_had(void **state) /* cases 197, 198 */
 	fake_end(&fake);
 }
 
+/* ---- links ---- */
+
+static void
+failure_of_a_linked_task_ends_the_server_at_once(void **state) /* case 194 */
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	does(&fake, "['link_task',12],['link_task',13]");
+	fake_info(&fake, "{'down':12,'ref':12,'reason':'normal'}");
+	fake_hears_log(&fake, "info {\"down\":12,\"reason\":\"normal\",\"ref\":12}");
+	/* It waits in a callback; there is no terminate, and nothing else is handled. */
+	does(&fake, "['whereis','barrier']");
+	fake_hears_request(&fake, "whereis", NULL);
+	fake_info(&fake, "'before'");
+	fake_info(&fake, "{'down':13,'ref':13,'reason':'exit:3'}");
+	fake_hears(&fake, "{'method':'stop','params':{'reason':'exit:3'}}");
+	assert_int_equal(fake_ended(&fake), 0);
+}
+
+static void
+linked_task_that_was_quicker_than_the_link_counts(void **state) /* case 194 */
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	does(&fake, "['whereis','barrier'],['link_task',12]");
+	fake_info(&fake, "{'down':12,'ref':12,'reason':'signal:SEGV'}");
+	fake_result(&fake, fake_hears_request(&fake, "whereis", NULL), "{'id':null}");
+	fake_hears_log(&fake, "whereis: 0");
+	fake_hears(&fake, "{'method':'stop','params':{'reason':'signal:SEGV'}}");
+	assert_int_equal(fake_ended(&fake), 0);
+}
+
+static void
+server_that_traps_exits_gets_an_exit_notice_and_a_death_notice(void **state) /* case 190 */
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	fake_cast(&fake, "{'quiet':true,'do':[['trap_exit',true],['link_task',12]]}");
+	fake_hears(&fake, "{'method':'trap_exit','params':{'on':true}}");
+	fake_info(&fake, "{'down':12,'ref':12,'reason':'exit:3'}");
+	fake_hears_log(&fake, "info {\"exit\":12,\"reason\":\"exit:3\"}");
+	fake_hears_log(&fake, "info {\"down\":12,\"reason\":\"exit:3\",\"ref\":12}");
+	/* What nobody sent is not counted. */
+	fake_hears_handled(&fake, 2);
+	fake_hears_nothing(&fake);
+	fake_end(&fake);
+}
+
+static void
+task_that_was_shut_down_is_linked_no_more(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	does(&fake, "['link_task',12],['shutdown_task',12]");
+	fake_result(&fake, fake_hears_request(&fake, "shutdown_task", "{'id':12}"), "true");
+	fake_hears_log(&fake, "shutdown_task: ended now");
+	fake_info(&fake, "{'down':12,'ref':12,'reason':'cancelled'}");
+	fake_hears_log(&fake, "info {\"down\":12,\"reason\":\"cancelled\",\"ref\":12}");
+	fake_end(&fake);
+}
+
 int
 main(void)
 {
@@ -176,6 +245,10 @@ main(void)
 		cmocka_unit_test(await_that_was_too_short_may_be_repeated),
 		cmocka_unit_test(second_await_of_a_result_times_out),
 		cmocka_unit_test(shutdown_of_a_task_gives_what_it_had),
+		cmocka_unit_test(failure_of_a_linked_task_ends_the_server_at_once),
+		cmocka_unit_test(linked_task_that_was_quicker_than_the_link_counts),
+		cmocka_unit_test(server_that_traps_exits_gets_an_exit_notice_and_a_death_notice),
+		cmocka_unit_test(task_that_was_shut_down_is_linked_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

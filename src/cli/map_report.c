@@ -1,0 +1,142 @@
+/*
+ * map_report: an item that has ended: its output, a sentence if it failed, or an object. Each
+ * is told once by a client, from the database and the file, whoever ran it.
+ */
+
+#include "base/text.h"
+#include "base/xalloc.h"
+#include "cli/escape.h"
+#include "cli/map.h"
+#include "cli/outfile.h"
+#include "cli/row_json.h"
+#include "model/reason.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void
+print_output(const struct map *map, const struct map_job *job)
+{
+	struct outfile file;
+
+	if (job->attempt == 0)
+		return;
+	outfile_open(&file, map->invocation->state, job->id, job->attempt);
+	outfile_print(&file, true);
+	outfile_close(&file);
+}
+
+/* Its output's file; null if it wrote nothing. */
+static json_t *
+output_json(const struct map *map, const struct map_job *job)
+{
+	char *path = xasprintf("%s/output/%" PRId64 ".%" PRId64, map->invocation->state, job->id,
+	    job->attempt);
+	json_t *json = job->attempt > 0 && access(path, F_OK) == 0 ? row_json_string(path)
+								    : json_null();
+
+	free(path);
+	return json;
+}
+
+static void
+print_object(const struct map *map, int64_t number, const char *item,
+    const struct map_job *job)
+{
+	row_json_print(json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:o}", "number",
+	    (json_int_t)number, "item", item, "id", (json_int_t)job->id, "status",
+	    job_status_name(job->status), "reason", job->reason != NULL ? job->reason : "",
+	    "exit_code", job->exit_code >= 0 ? json_integer(job->exit_code) : json_null(),
+	    "output", output_json(map, job)));
+	fflush(stdout);
+}
+
+static void
+tell_failure(const char *item, const struct map_job *job)
+{
+	struct reason reason = { 0 };
+	char words[REASON_TEXT_SIZE + 64];
+	struct buf line = { 0 };
+
+	if (job->reason != NULL && reason_parse(job->reason, &reason) == -1)
+		reason = reason_from_words(job->reason);
+	reason_words(words, sizeof(words), reason, job->timeout_ms);
+	escape_add_text(&line, item);
+	cli_complain(0, "%s: %s (job %" PRId64 ")", buf_text(&line),
+	    words[0] != '\0' ? words : job_status_name(job->status), job->id);
+	buf_done(&line);
+}
+
+int
+map_report(struct map *map, int64_t number, const struct map_job *job, struct error *error)
+{
+	char *item;
+
+	if (job->status == JOB_CANCELLED && map->interrupts > 0) {
+		map->cancelled++;
+		return 0;
+	}
+	item = map_template_item(&map->template, job->command);
+	if (item == NULL)
+		return error_set(error, STATUS_STATE,
+		    "job %" PRId64 " is not of this map any more", job->id);
+	map_progress_wipe(&map->progress);
+	if (map->invocation->wants_json)
+		print_object(map, number, item, job);
+	else
+		print_output(map, job);
+	if (job->status != JOB_DONE)
+		tell_failure(item, job);
+	map->done += job->status == JOB_DONE;
+	map->failed += job->status != JOB_DONE;
+	free(item);
+	return 0;
+}
+
+static int
+report_in_order(struct map *map, struct error *error)
+{
+	int64_t lowest = map_flight_lowest(&map->flight);
+
+	while (map->printed < map->fed && map->printed + 1 < lowest) {
+		struct map_job job;
+		int result = query_map_item(
+		    map->query, map->name, map->printed + 1, &job, error);
+
+		if (result == 0 && job.id == 0)
+			result = error_set(error, STATUS_STATE,
+			    "the job of item %" PRId64 " has been pruned before it was told",
+			    map->printed + 1);
+		if (result == 0)
+			result = map_report(map, map->printed + 1, &job, error);
+		map_job_done(&job);
+		if (result == -1)
+			return -1;
+		map->printed++;
+	}
+	return 0;
+}
+
+int
+map_report_ends(struct map *map, struct error *error)
+{
+	struct map_job job;
+	int result = 0;
+
+	if (map->is_ordered)
+		return report_in_order(map, error);
+	for (size_t i = 0; i < map->end_count && result == 0; i++) {
+		result = query_map_job(map->query, map->ends[i].job, &job, error);
+		if (result == 0 && job.id == 0)
+			result = error_set(error, STATUS_STATE,
+			    "the job of item %" PRId64 " has been pruned before it was told",
+			    map->ends[i].number);
+		if (result == 0)
+			result = map_report(map, map->ends[i].number, &job, error);
+		map_job_done(&job);
+	}
+	map->end_count = 0;
+	return result;
+}

@@ -1,0 +1,128 @@
+/*
+ * task_value: the value of a task: what it said itself (jobberd notify result), else the last
+ * line of its output.
+ */
+
+#include "base/xalloc.h"
+#include "cli/cli.h"
+#include "cli/row_json.h"
+#include "cli/task.h"
+#include "model/reason.h"
+#include "store/query.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int
+tasks_find(struct tasks *tasks, const struct invocation *invocation, struct error *error)
+{
+	struct query *query = query_open(invocation->state, error);
+	int result = query != NULL ? 0 : -1;
+
+	*tasks = (struct tasks){ .invocation = invocation };
+	tasks->count = (size_t)invocation->argument_count;
+	tasks->list = xcalloc(tasks->count, sizeof(tasks->list[0]));
+	for (size_t i = 0; i < tasks->count && result == 0; i++)
+		result = query_find_job(
+		    query, invocation->arguments[i], &tasks->list[i].id, error);
+	query_close(query);
+	return result;
+}
+
+static void
+forget(struct task *task)
+{
+	json_decref(task->value);
+	free(task->reason);
+	task->value = NULL;
+	task->reason = NULL;
+}
+
+void
+tasks_done(struct tasks *tasks)
+{
+	for (size_t i = 0; i < tasks->count; i++)
+		forget(&tasks->list[i]);
+	free(tasks->list);
+	*tasks = (struct tasks){ 0 };
+}
+
+/* The last line that has something in it. */
+static json_t *
+last_line(const char *lines)
+{
+	size_t end = strlen(lines), start;
+	json_t *json;
+	char *line;
+
+	while (end > 0 && lines[end - 1] == '\n')
+		end--;
+	for (start = end; start > 0 && lines[start - 1] != '\n';)
+		start--;
+	line = xstrndup(lines + start, end - start);
+	json = row_json_string(line);
+	free(line);
+	return json;
+}
+
+static json_t *
+read_value(const struct rows *row, bool is_done)
+{
+	const char *result = rows_text(row, "result"), *lines = rows_text(row, "last_lines");
+
+	if (result != NULL)
+		return json_loads(result, JSON_DECODE_ANY, NULL);
+	if (!is_done)
+		return NULL;
+	return lines != NULL && lines[strspn(lines, "\n")] != '\0' ? last_line(lines)
+								   : json_null();
+}
+
+static void
+read_row(struct task *task, const struct rows *row)
+{
+	const char *text = rows_text(row, "reason");
+	struct reason reason = { 0 };
+
+	job_status_parse(rows_text(row, "status"), &task->status);
+	task->reason = xstrdup(text != NULL ? text : "");
+	if (text != NULL && reason_parse(text, &reason) == -1)
+		reason = reason_from_words(text);
+	reason_words(task->words, sizeof(task->words), reason, rows_number(row, "timeout_ms", 0));
+	task->was_killed = task->status == JOB_CANCELLED &&
+	    rows_number(row, "signal", 0) == SIGKILL;
+	if (!job_status_is_live(task->status))
+		task->value = read_value(row, task->status == JOB_DONE);
+}
+
+static int
+read_one(struct query *query, struct task *task, struct error *error)
+{
+	struct job_filter filter = { .id = task->id };
+	struct rows *rows = query_jobs(query, &filter, error);
+	int more = rows != NULL ? rows_next(rows, error) : -1;
+
+	forget(task);
+	if (more == 1)
+		read_row(task, rows);
+	rows_close(rows);
+	if (more == 0)
+		return error_set(
+		    error, STATUS_NOT_FOUND, "there is no job %" PRId64 " any more", task->id);
+	return more == 1 ? 0 : -1;
+}
+
+int
+tasks_read(struct tasks *tasks, struct error *error)
+{
+	struct query *query = query_open(tasks->invocation->state, error);
+	int result = query != NULL ? 0 : -1;
+
+	for (size_t i = 0; i < tasks->count && result == 0; i++)
+		result = read_one(query, &tasks->list[i], error);
+	query_close(query);
+	return result;
+}
