@@ -317,9 +317,10 @@ take_parents(struct supervisor *supervisor, const struct step *step)
 		const struct supervisor_limit *limit = &step->limits.ret_limits[i];
 		struct place_count *place = live_place(supervisor, limit->name);
 
-		place->parent = limit->parent[0] != '\0'
-		    ? live_place(supervisor, limit->parent)
-		    : NULL;
+		if (place != NULL)
+			place->parent = limit->parent[0] != '\0'
+			    ? live_place(supervisor, limit->parent)
+			    : NULL;
 	}
 }
 
