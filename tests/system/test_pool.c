@@ -532,6 +532,7 @@ message_outlives_the_supervisor_process(void **state)
 	helper_jobberd(&caller, &scene.i, NULL, "call", "p", scene.wait, "--timeout", "60s",
 	    NULL);
 	free(bell_wait(&scene.bell));
+	instance_expect(&scene.i, "job=2 started"); /* else nobody knows who has it */
 	instance_kill_supervisor(&scene.i);
 	fifo_write(scene.go, "x");
 	assert_int_equal(helper_wait(&caller), 0);
