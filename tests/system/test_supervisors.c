@@ -39,23 +39,26 @@ static void
 quota_is_so_many_live_jobs_and_no_more(void **state)
 {
 	struct instance i;
-	char *fifo;
+	char *fifo, *other;
 
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
 	fifo = fifo_make(&i, "go");
+	other = fifo_make(&i, "other");
 	SUP(&i, 0, NULL, "add", "imports", "--max-children", "2", "--overflow", "reject");
 	expect(IMPORT(&i, fifo), 0, "1\n", NULL);
-	expect(IMPORT(&i, fifo), 0, "2\n", NULL);
+	expect(IMPORT(&i, other), 0, "2\n", NULL);
 	expect(IMPORT(&i, fifo), 75, "", "imports: 2 of 2 places taken (max_children)");
 	expect(jobberd(&i, "submit", "true", NULL), 0, "3\n", NULL); /* others are untouched */
 	fifo_write(fifo, "x");
+	fifo_write(other, "x");
 	assert_int_equal(wait_job(&i, 1), 0);
 	assert_int_equal(wait_job(&i, 2), 0);
 	expect(IMPORT(&i, "/dev/null"), 0, "4\n", NULL);
 	assert_int_equal(wait_job(&i, 4), 0);
 	free(fifo);
+	free(other);
 	instance_finish(&i);
 }
 
