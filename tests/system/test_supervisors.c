@@ -255,9 +255,12 @@ rate_is_so_many_starts_in_any_such_time(void **state)
 		submit_job(&i, "-s", "slow", "true", NULL);
 	for (int n = 1; n <= 12; n++)
 		assert_int_equal(wait_job(&i, n), 0);
-	/* The fifth of any five begins 300 ms after the first, but for the clock's grain. */
-	assert_int_equal(sql_number(&i, "SELECT count(*) FROM (SELECT started_at - "
-		"lag(started_at, 4) OVER (ORDER BY started_at) AS span FROM attempts) "
+	/*
+	 * The fifth of any five is let go 300 ms after the first, but for the clock's grain; when
+	 * each is there is the machine's affair.
+	 */
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM (SELECT claimed_at - "
+		"lag(claimed_at, 4) OVER (ORDER BY claimed_at) AS span FROM attempts) "
 		"WHERE span < 290"), 0);
 	instance_finish(&i);
 }
