@@ -108,6 +108,8 @@ settle_foreign(struct sqlite_engine *engine)
 {
 	int code = sqlite_settle_foreign_cancels(engine);
 
+	if (code == SQLITE_OK)
+		code = sqlite_supervise_all(engine);
 	return code == SQLITE_OK ? sqlite_look_for_keys(engine) : code;
 }
 

@@ -204,6 +204,8 @@ void sqlite_say_full(struct error *error, const char *name, int64_t live, int64_
 /* ---- the tree (supervision.c) ---- */
 
 int sqlite_look_for_tree(struct sqlite_engine *engine);
+/* Others have written, or were here before us: go on with all that is not at rest. */
+int sqlite_supervise_all(struct sqlite_engine *engine);
 /* May anything beneath this supervisor start, as it is now? */
 int sqlite_lets_start(struct sqlite_engine *engine, const char *name, bool *ret_lets);
 /* A job has come up, or is not about to any more: its supervisor goes on with what it is at. */
@@ -244,6 +246,8 @@ int sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_
 /* … what goes with the attempt, and, if it is over, with the server, */
 int sqlite_end_server(struct sqlite_engine *engine, const struct step *step,
     struct reason reason, int64_t max_redeliveries, bool is_over);
+/* … that somebody has asked for its end, which is more than its supervisor's wish, */
+int sqlite_ask_stop(struct sqlite_engine *engine, int64_t job, bool is_asked);
 /* … how many restarts in a row it has had, */
 int sqlite_set_in_a_row(struct sqlite_engine *engine, int64_t job, int64_t restarts);
 /* … and when it starts afresh; nothing, if it is none. */

@@ -16,8 +16,9 @@
 #include <string.h>
 
 enum {
-	ANY, NODE, OF_JOB, SET_STATE, SET_HAS_RUN, FORGET_CHILD, FORGET_NODE, LAST_CHILD, DYNAMIC,
-	WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, COUNT
+	ANY, NODE, OF_JOB, AT_WORK, SET_STATE, SET_HAS_RUN, FORGET_CHILD, FORGET_NODE, PLACE_NODE,
+	LAST_CHILD, DYNAMIC, WAITING_SERVERS, STATICS, LET_WAIT, END_WAITING, NEXT_NODE, ALL_UP,
+	COUNT
 };
 
 /* A server or supervisor among the children of ?1 that is not up yet. */
@@ -38,11 +39,19 @@ static const char *const sql[] = {
 		 "FROM supervisors WHERE name = ?1",
 	[OF_JOB] = "SELECT j.supervisor, v.position, j.name FROM jobs j "
 		   "LEFT JOIN servers v ON v.job_id = j.id WHERE j.id = ?1",
+	[AT_WORK] = "SELECT name FROM supervisors WHERE state <> 'running' AND state <> 'ended' "
+		    "AND state <> 'waiting' AND name > ?1 ORDER BY name LIMIT 1",
 	[SET_STATE] = "UPDATE supervisors SET state = ?2, group_from = ?3, reason = ?4, "
 		      "ended_at = ?5 WHERE name = ?1",
 	[SET_HAS_RUN] = "UPDATE supervisors SET has_run = ?2 WHERE name = ?1",
 	[FORGET_CHILD] = "UPDATE servers SET position = NULL WHERE job_id = ?1",
 	[FORGET_NODE] = "UPDATE supervisors SET position = NULL WHERE name = ?1",
+	[PLACE_NODE] = "UPDATE supervisors SET position = 1 + max("
+		       "(SELECT coalesce(max(v.position), 0) FROM servers v "
+		       "INDEXED BY servers_static JOIN jobs j ON j.id = v.job_id "
+		       "WHERE v.position IS NOT NULL AND j.supervisor = supervisors.parent), "
+		       "(SELECT coalesce(max(c.position), 0) FROM supervisors c "
+		       "WHERE c.parent = supervisors.parent)) WHERE name = ?1",
 	[LAST_CHILD] = "SELECT position, job_id, attempt, generation, is_ending, name FROM ("
 		       "SELECT v.position, v.job_id, a.attempt, a.generation, "
 		       "a.stop_reason IS NOT NULL AS is_ending, NULL AS name "
@@ -69,6 +78,8 @@ static const char *const sql[] = {
 	[LET_WAIT] = "UPDATE supervisors SET state = 'waiting', reason = NULL, "
 		     "ended_at = NULL, has_run = 0 WHERE parent = ?1 AND position IS NOT NULL "
 		     "AND state = 'ended'",
+	[END_WAITING] = "UPDATE supervisors SET state = 'ended', reason = '" NODE_BY_PARENT "', "
+			"ended_at = ?2 WHERE parent = ?1 AND state = 'waiting'",
 	[NEXT_NODE] = "SELECT c.name FROM supervisors c WHERE c.parent = ?1 "
 		      "AND c.state = 'waiting' AND c.position IS NOT NULL "
 		      "AND NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
@@ -224,18 +235,23 @@ begin_ending(struct sqlite_engine *engine, struct node *node, const char *reason
 }
 
 static int
-end_node_by_parent(struct sqlite_engine *engine, const char *name)
+end_node_by_parent(struct sqlite_engine *engine, const char *name, bool *ret_is_gone)
 {
 	struct node node;
 	bool found;
 	int code = sqlite_read_node(engine, name, &node, &found);
 
-	return code == SQLITE_OK ? begin_ending(engine, &node, NODE_BY_PARENT) : code;
+	node.is_walked = true;
+	if (code == SQLITE_OK)
+		code = begin_ending(engine, &node, NODE_BY_PARENT);
+	*ret_is_gone = node.state == SUPERVISOR_ENDED || node.state == SUPERVISOR_WAITING;
+	return code;
 }
 
-/* The last child from this position on that is there still, one at a time. */
+/* *ret_is_gone: it had nothing to wait for. */
 static int
-end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bool *ret_none)
+end_one(struct sqlite_engine *engine, const struct node *node, int64_t from, bool *ret_none,
+    bool *ret_is_gone)
 {
 	sqlite3_stmt *row = engine->supervision.prepared[LAST_CHILD];
 	struct attempt_key key = { 0 };
@@ -245,6 +261,7 @@ end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bo
 
 	bind_text(row, 1, node->name);
 	bind_number(row, 2, from);
+	*ret_is_gone = false;
 	code = sqlite3_step(row);
 	*ret_none = code != SQLITE_ROW;
 	if (code == SQLITE_ROW) {
@@ -258,8 +275,21 @@ end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bo
 	code = statement_end(row, code);
 	if (code != SQLITE_OK || *ret_none || is_ending)
 		return code;
-	return name[0] != '\0' ? end_node_by_parent(engine, name)
+	return name[0] != '\0' ? end_node_by_parent(engine, name, ret_is_gone)
 			       : stop_attempt(engine, &key, true);
+}
+
+/* The last child from this position on that is there still, one at a time. */
+static int
+end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bool *ret_none)
+{
+	bool is_gone;
+	int code;
+
+	do
+		code = end_one(engine, node, from, ret_none, &is_gone);
+	while (code == SQLITE_OK && is_gone);
+	return code;
 }
 
 struct open_child {
@@ -329,6 +359,17 @@ happens_to(struct sqlite_engine *engine, int which, const char *name, enum job_e
 	return code;
 }
 
+/* Those of its supervisors whose turn had not come. */
+static int
+end_waiting(struct sqlite_engine *engine, const struct node *node)
+{
+	sqlite3_stmt *statement = engine->supervision.prepared[END_WAITING];
+
+	bind_text(statement, 1, node->name);
+	bind_number(statement, 2, engine->now.ms);
+	return statement_run(statement);
+}
+
 static int
 end_all(struct sqlite_engine *engine, struct node *node)
 {
@@ -343,6 +384,8 @@ end_all(struct sqlite_engine *engine, struct node *node)
 	code = set_state(engine, node, SUPERVISOR_ENDED, 0, NULL);
 	if (code == SQLITE_OK)
 		code = tell(engine, node, "supervisor ended");
+	if (code == SQLITE_OK)
+		code = end_waiting(engine, node);
 	if (code == SQLITE_OK) /* what waited only: nothing of it runs */
 		code = happens_to(engine, WAITING_SERVERS, node->name, JOB_SHUT_DOWN, shutdown);
 	return code == SQLITE_OK ? node_ended(engine, node) : code;
@@ -365,9 +408,9 @@ begin_starting(struct sqlite_engine *engine, struct node *node)
 	return code == SQLITE_OK ? advance(engine, node) : code;
 }
 
-/* The child supervisor whose turn it is, if it is one's. */
+/* The child supervisor whose turn it is, if it is one's; *ret_is_up: it has nothing to wait for. */
 static int
-start_next(struct sqlite_engine *engine, struct node *node)
+start_one(struct sqlite_engine *engine, const struct node *node, bool *ret_is_up)
 {
 	sqlite3_stmt *row = engine->supervision.prepared[NEXT_NODE];
 	char name[NAME_SIZE] = "";
@@ -375,6 +418,7 @@ start_next(struct sqlite_engine *engine, struct node *node)
 	bool found;
 	int code;
 
+	*ret_is_up = false;
 	bind_text(row, 1, node->name);
 	code = sqlite3_step(row);
 	if (code == SQLITE_ROW)
@@ -383,7 +427,23 @@ start_next(struct sqlite_engine *engine, struct node *node)
 	if (code != SQLITE_OK || name[0] == '\0')
 		return code;
 	code = sqlite_read_node(engine, name, &child, &found);
-	return code == SQLITE_OK ? begin_starting(engine, &child) : code;
+	child.is_walked = true;
+	if (code == SQLITE_OK)
+		code = begin_starting(engine, &child);
+	*ret_is_up = child.state == SUPERVISOR_RUNNING;
+	return code;
+}
+
+static int
+start_next(struct sqlite_engine *engine, const struct node *node)
+{
+	bool is_up;
+	int code;
+
+	do
+		code = start_one(engine, node, &is_up);
+	while (code == SQLITE_OK && is_up);
+	return code;
 }
 
 static int
@@ -407,7 +467,7 @@ start_children(struct sqlite_engine *engine, struct node *node)
 		code = set_has_run(engine, node, true);
 	if (code == SQLITE_OK)
 		code = tell(engine, node, "supervisor running");
-	return code == SQLITE_OK && node->parent[0] != '\0'
+	return code == SQLITE_OK && node->parent[0] != '\0' && !node->is_walked
 	    ? sqlite_supervise(engine, node->parent)
 	    : code;
 }
@@ -450,6 +510,31 @@ sqlite_supervise(struct sqlite_engine *engine, const char *name)
 	int code = sqlite_read_node(engine, name, &node, &found);
 
 	return code == SQLITE_OK && found ? advance(engine, &node) : code;
+}
+
+int
+sqlite_supervise_all(struct sqlite_engine *engine)
+{
+	sqlite3_stmt *row = engine->supervision.prepared[AT_WORK];
+	char name[NAME_SIZE] = "";
+	int code;
+
+	if (!engine->has_tree)
+		return SQLITE_OK;
+	for (;;) {
+		bool found;
+
+		bind_text(row, 1, name);
+		code = sqlite3_step(row);
+		found = code == SQLITE_ROW;
+		if (found)
+			snprintf(name, sizeof(name), "%s", column_text(row, 0));
+		code = statement_end(row, code);
+		if (code == SQLITE_OK && found)
+			code = sqlite_supervise(engine, name);
+		if (code != SQLITE_OK || !found)
+			return code;
+	}
 }
 
 int
@@ -614,7 +699,7 @@ node_ended(struct sqlite_engine *engine, struct node *node)
 		    node->reason);
 	if (code == SQLITE_OK && verdict == SUPERVISION_RESTARTS)
 		code = begin_starting(engine, node);
-	return code == SQLITE_OK && node->parent[0] != '\0'
+	return code == SQLITE_OK && node->parent[0] != '\0' && !node->is_walked
 	    ? sqlite_supervise(engine, node->parent)
 	    : code;
 }
@@ -626,6 +711,9 @@ sqlite_start_node(struct sqlite_engine *engine, struct node *node)
 {
 	int code = set_has_run(engine, node, false);
 
+	/* Its parent had forgotten it, which ends what it has started. */
+	if (code == SQLITE_OK && node->parent[0] != '\0' && node->position == 0)
+		code = run_with_name(engine, PLACE_NODE, node->name);
 	return code == SQLITE_OK ? begin_starting(engine, node) : code;
 }
 

@@ -25,6 +25,7 @@ struct node {
 	bool is_significant;
 	int64_t group_from; /* SUPERVISOR_REGROUPING: from this position on */
 	bool has_run;	    /* since somebody started it */
+	bool is_walked;	    /* by its parent, which goes on by itself */
 	char reason[NODE_REASON_SIZE];
 };
 
@@ -37,7 +38,7 @@ int sqlite_supervise(struct sqlite_engine *engine, const char *name);
 
 /* It has ended (or never run): start it, with its children one after another. */
 int sqlite_start_node(struct sqlite_engine *engine, struct node *node);
-/* End it, with its children; its parent does not restart it. */
+/* End it, with its children; its parent does not restart it, also if it is ending already. */
 int sqlite_stop_node(struct sqlite_engine *engine, struct node *node);
 
 /* ---- restarts that count (sqlite_restarts.c); of a job, or, job 0, of a supervisor ---- */
