@@ -29,6 +29,8 @@ ALTER TABLE supervisors ADD COLUMN has_run INTEGER NOT NULL DEFAULT 1
 ALTER TABLE supervisors ADD COLUMN reason TEXT;            -- why it is ending, or has ended
 ALTER TABLE supervisors ADD COLUMN ended_at INTEGER;
 
+CREATE INDEX supervisors_children ON supervisors (parent, position) WHERE parent IS NOT NULL;
+
 -- One bad child of those that are always there harms no other.
 UPDATE supervisors SET budget = 'each'
   WHERE name = 'default' OR name = 'serial' OR name = 'servers';

@@ -80,11 +80,12 @@ static const char *const sql[] = {
 		     "AND state = 'ended'",
 	[END_WAITING] = "UPDATE supervisors SET state = 'ended', reason = '" NODE_BY_PARENT "', "
 			"ended_at = ?2 WHERE parent = ?1 AND state = 'waiting'",
-	[NEXT_NODE] = "SELECT c.name FROM supervisors c WHERE c.parent = ?1 "
-		      "AND c.state = 'waiting' AND c.position IS NOT NULL "
-		      "AND NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
-		      "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP "AND d.position < c.position) "
-		      "ORDER BY c.position LIMIT 1",
+	/* Those behind the first that waits wait for it, too. */
+	[NEXT_NODE] = "SELECT c.name FROM (SELECT name, position FROM supervisors "
+		      "WHERE parent = ?1 AND state = 'waiting' AND position IS NOT NULL "
+		      "ORDER BY position LIMIT 1) c "
+		      "WHERE NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
+		      "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP "AND d.position < c.position)",
 	[ALL_UP] = "SELECT NOT EXISTS (SELECT 1 " SERVER_NOT_UP ") "
 		   "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP ")",
 };
