@@ -88,9 +88,10 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "ended_at IS NULL) ORDER BY priority, id LIMIT", "attempts_open (job_id=?)" },
 		{ "k.max_running) ORDER BY priority, id LIMIT", "jobs_ready (supervisor=?)" },
 		{ "SELECT count(*) FROM jobs WHERE supervisor", "jobs_live (supervisor=?)" },
-		{ "NOT EXISTS (SELECT 1 FROM servers me", "servers_static (position<?)" },
+		{ "ended_at IS NULL) AND NOT EXISTS (SELECT 1 FROM servers me",
+		    "servers_static (position<?)" },
 		{ "a.stop_reason IS NOT NULL AS is_ending", "servers_static (position>?)" },
-		{ "SELECT name, position FROM supervisors", "supervisors_children (parent=?)" },
+		{ "SELECT name, position FROM supervisors", "supervisors_children (parent=? AND position>?)" },
 		{ "SELECT count(*) FROM restarts WHERE supervisor = ?1 AND iif(boot_id = ?2, "
 		  "boot_ms > ?3, at > ?4) AND job_id", "restarts_of (supervisor=?" },
 		{ "SELECT id, status FROM jobs WHERE name", "jobs_live_name (name=?)" },
@@ -137,6 +138,7 @@ may_scan(const char *sql)
 		"FROM (SELECT 1 FROM messages", /* counts no further than its limit */
 		"EXISTS (SELECT 1 FROM monitors)", /* the first row */
 		"foreign_cancels",
+		"DELETE FROM restarts WHERE child", /* when a supervisor is removed */
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
