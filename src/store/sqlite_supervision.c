@@ -274,6 +274,8 @@ end_one(struct sqlite_engine *engine, const struct node *node, int64_t from, boo
 		snprintf(name, sizeof(name), "%s", text != NULL ? text : "");
 	}
 	code = statement_end(row, code);
+	if (code == SQLITE_OK && is_ending && key.job != 0)
+		batch_add_to_stop(engine->batch, &key); /* it may have been given all the time */
 	if (code != SQLITE_OK || *ret_none || is_ending)
 		return code;
 	return name[0] != '\0' ? end_node_by_parent(engine, name, ret_is_gone)
@@ -321,7 +323,9 @@ end_dynamic(struct sqlite_engine *engine, const struct node *node, bool *ret_non
 	}
 	code = statement_end(row, code);
 	for (size_t i = 0; i < count && code == SQLITE_OK; i++) {
-		if (!children[i].is_ending)
+		if (children[i].is_ending)
+			batch_add_to_stop(engine->batch, &children[i].key);
+		else
 			code = stop_attempt(engine, &children[i].key, children[i].is_server);
 	}
 	free(children);

@@ -479,6 +479,24 @@ tree_is_not_written_by_others(void **state)
 	instance_finish(&i);
 }
 
+/* Somebody has stopped them without a limit: their supervisor has one. */
+static void
+child_that_never_ends_does_not_hold_up_the_end_of_its_supervisor(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop", "--strategy", "one_for_one");
+	child_up(&i, "--grace 200ms", "shop/a", "trap slow-end=3600000");
+	child_up(&i, "--grace 200ms -s shop", "b", "trap slow-end=3600000");
+	expect(jobberd(&i, "stop", "shop/a", "--timeout", "50ms", NULL), 124, NULL, "timeout");
+	expect(jobberd(&i, "stop", "b", "--timeout", "50ms", NULL), 124, NULL, "timeout");
+	SUP(&i, 0, NULL, "stop", "shop");
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE signal IN (9, 15)"), 2);
+	instance_finish(&i);
+}
+
 /* Both in one turn: who waits for its end is answered, although it is not there any more. */
 static void
 supervisor_that_is_removed_has_ended(void **state)
@@ -526,6 +544,7 @@ main(void)
 		cmocka_unit_test(strategy_may_be_changed_while_children_live),
 		cmocka_unit_test(tree_is_not_written_by_others),
 		cmocka_unit_test(supervisor_that_is_removed_has_ended),
+		cmocka_unit_test(child_that_never_ends_does_not_hold_up_the_end_of_its_supervisor),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
