@@ -265,6 +265,8 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->pool);
 	statements_done(&engine->labels);
 	statements_done(&engine->supervisor);
+	statements_done(&engine->node);
+	statements_done(&engine->group);
 	statements_done(&engine->supervision);
 	statements_done(&engine->restarts);
 	statements_done(&engine->supervisor_change);
@@ -296,6 +298,8 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_supervisor_prepare(engine, error) == -1 ||
 	    sqlite_restarts_prepare(engine, error) == -1 ||
 	    sqlite_supervisor_change_prepare(engine, error) == -1 ||
+	    sqlite_node_prepare(engine, error) == -1 ||
+	    sqlite_group_prepare(engine, error) == -1 ||
 	    sqlite_supervision_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||

@@ -20,8 +20,8 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, supervision, restarts, supervisor_change, labels, commit, claim, advance,
-	    depend, change, prune, other;
+	    monitor, pool, supervisor, node, group, supervision, restarts, supervisor_change,
+	    labels, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -85,6 +85,8 @@ int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_node_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_group_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervision_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_restarts_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_change_prepare(struct sqlite_engine *engine, struct error *error);

@@ -170,7 +170,7 @@ sqlite_job_has_place(struct sqlite_engine *engine, int64_t job, struct error *er
 	sqlite3_stmt *row = engine->supervisor.prepared[OF_JOB];
 	char name[NAME_SIZE] = "";
 	bool is_message = false, is_server = false;
-	struct supervisor_row supervisor;
+	struct supervisor_row supervisor = { 0 };
 	int64_t live, wanted = 1;
 	int code;
 

@@ -3,14 +3,13 @@
 #include "base/xalloc.h"
 #include "store/sqlite_supervision.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	ADD, SET, REMOVE, HAS_NODES, PLACE_ALL, DETACH, FORGET_OF, SHIFT_JOBS, SHIFT_NODES,
-	PLACE_JOB, PLACE_NODE, WANTED, COUNT
+	PLACE_JOB, PLACE_NODE, COUNT
 };
 
 #define LARGEST_DEPTH 32
@@ -56,9 +55,6 @@ static const char *const sql[] = {
 		      "(SELECT id FROM jobs WHERE name = ?1 || '/' || ?2 AND name IS NOT NULL)",
 	[PLACE_NODE] = "UPDATE supervisors SET position = ?3 WHERE parent = ?1 AND name = ?2 "
 		       "AND position IS NOT NULL",
-	[WANTED] = "SELECT count(*), (SELECT max_children FROM supervisors WHERE name = ?1) "
-		   "FROM servers v INDEXED BY servers_static JOIN jobs j ON j.id = v.job_id "
-		   "WHERE v.position IS NOT NULL AND v.autostart AND j.supervisor = ?1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -319,29 +315,6 @@ remove_it(struct sqlite_engine *engine, struct step *step, const struct node *no
 	return code;
 }
 
-/* Its children in order all run at once: without a place for each it would start for ever. */
-static int
-check_places(struct sqlite_engine *engine, struct step *step, const char *name)
-{
-	sqlite3_stmt *row = engine->supervisor_change.prepared[WANTED];
-	int64_t wanted = 0, places = -1;
-	int code;
-
-	bind_text(row, 1, name);
-	code = sqlite3_step(row);
-	if (code == SQLITE_ROW) {
-		wanted = sqlite3_column_int64(row, 0);
-		places = column_number(row, 1, -1);
-	}
-	if (places != -1 && wanted > places) {
-		step->answer = STEP_REFUSED;
-		error_set(&step->error, STATUS_STATE, "%s cannot be started: it has %" PRId64
-		    " children in order and %" PRId64 " place%s (max_children)", name, wanted,
-		    places, places == 1 ? "" : "s");
-	}
-	return statement_end(row, code);
-}
-
 static int
 start(struct sqlite_engine *engine, struct step *step, struct node *node)
 {
@@ -351,7 +324,7 @@ start(struct sqlite_engine *engine, struct step *step, struct node *node)
 
 	if (node->state != SUPERVISOR_ENDED)
 		return refuse(step, STEP_REFUSED, STATUS_STATE, "is already_started");
-	code = check_places(engine, step, node->name);
+	code = group_check_places(engine, step, node->name);
 	if (code == SQLITE_OK && step->answer == STEP_OK && node->parent[0] != '\0')
 		code = sqlite_read_node(engine, node->parent, &parent, &found);
 	if (code == SQLITE_OK && parent.state != SUPERVISOR_RUNNING)

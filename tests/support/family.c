@@ -154,6 +154,15 @@ child_kill(struct instance *instance, const char *name)
 	kill(pid, SIGKILL);
 }
 
+void
+child_kill_often(struct instance *instance, const char *name, int times)
+{
+	for (int n = 1; n <= times; n++) {
+		await_up(instance, name, n);
+		child_kill(instance, name);
+	}
+}
+
 int64_t
 child_attempts(struct instance *instance, const char *name)
 {

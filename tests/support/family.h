@@ -40,6 +40,8 @@ void await_state(struct instance *instance, const char *supervisor, const char *
 pid_t child_pid(struct instance *instance, const char *name);
 /* kill -9 of it. */
 void child_kill(struct instance *instance, const char *name);
+/* So often, each time when it has come up; from its first process on. */
+void child_kill_often(struct instance *instance, const char *name, int times);
 /* How many processes has it had? */
 int64_t child_attempts(struct instance *instance, const char *name);
 /* "running", "done shutdown" … To be freed. */

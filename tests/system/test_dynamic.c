@@ -178,16 +178,7 @@ case_170_permanent_transient_and_temporary_do_what_the_table_says(void **state)
 }
 
 static void
-kill_often(struct instance *i, const char *name, int times)
-{
-	for (int n = 1; n <= times; n++) {
-		await_up(i, name, n);
-		child_kill(i, name);
-	}
-}
-
-static void
-case_171_bad_child_takes_the_others_with_it_as_the_budget_is_shared(void **state)
+case_171_bad_child_takes_the_others_with_it(void **state)
 {
 	struct instance i;
 
@@ -195,7 +186,7 @@ case_171_bad_child_takes_the_others_with_it_as_the_budget_is_shared(void **state
 	CREW(&i, "--max-seconds", "60");
 	child_up(&i, "-s crew --restart temporary", "innocent", "trap");
 	child_up(&i, "-s crew --restart permanent", "bad", NULL);
-	kill_often(&i, "bad", 4);
+	child_kill_often(&i, "bad", 4);
 	await_state(&i, "crew", "ended");
 	check_child(&i, "innocent", "done shutdown");
 	check_child(&i, "bad", "failed max_restarts");
@@ -220,8 +211,8 @@ case_172_bad_child_ends_alone_if_each_has_its_own_budget(void **state)
 	child_up(&i, "-s crew", "innocent", NULL);
 	child_up(&i, "-s crew", "bad", NULL);
 	child_up(&i, "-s crew", "worse", NULL);
-	kill_often(&i, "bad", 3);
-	kill_often(&i, "worse", 4);
+	child_kill_often(&i, "bad", 3);
+	child_kill_often(&i, "worse", 4);
 	await_sql(&i, "failed", "SELECT status FROM jobs WHERE name = 'worse'");
 	await_up(&i, "bad", 4);
 	child_kill(&i, "bad");
@@ -347,7 +338,7 @@ main(void)
 		cmocka_unit_test(case_166_one_child_too_many_is_refused_until_another_has_ended),
 		cmocka_unit_test(case_168_child_that_was_stopped_is_forgotten),
 		cmocka_unit_test(case_170_permanent_transient_and_temporary_do_what_the_table_says),
-		cmocka_unit_test(case_171_bad_child_takes_the_others_with_it_as_the_budget_is_shared),
+		cmocka_unit_test(case_171_bad_child_takes_the_others_with_it),
 		cmocka_unit_test(case_172_bad_child_ends_alone_if_each_has_its_own_budget),
 		cmocka_unit_test(case_173_slow_init_of_one_does_not_delay_another),
 		cmocka_unit_test(case_177_child_that_ignores_at_a_restart_is_forgotten),

@@ -34,8 +34,8 @@ statement_at(struct subject *subject, size_t place)
 		&engine->submit_check, &engine->supervisor, &engine->pool,
 		&engine->server, &engine->message, &engine->monitor, &engine->commit,
 		&engine->claim, &engine->advance, &engine->depend, &engine->change,
-		&engine->prune, &engine->supervision, &engine->restarts,
-		&engine->supervisor_change, &engine->other };
+		&engine->prune, &engine->node, &engine->group, &engine->supervision,
+		&engine->restarts, &engine->supervisor_change, &engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
@@ -91,7 +91,8 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "ended_at IS NULL) AND NOT EXISTS (SELECT 1 FROM servers me",
 		    "servers_static (position<?)" },
 		{ "a.stop_reason IS NOT NULL AS is_ending", "servers_static (position>?)" },
-		{ "SELECT name, position FROM supervisors", "supervisors_children (parent=? AND position>?)" },
+		{ "SELECT name, position FROM supervisors",
+		    "supervisors_children (parent=? AND position>?)" },
 		{ "SELECT count(*) FROM restarts WHERE supervisor = ?1 AND iif(boot_id = ?2, "
 		  "boot_ms > ?3, at > ?4) AND job_id", "restarts_of (supervisor=?" },
 		{ "SELECT id, status FROM jobs WHERE name", "jobs_live_name (name=?)" },

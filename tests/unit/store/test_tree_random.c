@@ -246,8 +246,8 @@ check(struct world *world)
 	} rows[] = {
 		{ "in the middle of something", "SELECT group_concat(name || ' ' || state) FROM "
 		  "supervisors WHERE state NOT IN ('running', 'ended')" },
-		{ "runs beneath one that does not", "SELECT group_concat(c.name) FROM supervisors c "
-		  "JOIN supervisors p ON p.name = c.parent WHERE c.state = 'running' "
+		{ "runs beneath one that does not", "SELECT group_concat(c.name) FROM "
+		  "supervisors c JOIN supervisors p ON p.name = c.parent WHERE c.state = 'running' "
 		  "AND p.state <> 'running'" },
 		{ "waits, although its supervisor runs", "SELECT group_concat(j.name) FROM jobs j "
 		  "JOIN supervisors s ON s.name = j.supervisor WHERE s.state = 'running' AND "
