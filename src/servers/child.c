@@ -18,11 +18,10 @@
 #include <jobber/gen_server.h>
 
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What follows NAME= among the arguments; "" if it is given alone, NULL if not at all. */
@@ -49,9 +48,10 @@ static void
 sleep_ms(const char *text)
 {
 	long ms = text != NULL ? strtol(text, NULL, 10) : 0;
+	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
 
-	if (ms > 0)
-		poll(NULL, 0, ms > INT_MAX ? INT_MAX : (int)ms);
+	while (ms > 0 && nanosleep(&left, &left) == -1)
+		; /* no signal makes it hurry */
 }
 
 static void
