@@ -79,7 +79,7 @@ node_begin_starting(struct sqlite_engine *engine, struct node *node)
 static int
 start_children(struct sqlite_engine *engine, struct node *node)
 {
-	bool is_up;
+	bool is_up = false;
 	int code = group_start_next(engine, node);
 
 	engine->batch->supervised = true; /* one of the servers may be ready to start now */

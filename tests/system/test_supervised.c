@@ -108,8 +108,8 @@ pause_of_one_in_a_group_is_waited_for_by_those_behind_it(void **state)
 	await_up(&i, "shop/b", 2);
 	check_log(&i, "-shop/b +shop/a +shop/b");
 	assert_between(sql_number(&i, "SELECT b.claimed_at - a.ended_at FROM attempts a JOIN "
-				      "attempts b ON b.attempt = 2 AND b.job_id = 2 WHERE a.job_id = 1 "
-				      "AND a.attempt = 1"), 498, 20000);
+				      "attempts b ON b.attempt = 2 AND b.job_id = 2 WHERE "
+				      "a.job_id = 1 AND a.attempt = 1"), 498, 20000);
 	instance_finish(&i);
 }
 
