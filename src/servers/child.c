@@ -6,7 +6,7 @@
  *	trap               trap exits, so that terminate runs
  *	slow-init=MS       … so long before it answers
  *	slow-end=MS        … so long before terminate returns
- *	init-fifo=FILE     … until somebody opens the fifo for writing
+ *	init-fifo=FILE     … until somebody has opened the fifo for writing, and closed it
  *	end-fifo=FILE
  *	refuse-if=FILE     init refuses while there is such a file, ignore-if likewise
  *	ignore-if=FILE
@@ -58,7 +58,10 @@ static void
 wait_for_writer(const char *path)
 {
 	int fd = path != NULL ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	char byte;
 
+	while (fd != -1 && read(fd, &byte, 1) > 0)
+		; /* until it has closed it */
 	if (fd != -1)
 		close(fd);
 }

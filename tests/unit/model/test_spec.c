@@ -22,7 +22,8 @@ static const struct {
 	const char *option;
 	const char *good[MOST_VALUES], *bad[MOST_VALUES];
 } cases[] = {
-	{ "name", { "a", "mail.out:7" }, { "", "7", "-a", "a b", "a/b", "\xff", "a\n" } },
+	{ "name", { "a", "mail.out:7", "shop/db" },
+	    { "", "7", "-a", "a b", "a/", "a/b/c", "\xff", "a\n" } },
 	{ "once", { "true", "false" }, { "", "1", "yes", "True", "true " } },
 	{ "supervisor", { "default", "serial" }, { "", "1", "a b", "\xff" } },
 	{ "type", { "report" }, { "", "1", "a b", "\x1b[2J" } },
@@ -59,6 +60,9 @@ static const struct {
 	{ "leave-children", { "true", "false" }, { "", "no" } },
 	{ "restart", { "temporary", "transient", "permanent" }, { "", "never", "Permanent" } },
 	{ "durable", { "true", "false" }, { "", "yes" } },
+	{ "restart-delay", { "constant:5s", "exponential:1s,10m" }, { "", "5s", "constant:" } },
+	{ "significant", { "true", "false" }, { "", "yes" } },
+	{ "autostart", { "true", "false" }, { "", "no" } },
 	{ "init-timeout", { "5", "250ms" }, { "", "0", "-1", "soon" } },
 	{ "max-redeliveries", { "0", "3", "inf" }, { "", "-1", "x", "1000001" } },
 	{ "pool", { "1", "4", "1000" }, { "", "0", "-1", "x", "1001" } },
