@@ -43,8 +43,9 @@ static void
 check_history(struct instance *i, const char *wanted)
 {
 	char *text = sql(i, "SELECT group_concat(event || ' ' || job_id) FROM (SELECT event, "
-			    "job_id FROM events WHERE event IN ('started', 'ready') AND seq > "
-			    "(SELECT max(seq) FROM events WHERE event = 'supervisor ended') ORDER BY seq)");
+			    "job_id FROM events WHERE event IN ('started', 'ready') "
+			    "AND seq > (SELECT max(seq) FROM events "
+			    "WHERE event = 'supervisor ended') ORDER BY seq)");
 
 	assert_string_equal(text, wanted);
 	free(text);
