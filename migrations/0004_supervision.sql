@@ -30,6 +30,8 @@ ALTER TABLE supervisors ADD COLUMN reason TEXT;            -- why it is ending, 
 ALTER TABLE supervisors ADD COLUMN ended_at INTEGER;
 ALTER TABLE supervisors ADD COLUMN applied TEXT;           -- the file that describes it
 
+CREATE INDEX supervisors_children ON supervisors (parent, position) WHERE parent IS NOT NULL;
+
 -- One bad child of those that are always there harms no other.
 UPDATE supervisors SET budget = 'each'
   WHERE name = 'default' OR name = 'serial' OR name = 'servers';
@@ -41,6 +43,8 @@ ALTER TABLE servers ADD COLUMN autostart INTEGER NOT NULL DEFAULT 1
   CHECK (autostart BETWEEN 0 AND 1);                       -- 0: only when it is asked for
 ALTER TABLE servers ADD COLUMN restart_delay TEXT;         -- words of backoff; NULL: none
 ALTER TABLE servers ADD COLUMN in_a_row INTEGER NOT NULL DEFAULT 0; -- restarts, with one
+ALTER TABLE servers ADD COLUMN stop_asked INTEGER NOT NULL DEFAULT 0
+  CHECK (stop_asked BETWEEN 0 AND 1);                      -- by others than its supervisor
 ALTER TABLE servers ADD COLUMN description TEXT;           -- as a file had it, with apply
 CREATE INDEX servers_static ON servers (position) WHERE position IS NOT NULL;
 

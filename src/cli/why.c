@@ -239,6 +239,14 @@ say_state(struct words *words, const struct why_job *job)
 		say(words, " (%s)", job->supervisor_reason);
 }
 
+/* That is what it waits for, whatever its supervisor is at. */
+static bool
+lacks_a_place(const struct why_job *job)
+{
+	return supervisor_lets_start(job->supervisor_state) &&
+	    (job->is_paused || (job->max_children != -1 && job->busy >= job->max_children));
+}
+
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
@@ -247,7 +255,7 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
-	else if (job->supervisor_state != SUPERVISOR_RUNNING)
+	else if (job->supervisor_state != SUPERVISOR_RUNNING && !lacks_a_place(job))
 		say_state(words, job);
 	else if (job->is_paused)
 		say(words, "its supervisor is paused");

@@ -134,10 +134,12 @@ supervision_decide(const struct supervised *child, struct reason reason)
 {
 	if (child->state == SUPERVISOR_ENDING || child->state == SUPERVISOR_ENDED)
 		return SUPERVISION_STAYS_DOWN;
+	if (child->was_told_to_stop)
+		return SUPERVISION_STAYS_DOWN;
 	if (child->is_in_group)
 		return child->restart == RESTART_TEMPORARY ? SUPERVISION_STAYS_DOWN
 							   : SUPERVISION_WITH_GROUP;
-	if (child->was_told_to_stop || reason.kind == REASON_IGNORE)
+	if (reason.kind == REASON_IGNORE)
 		return SUPERVISION_STAYS_DOWN;
 	/* An init that refuses is not tried again; it fails its supervisor's start, too. */
 	if (child->is_first_start)

@@ -63,7 +63,7 @@ struct supervised {
 	bool is_static;
 	bool is_significant;
 	bool is_first_start;   /* it had not come up, for the first time in this life */
-	bool was_told_to_stop; /* by people, or by itself */
+	bool was_told_to_stop; /* by people, not only to be started again with its group */
 	bool is_blameless;     /* something else is blamed, and dealt with */
 };
 

@@ -202,6 +202,13 @@ sqlite_step_started(struct sqlite_engine *engine, struct step *step)
 	return code == SQLITE_OK ? write_start_event(engine, key) : code;
 }
 
+/* By people, or by servers: neither we, nor a time-out. */
+static bool
+is_asked_for(struct reason reason)
+{
+	return !reason_is_stop(reason) && reason.kind != REASON_TIMEOUT;
+}
+
 int
 sqlite_step_stopping(struct sqlite_engine *engine, struct step *step)
 {
@@ -212,8 +219,12 @@ sqlite_step_stopping(struct sqlite_engine *engine, struct step *step)
 	bind_text(statement, 4, reason_format(reason, step->stopping.reason));
 	bind_number(statement, 5, engine->now.ms);
 	code = statement_run(statement);
-	if (code == SQLITE_OK && sqlite3_changes(engine->db.handle) == 0)
+	if (code != SQLITE_OK)
+		return code;
+	if (sqlite3_changes(engine->db.handle) == 0)
 		step->answer = STEP_STALE;
+	else if (is_asked_for(step->stopping.reason))
+		code = sqlite_ask_stop(engine, step->stopping.key.job, true);
 	return code;
 }
 
@@ -340,7 +351,7 @@ end_server(struct sqlite_engine *engine, const struct step *step,
 	enum supervision verdict = lifecycle_supervise(job, reason);
 	int64_t id = step->ended.key.job;
 	/* Nothing is kept of a child that was never there, nor of a temporary one. */
-	bool is_forgotten = job->supervised.restart == RESTART_TEMPORARY ||
+	bool is_forgotten = (job->supervised.restart == RESTART_TEMPORARY && is_over) ||
 	    (verdict == SUPERVISION_STAYS_DOWN && job->supervised.is_first_start &&
 		step->ended.key.attempt == 1 && reason.kind != REASON_IGNORE);
 	int code = sqlite_end_server(engine, step, reason, max_redeliveries, is_over);
@@ -349,7 +360,9 @@ end_server(struct sqlite_engine *engine, const struct step *step,
 		code = sqlite_set_in_a_row(engine, id, job->restarts_in_a_row);
 	if (code == SQLITE_OK && supervision_is_restart(verdict) && job->supervised.is_blameless)
 		return code; /* it costs nothing */
-	if (code == SQLITE_OK && verdict != SUPERVISION_COUNT)
+	if (code == SQLITE_OK && job->supervised.was_told_to_stop)
+		code = sqlite_ask_stop(engine, id, false);
+	if (code == SQLITE_OK && (verdict != SUPERVISION_COUNT || is_forgotten))
 		code = sqlite_server_ended(engine, id, verdict, is_forgotten, reason);
 	return code;
 }
@@ -392,7 +405,8 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	job.supervised.is_blameless = step->ended.had_message ||
 	    (step->ended.handling != 0 && max_redeliveries != SPEC_FOR_EVER);
 	job.is_final = step->ended.is_final;
-	job.supervised.was_told_to_stop = stop.kind != REASON_NONE;
+	if (stop.kind != REASON_NONE && !job.supervised.is_in_group)
+		job.supervised.was_told_to_stop = true;
 	reason = final_reason(&job, reason, stop);
 	if (code == SQLITE_OK && reason_is_loss(reason))
 		code = count_losses(engine, key, &job.losses_in_a_row);

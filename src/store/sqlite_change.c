@@ -102,6 +102,8 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 		code = sqlite_write_event(engine, job, 0, words[event], detail);
 	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_UNHOLD))
 		code = release_hold(engine, job);
+	if (code == SQLITE_OK && (ret_verdict->actions & ACTION_HOLD))
+		code = sqlite_supervise_job(engine, job); /* nobody waits for it any more */
 	if (code == SQLITE_OK && ends)
 		code = sqlite_settle_end(engine, job, ret_verdict->next, reason);
 	return code;
@@ -145,7 +147,7 @@ hold_claimed(struct sqlite_engine *engine, struct step *step)
 	if (code == SQLITE_OK)
 		step->change.ret_status = rules.status;
 	step->change.ret_must_recall = is_hold;
-	return code;
+	return code == SQLITE_OK ? sqlite_supervise_job(engine, job) : code;
 }
 
 /* A job that is claimed or has a process: a cancel is a wish until it is gone. */

@@ -111,6 +111,8 @@ settle_foreign(struct sqlite_engine *engine)
 	int code = sqlite_settle_foreign_cancels(engine);
 
 	if (code == SQLITE_OK)
+		code = sqlite_supervise_all(engine);
+	if (code == SQLITE_OK)
 		code = sqlite_look_for_keys(engine);
 	return code == SQLITE_OK ? sqlite_look_for_groups(engine) : code;
 }
@@ -268,6 +270,8 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->labels);
 	statements_done(&engine->groups);
 	statements_done(&engine->supervisor);
+	statements_done(&engine->node);
+	statements_done(&engine->group);
 	statements_done(&engine->supervision);
 	statements_done(&engine->restarts);
 	statements_done(&engine->supervisor_change);
@@ -300,6 +304,8 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_supervisor_prepare(engine, error) == -1 ||
 	    sqlite_restarts_prepare(engine, error) == -1 ||
 	    sqlite_supervisor_change_prepare(engine, error) == -1 ||
+	    sqlite_node_prepare(engine, error) == -1 ||
+	    sqlite_group_prepare(engine, error) == -1 ||
 	    sqlite_supervision_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||

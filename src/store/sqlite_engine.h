@@ -20,8 +20,8 @@ struct sqlite_engine {
 	int busy_ms;
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, supervision, restarts, supervisor_change, labels, groups,
-	    commit, claim, advance, depend, change, prune, other;
+	    monitor, pool, supervisor, node, group, supervision, restarts, supervisor_change,
+	    labels, groups, commit, claim, advance, depend, change, prune, other;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -87,6 +87,8 @@ int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_node_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_group_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervision_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_restarts_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_change_prepare(struct sqlite_engine *engine, struct error *error);
@@ -207,6 +209,8 @@ void sqlite_say_full(struct error *error, const char *name, int64_t live, int64_
 /* ---- the tree (supervision.c) ---- */
 
 int sqlite_look_for_tree(struct sqlite_engine *engine);
+/* Others have written, or were here before us: go on with all that is not at rest. */
+int sqlite_supervise_all(struct sqlite_engine *engine);
 /* May anything beneath this supervisor start, as it is now? */
 int sqlite_lets_start(struct sqlite_engine *engine, const char *name, bool *ret_lets);
 /* A job has come up, or is not about to any more: its supervisor goes on with what it is at. */
@@ -268,6 +272,8 @@ int sqlite_read_server_rules(struct sqlite_engine *engine, const struct attempt_
 /* … what goes with the attempt, and, if it is over, with the server, */
 int sqlite_end_server(struct sqlite_engine *engine, const struct step *step,
     struct reason reason, int64_t max_redeliveries, bool is_over);
+/* … that somebody has asked for its end, which is more than its supervisor's wish, */
+int sqlite_ask_stop(struct sqlite_engine *engine, int64_t job, bool is_asked);
 /* … how many restarts in a row it has had, */
 int sqlite_set_in_a_row(struct sqlite_engine *engine, int64_t job, int64_t restarts);
 /* … and when it starts afresh; nothing, if it is none. */

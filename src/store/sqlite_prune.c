@@ -25,6 +25,8 @@ static const char *const sql[] = {
 		     "AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
 		     "AND " JOB_IS_LIVE("w.") ") "
+		     "AND NOT EXISTS (SELECT 1 FROM servers v WHERE v.job_id = e.id "
+		     "AND v.position IS NOT NULL) " /* it is an entry */
 		     "ORDER BY id LIMIT ?6",
 	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, "
 		  "EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "

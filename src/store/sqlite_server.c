@@ -8,7 +8,10 @@
 
 #include <stdio.h>
 
-enum { INSERT, LEAVE_PLACE, READ, RULES, SET_ROW, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT };
+enum {
+	INSERT, LEAVE_PLACE, READ, RULES, SET_ROW, SET_ASKED, AFRESH, READY, SAID, GAUGE, EMPTY,
+	COUNT
+};
 
 static const char *const sql[] = {
 	/* ?9: it is in order by its name; with another strategy than one_for_one all are. */
@@ -33,12 +36,15 @@ static const char *const sql[] = {
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
 		 "max_messages, position, " SERVICE_COLUMNS("") " FROM servers WHERE job_id = ?1",
 	[RULES] = "SELECT v.restart, v.first_attempt, v.max_redeliveries, v.position, "
-		  "v.significant, v.restart_delay, v.in_a_row, j.supervisor "
+		  "v.significant, v.restart_delay, v.in_a_row, j.supervisor, v.stop_asked "
 		  "FROM servers v JOIN jobs j ON j.id = v.job_id WHERE v.job_id = ?1",
 	[SET_ROW] = "UPDATE servers SET in_a_row = ?2 WHERE job_id = ?1",
-	[AFRESH] = "UPDATE servers SET in_a_row = 0, "
-		   "first_attempt = 1 + (SELECT coalesce(max(attempt), 0) "
-		   "FROM attempts WHERE job_id = ?1) WHERE job_id = ?1",
+	/* Only of one in order another than its supervisor's wish makes a difference. */
+	[SET_ASKED] = "UPDATE servers SET stop_asked = ?2 WHERE job_id = ?1 "
+		      "AND position IS NOT NULL AND stop_asked <> ?2",
+	[AFRESH] = "UPDATE servers SET in_a_row = 0, stop_asked = 0, first_attempt = 1 + "
+		   "(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = ?1) "
+		   "WHERE job_id = ?1",
 	[READY] = "UPDATE jobs SET status = 'running' WHERE id = ?1 AND " JOB_WAITS("") " "
 		  "AND EXISTS (SELECT 1 FROM attempts WHERE job_id = ?1 AND attempt = ?2 "
 		  "AND generation = ?3 AND ended_at IS NULL)",
@@ -153,6 +159,7 @@ read_child(struct sqlite_engine *engine, const struct attempt_key *key,
 		    delay != NULL && retry_parse_backoff(delay, &job->delay) == 0;
 		job->restarts_in_a_row = sqlite3_column_int64(row, 6);
 		snprintf(supervisor, NAME_SIZE, "%s", column_text(row, 7));
+		job->supervised.was_told_to_stop = sqlite3_column_int(row, 8) != 0;
 	}
 	return statement_end(row, code);
 }
@@ -227,6 +234,18 @@ sqlite_begin_life(struct sqlite_engine *engine, int64_t job)
 
 	bind_number(statement, 1, job);
 	return code == SQLITE_OK ? statement_run(statement) : code;
+}
+
+int
+sqlite_ask_stop(struct sqlite_engine *engine, int64_t job, bool is_asked)
+{
+	sqlite3_stmt *statement = engine->server.prepared[SET_ASKED];
+
+	if (!engine->has_tree)
+		return SQLITE_OK;
+	bind_number(statement, 1, job);
+	bind_number(statement, 2, is_asked);
+	return statement_run(statement);
 }
 
 int

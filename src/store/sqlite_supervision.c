@@ -7,78 +7,19 @@
  */
 
 #include "base/text.h"
-#include "base/xalloc.h"
 #include "store/sqlite_supervision.h"
 
-#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum {
-	ANY, NODE, OF_JOB, SET_STATE, SET_HAS_RUN, FORGET_CHILD, FORGET_NODE, LAST_CHILD, DYNAMIC,
-	HAS_DYNAMIC, WAITING_SERVERS, STATICS, LET_WAIT, NEXT_NODE, ALL_UP, RESUME_NODES,
-	RESUME_ROOTS, RESUMING, COUNT
-};
-
-/* A server or supervisor among the children of ?1 that is not up yet. */
-#define SERVER_NOT_UP                                                                    \
-	"FROM servers v INDEXED BY servers_static CROSS JOIN jobs j ON j.id = v.job_id " \
-	"WHERE v.position IS NOT NULL AND j.supervisor = ?1 AND " JOB_WAITS("j.") " "    \
-	"AND j.hold IS NULL "
-#define NODE_NOT_UP                                                                      \
-	"FROM supervisors d WHERE d.parent = ?1 AND d.position IS NOT NULL "             \
-	"AND d.state <> 'running' AND d.state <> 'ended' "
-
-/* From the open attempts: a supervisor may have any number of jobs that only wait. */
-#define OPEN_DYNAMIC                                                                     \
-	"FROM attempts a INDEXED BY attempts_open CROSS JOIN jobs j ON j.id = a.job_id " \
-	"LEFT JOIN servers v ON v.job_id = a.job_id WHERE a.ended_at IS NULL "           \
-	"AND j.supervisor = ?1 AND v.position IS NULL "
+enum { OF_JOB, AT_WORK, FORGET_CHILD, RESUME_NODES, RESUME_ROOTS, COUNT };
 
 static const char *const sql[] = {
-	[ANY] = "SELECT EXISTS (SELECT 1 FROM servers INDEXED BY servers_static "
-		"WHERE position IS NOT NULL) OR EXISTS (SELECT 1 FROM supervisors "
-		"WHERE parent IS NOT NULL OR state <> 'running')",
-	[NODE] = "SELECT parent, position, state, strategy, budget, auto_shutdown, "
-		 "max_restarts, max_seconds, restart, significant, group_from, has_run, reason "
-		 "FROM supervisors WHERE name = ?1",
 	[OF_JOB] = "SELECT j.supervisor, v.position, j.name FROM jobs j "
 		   "LEFT JOIN servers v ON v.job_id = j.id WHERE j.id = ?1",
-	[SET_STATE] = "UPDATE supervisors SET state = ?2, group_from = ?3, reason = ?4, "
-		      "ended_at = ?5 WHERE name = ?1",
-	[SET_HAS_RUN] = "UPDATE supervisors SET has_run = ?2 WHERE name = ?1",
+	[AT_WORK] = "SELECT name FROM supervisors WHERE state <> 'running' AND state <> 'ended' "
+		    "AND state <> 'waiting' AND name > ?1 ORDER BY name LIMIT 1",
 	[FORGET_CHILD] = "UPDATE servers SET position = NULL WHERE job_id = ?1",
-	[FORGET_NODE] = "UPDATE supervisors SET position = NULL WHERE name = ?1",
-	[LAST_CHILD] = "SELECT position, job_id, attempt, generation, is_ending, name FROM ("
-		       "SELECT v.position, v.job_id, a.attempt, a.generation, "
-		       "a.stop_reason IS NOT NULL AS is_ending, NULL AS name "
-		       "FROM servers v INDEXED BY servers_static "
-		       "CROSS JOIN jobs j ON j.id = v.job_id "
-		       "JOIN attempts a ON a.job_id = v.job_id AND a.ended_at IS NULL "
-		       "WHERE v.position >= ?2 AND j.supervisor = ?1 UNION ALL "
-		       "SELECT position, NULL, NULL, NULL, state = 'ending', name "
-		       "FROM supervisors WHERE parent = ?1 AND position >= ?2 "
-		       "AND state <> 'ended' AND state <> 'waiting') "
-		       "ORDER BY position DESC LIMIT 1",
-	[DYNAMIC] = "SELECT a.job_id, a.attempt, a.generation, v.job_id IS NOT NULL "
-		    OPEN_DYNAMIC "AND a.stop_reason IS NULL",
-	[HAS_DYNAMIC] = "SELECT 1 " OPEN_DYNAMIC "LIMIT 1",
-	[WAITING_SERVERS] = "SELECT j.id FROM jobs j INDEXED BY jobs_live "
-			    "WHERE j.supervisor = ?1 AND " JOB_IS_LIVE("j.") " "
-			    "AND j.kind = 'server'",
-	[STATICS] = "SELECT v.job_id FROM servers v INDEXED BY servers_static "
-		    "CROSS JOIN jobs j ON j.id = v.job_id WHERE v.position IS NOT NULL "
-		    "AND j.supervisor = ?1 AND v.autostart AND NOT (" JOB_IS_LIVE("j.") ") "
-		    "ORDER BY v.position",
-	[LET_WAIT] = "UPDATE supervisors SET state = 'waiting', reason = NULL, "
-		     "ended_at = NULL, has_run = 0 WHERE parent = ?1 AND position IS NOT NULL "
-		     "AND state = 'ended'",
-	[NEXT_NODE] = "SELECT c.name FROM supervisors c WHERE c.parent = ?1 "
-		      "AND c.state = 'waiting' AND c.position IS NOT NULL "
-		      "AND NOT EXISTS (SELECT 1 " SERVER_NOT_UP "AND v.position < c.position) "
-		      "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP "AND d.position < c.position) "
-		      "ORDER BY c.position LIMIT 1",
 	[RESUME_NODES] = "UPDATE supervisors SET state = 'waiting', reason = '" NODE_RESUMED "' "
 			 "WHERE parent IS NOT NULL AND position IS NOT NULL "
 			 "AND state = 'running' AND NOT EXISTS (SELECT 1 "
@@ -88,356 +29,89 @@ static const char *const sql[] = {
 	[RESUME_ROOTS] = "UPDATE supervisors SET state = 'restarting' WHERE parent IS NULL "
 			 "AND state = 'running' AND EXISTS (SELECT 1 FROM supervisors c "
 			 "WHERE c.parent = supervisors.name AND c.state = 'waiting')",
-	[RESUMING] = "SELECT name FROM supervisors WHERE parent IS NULL "
-		     "AND state = 'restarting' ORDER BY name",
-	[ALL_UP] = "SELECT NOT EXISTS (SELECT 1 " SERVER_NOT_UP ") "
-		   "AND NOT EXISTS (SELECT 1 " NODE_NOT_UP ")",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
 int
 sqlite_supervision_prepare(struct sqlite_engine *engine, struct error *error)
 {
-	if (statements_prepare(&engine->supervision, &engine->db, sql, COUNT, error) == -1)
-		return -1;
-	sqlite_look_for_tree(engine);
-	return 0;
+	return statements_prepare(&engine->supervision, &engine->db, sql, COUNT, error);
 }
-
-int
-sqlite_look_for_tree(struct sqlite_engine *engine)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[ANY];
-	int code = sqlite3_step(row);
-
-	engine->has_tree = code != SQLITE_ROW || sqlite3_column_int(row, 0) != 0;
-	return statement_end(row, code);
-}
-
-/* ---- rows ---- */
-
-/* The root stays: one of its children that restarts too often stays down, and that is told. */
-static const struct node root = {
-	.state = SUPERVISOR_RUNNING,
-	.strategy = STRATEGY_ONE_FOR_ONE,
-	.budget = BUDGET_EACH,
-	.max_restarts = SUPERVISOR_MAX_RESTARTS,
-	.max_seconds = SUPERVISOR_MAX_SECONDS,
-};
-
-int
-sqlite_read_node(struct sqlite_engine *engine, const char *name, struct node *node,
-    bool *ret_found)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[NODE];
-	int state = SUPERVISOR_RUNNING, code;
-
-	*node = root;
-	snprintf(node->name, sizeof(node->name), "%s", name);
-	bind_text(row, 1, name);
-	code = sqlite3_step(row);
-	*ret_found = code == SQLITE_ROW;
-	if (*ret_found) {
-		const char *parent = column_text(row, 0), *reason = column_text(row, 12);
-
-		snprintf(node->parent, sizeof(node->parent), "%s", parent != NULL ? parent : "");
-		node->position = column_number(row, 1, 0);
-		supervisor_state_parse(column_text(row, 2), &state);
-		node->state = state;
-		strategy_parse(column_text(row, 3), &node->strategy);
-		budget_parse(column_text(row, 4), &node->budget);
-		auto_shutdown_parse(column_text(row, 5), &node->auto_shutdown);
-		node->max_restarts = sqlite3_column_int64(row, 6);
-		node->max_seconds = sqlite3_column_int64(row, 7);
-		restart_parse(column_text(row, 8), &node->restart);
-		node->is_significant = sqlite3_column_int(row, 9) != 0;
-		node->group_from = column_number(row, 10, 0);
-		node->has_run = sqlite3_column_int(row, 11) != 0;
-		snprintf(node->reason, sizeof(node->reason), "%s", reason != NULL ? reason : "");
-	}
-	return statement_end(row, code);
-}
-
-/* reason NULL: none, or as it was while the state is one of ending. */
-static int
-set_state(struct sqlite_engine *engine, struct node *node, enum supervisor_state state,
-    int64_t group_from, const char *reason)
-{
-	sqlite3_stmt *statement = engine->supervision.prepared[SET_STATE];
-
-	if (reason != NULL)
-		snprintf(node->reason, sizeof(node->reason), "%s", reason);
-	else if (state != SUPERVISOR_ENDING && state != SUPERVISOR_ENDED)
-		node->reason[0] = '\0';
-	node->state = state;
-	node->group_from = group_from;
-	engine->has_tree = true;
-	engine->batch->supervised = true;
-	bind_text(statement, 1, node->name);
-	bind_text(statement, 2, supervisor_state_name(state));
-	bind_unless(statement, 3, group_from, 0);
-	bind_text(statement, 4, node->reason[0] != '\0' ? node->reason : NULL);
-	bind_unless(statement, 5, state == SUPERVISOR_ENDED ? engine->now.ms : -1, -1);
-	return statement_run(statement);
-}
-
-static int
-tell(struct sqlite_engine *engine, const struct node *node, const char *event)
-{
-	char *detail = node->reason[0] != '\0' ? xasprintf("%s: %s", node->name, node->reason)
-					       : xstrdup(node->name);
-	int code = sqlite_write_event(engine, 0, 0, event, detail);
-
-	free(detail);
-	return code;
-}
-
-static int
-run_with_name(struct sqlite_engine *engine, int which, const char *name)
-{
-	sqlite3_stmt *statement = engine->supervision.prepared[which];
-
-	bind_text(statement, 1, name);
-	return statement_run(statement);
-}
-
-static int
-set_has_run(struct sqlite_engine *engine, struct node *node, bool has_run)
-{
-	sqlite3_stmt *statement = engine->supervision.prepared[SET_HAS_RUN];
-
-	node->has_run = has_run;
-	bind_text(statement, 1, node->name);
-	bind_number(statement, 2, has_run);
-	return statement_run(statement);
-}
-
-/* ---- ending ---- */
 
 static int advance(struct sqlite_engine *engine, struct node *node);
 static int node_ended(struct sqlite_engine *engine, struct node *node);
 
-/* Written now, done after the commit; whoever comes after us finds it written. */
-static int
-stop_attempt(struct sqlite_engine *engine, const struct attempt_key *key, bool is_server)
+/* ---- ending ---- */
+
+int
+node_begin_ending(struct sqlite_engine *engine, struct node *node, const char *reason)
 {
-	const struct reason reason = {
-		.kind = is_server ? REASON_SHUTDOWN : REASON_INTERRUPTED,
-	};
-
-	batch_add_to_stop(engine->batch, key);
-	return sqlite_stop_attempt(engine, key, reason);
-}
-
-struct open_child {
-	struct attempt_key key;
-	bool is_server;
-};
-
-/* All together. None comes behind: nothing is claimed any more. */
-static int
-end_dynamic(struct sqlite_engine *engine, const struct node *node)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[DYNAMIC];
-	struct open_child *children = NULL;
-	size_t count = 0, room = 0;
-	int code;
-
-	bind_text(row, 1, node->name);
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		if (count == room) {
-			room = 2 * room + 8;
-			children = xreallocarray(children, room, sizeof(*children));
-		}
-		children[count++] = (struct open_child){
-			.key = { sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1),
-			    sqlite3_column_int64(row, 2) },
-			.is_server = sqlite3_column_int(row, 3) != 0,
-		};
-	}
-	code = statement_end(row, code);
-	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
-		code = stop_attempt(engine, &children[i].key, children[i].is_server);
-	free(children);
-	return code;
-}
-
-static int
-has_dynamic(struct sqlite_engine *engine, const struct node *node, bool *ret_has)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[HAS_DYNAMIC];
-	int code;
-
-	bind_text(row, 1, node->name);
-	code = sqlite3_step(row);
-	*ret_has = code == SQLITE_ROW;
-	return statement_end(row, code);
-}
-
-static int
-begin_ending(struct sqlite_engine *engine, struct node *node, const char *reason)
-{
-	int code = set_state(engine, node, SUPERVISOR_ENDING, 0, reason);
+	int code = node_set_state(engine, node, SUPERVISOR_ENDING, 0, reason);
 
 	if (code == SQLITE_OK)
-		code = tell(engine, node, "supervisor ending");
+		code = node_tell(engine, node, "supervisor ending");
 	if (code == SQLITE_OK)
-		code = end_dynamic(engine, node);
+		code = group_end_dynamic(engine, node);
 	return code == SQLITE_OK ? advance(engine, node) : code;
-}
-
-static int
-end_node_by_parent(struct sqlite_engine *engine, const char *name)
-{
-	struct node node;
-	bool found;
-	int code = sqlite_read_node(engine, name, &node, &found);
-
-	return code == SQLITE_OK ? begin_ending(engine, &node, NODE_BY_PARENT) : code;
-}
-
-/* The last child from this position on that is there still, one at a time. */
-static int
-end_last(struct sqlite_engine *engine, const struct node *node, int64_t from, bool *ret_none)
-{
-	sqlite3_stmt *row = engine->supervision.prepared[LAST_CHILD];
-	struct attempt_key key = { 0 };
-	char name[NAME_SIZE] = "";
-	bool is_ending = false;
-	int code;
-
-	bind_text(row, 1, node->name);
-	bind_number(row, 2, from);
-	code = sqlite3_step(row);
-	*ret_none = code != SQLITE_ROW;
-	if (code == SQLITE_ROW) {
-		const char *text = column_text(row, 5);
-
-		key = (struct attempt_key){ column_number(row, 1, 0), column_number(row, 2, 0),
-			column_number(row, 3, 0) };
-		is_ending = sqlite3_column_int(row, 4) != 0;
-		snprintf(name, sizeof(name), "%s", text != NULL ? text : "");
-	}
-	code = statement_end(row, code);
-	if (code != SQLITE_OK || *ret_none || is_ending)
-		return code;
-	return name[0] != '\0' ? end_node_by_parent(engine, name)
-			       : stop_attempt(engine, &key, true);
-}
-
-static int
-read_ids(sqlite3_stmt *row, const char *name, int64_t **ret_jobs, size_t *ret_count)
-{
-	int code;
-
-	bind_text(row, 1, name);
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		*ret_jobs = xreallocarray(*ret_jobs, *ret_count + 1, sizeof(**ret_jobs));
-		(*ret_jobs)[(*ret_count)++] = sqlite3_column_int64(row, 0);
-	}
-	return statement_end(row, code);
-}
-
-/* Something happens to all of these jobs, none of which has a process. */
-static int
-happens_to(struct sqlite_engine *engine, int which, const char *name, enum job_event event,
-    struct reason reason)
-{
-	struct lifecycle_verdict verdict;
-	bool is_allowed;
-	int64_t *jobs = NULL;
-	size_t count = 0;
-	int code = read_ids(engine->supervision.prepared[which], name, &jobs, &count);
-
-	for (size_t i = 0; i < count && code == SQLITE_OK; i++)
-		code = sqlite_apply_event(
-		    engine, jobs[i], event, reason, NULL, &is_allowed, &verdict);
-	free(jobs);
-	return code;
 }
 
 static int
 end_all(struct sqlite_engine *engine, struct node *node)
 {
-	const struct reason shutdown = { .kind = REASON_SHUTDOWN };
 	bool has, none = false;
-	int code = has_dynamic(engine, node, &has);
+	int code = group_has_dynamic(engine, node, &has);
 
 	if (code == SQLITE_OK && !has)
-		code = end_last(engine, node, 1, &none);
+		code = group_end_last(engine, node, 1, &none);
 	if (code != SQLITE_OK || !none)
 		return code;
-	code = set_state(engine, node, SUPERVISOR_ENDED, 0, NULL);
+	code = node_set_state(engine, node, SUPERVISOR_ENDED, 0, NULL);
 	if (code == SQLITE_OK)
-		code = tell(engine, node, "supervisor ended");
-	if (code == SQLITE_OK) /* what waited only: nothing of it runs */
-		code = happens_to(engine, WAITING_SERVERS, node->name, JOB_SHUT_DOWN, shutdown);
+		code = node_tell(engine, node, "supervisor ended");
+	if (code == SQLITE_OK)
+		code = group_end_waiting(engine, node);
 	return code == SQLITE_OK ? node_ended(engine, node) : code;
 }
 
 /* ---- starting ---- */
 
-static int
-begin_starting(struct sqlite_engine *engine, struct node *node)
+int
+node_begin_starting(struct sqlite_engine *engine, struct node *node)
 {
-	const struct reason none = { 0 };
 	int code = sqlite_forget_restarts(engine, node->name);
 
 	if (code == SQLITE_OK)
-		code = set_state(engine, node, SUPERVISOR_STARTING, 0, NULL);
+		code = node_set_state(engine, node, SUPERVISOR_STARTING, 0, NULL);
 	if (code == SQLITE_OK)
-		code = run_with_name(engine, LET_WAIT, node->name);
-	if (code == SQLITE_OK)
-		code = happens_to(engine, STATICS, node->name, JOB_RETRY, none);
+		code = group_begin(engine, node);
 	return code == SQLITE_OK ? advance(engine, node) : code;
 }
 
-/* The child supervisor whose turn it is, if it is one's. */
-static int
-start_next(struct sqlite_engine *engine, struct node *node)
+int
+node_resume(struct sqlite_engine *engine, struct node *node)
 {
-	sqlite3_stmt *row = engine->supervision.prepared[NEXT_NODE];
-	char name[NAME_SIZE] = "";
-	struct node child;
-	bool found;
-	int code;
+	int code = node_set_state(engine, node, SUPERVISOR_RESTARTING, 0, NULL);
 
-	bind_text(row, 1, node->name);
-	code = sqlite3_step(row);
-	if (code == SQLITE_ROW)
-		snprintf(name, sizeof(name), "%s", column_text(row, 0));
-	code = statement_end(row, code);
-	if (code != SQLITE_OK || name[0] == '\0')
-		return code;
-	code = sqlite_read_node(engine, name, &child, &found);
-	if (code != SQLITE_OK || strcmp(child.reason, NODE_RESUMED) != 0)
-		return code == SQLITE_OK ? begin_starting(engine, &child) : code;
-	code = set_state(engine, &child, SUPERVISOR_RESTARTING, 0, NULL);
-	return code == SQLITE_OK ? advance(engine, &child) : code;
+	return code == SQLITE_OK ? advance(engine, node) : code;
 }
 
 static int
 start_children(struct sqlite_engine *engine, struct node *node)
 {
-	sqlite3_stmt *row = engine->supervision.prepared[ALL_UP];
-	bool all_up;
-	int code = start_next(engine, node);
+	bool is_up = false;
+	int code = group_start_next(engine, node);
 
 	engine->batch->supervised = true; /* one of the servers may be ready to start now */
-	if (code != SQLITE_OK)
-		return code;
-	bind_text(row, 1, node->name);
-	code = sqlite3_step(row);
-	all_up = code == SQLITE_ROW && sqlite3_column_int(row, 0) != 0;
-	code = statement_end(row, code);
-	if (code != SQLITE_OK || !all_up)
-		return code;
-	code = set_state(engine, node, SUPERVISOR_RUNNING, 0, NULL);
 	if (code == SQLITE_OK)
-		code = set_has_run(engine, node, true);
+		code = group_is_up(engine, node, &is_up);
+	if (code != SQLITE_OK || !is_up)
+		return code;
+	code = node_set_state(engine, node, SUPERVISOR_RUNNING, 0, NULL);
 	if (code == SQLITE_OK)
-		code = tell(engine, node, "supervisor running");
-	return code == SQLITE_OK && node->parent[0] != '\0'
+		code = node_set_has_run(engine, node, true);
+	if (code == SQLITE_OK)
+		code = node_tell(engine, node, "supervisor running");
+	return code == SQLITE_OK && node->parent[0] != '\0' && !node->is_walked
 	    ? sqlite_supervise(engine, node->parent)
 	    : code;
 }
@@ -446,11 +120,11 @@ static int
 end_group(struct sqlite_engine *engine, struct node *node)
 {
 	bool none;
-	int code = end_last(engine, node, node->group_from, &none);
+	int code = group_end_last(engine, node, node->group_from, &none);
 
 	if (code != SQLITE_OK || !none)
 		return code;
-	code = set_state(engine, node, SUPERVISOR_RESTARTING, 0, NULL);
+	code = node_set_state(engine, node, SUPERVISOR_RESTARTING, 0, NULL);
 	return code == SQLITE_OK ? start_children(engine, node) : code;
 }
 
@@ -483,14 +157,28 @@ sqlite_supervise(struct sqlite_engine *engine, const char *name)
 }
 
 int
-sqlite_lets_start(struct sqlite_engine *engine, const char *name, bool *ret_lets)
+sqlite_supervise_all(struct sqlite_engine *engine)
 {
-	struct node node;
-	bool found;
-	int code = sqlite_read_node(engine, name, &node, &found);
+	sqlite3_stmt *row = engine->supervision.prepared[AT_WORK];
+	char name[NAME_SIZE] = "";
+	int code;
 
-	*ret_lets = !found || supervisor_lets_start(node.state);
-	return code;
+	if (!engine->has_tree)
+		return SQLITE_OK;
+	for (;;) {
+		bool found;
+
+		bind_text(row, 1, name);
+		code = sqlite3_step(row);
+		found = code == SQLITE_ROW;
+		if (found)
+			snprintf(name, sizeof(name), "%s", column_text(row, 0));
+		code = statement_end(row, code);
+		if (code == SQLITE_OK && found)
+			code = sqlite_supervise(engine, name);
+		if (code != SQLITE_OK || !found)
+			return code;
+	}
 }
 
 static int
@@ -544,16 +232,16 @@ follow(struct sqlite_engine *engine, struct node *node, enum supervision verdict
 		return code;
 	switch (verdict) {
 	case SUPERVISION_RESTARTS_ALL:
-		return set_state(engine, node, SUPERVISOR_REGROUPING, 1, NULL);
+		return node_set_state(engine, node, SUPERVISOR_REGROUPING, 1, NULL);
 	case SUPERVISION_RESTARTS_REST:
-		return set_state(engine, node, SUPERVISOR_REGROUPING, position, NULL);
+		return node_set_state(engine, node, SUPERVISOR_REGROUPING, position, NULL);
 	case SUPERVISION_GIVES_UP:
-		return begin_ending(engine, node, NODE_MAX_RESTARTS);
+		return node_begin_ending(engine, node, NODE_MAX_RESTARTS);
 	case SUPERVISION_SHUTS_DOWN:
-		return begin_ending(engine, node, NODE_AUTO_SHUTDOWN);
+		return node_begin_ending(engine, node, NODE_AUTO_SHUTDOWN);
 	case SUPERVISION_START_FAILED:
 		snprintf(reason, sizeof(reason), "failed_to_start_child %s: %s", child, why);
-		return begin_ending(engine, node, reason);
+		return node_begin_ending(engine, node, reason);
 	default:
 		return SQLITE_OK;
 	}
@@ -623,7 +311,7 @@ static int
 node_ended(struct sqlite_engine *engine, struct node *node)
 {
 	enum supervision verdict = SUPERVISION_STAYS_DOWN;
-	struct node parent = root;
+	struct node parent = node_root;
 	bool found = true;
 	int code = SQLITE_OK;
 
@@ -633,67 +321,50 @@ node_ended(struct sqlite_engine *engine, struct node *node)
 		code = decide_on_node(engine, &parent, node, &verdict);
 	if (code == SQLITE_OK && verdict == SUPERVISION_STAYS_DOWN &&
 	    node->restart == RESTART_TEMPORARY)
-		code = run_with_name(engine, FORGET_NODE, node->name);
+		code = node_forget(engine, node->name);
 	if (code == SQLITE_OK && verdict == SUPERVISION_WITH_GROUP)
-		code = set_state(engine, node, SUPERVISOR_WAITING, 0, NULL);
+		code = node_set_state(engine, node, SUPERVISOR_WAITING, 0, NULL);
 	if (code == SQLITE_OK && (verdict == SUPERVISION_RESTARTS_ALL ||
 				     verdict == SUPERVISION_RESTARTS_REST))
-		code = set_state(engine, node, SUPERVISOR_WAITING, 0, NULL);
+		code = node_set_state(engine, node, SUPERVISOR_WAITING, 0, NULL);
 	if (code == SQLITE_OK)
 		code = follow(engine, &parent, verdict, 0, node->name, node->position,
 		    node->reason);
 	if (code == SQLITE_OK && verdict == SUPERVISION_RESTARTS)
-		code = begin_starting(engine, node);
-	return code == SQLITE_OK && node->parent[0] != '\0'
+		code = node_begin_starting(engine, node);
+	return code == SQLITE_OK && node->parent[0] != '\0' && !node->is_walked
 	    ? sqlite_supervise(engine, node->parent)
 	    : code;
 }
 
-/* ---- by people, and at the beginning ---- */
-
-/* The next of these, other than the last one; "" if there is none. */
-static int
-next_resuming(struct sqlite_engine *engine, char name[NAME_SIZE])
-{
-	sqlite3_stmt *row = engine->supervision.prepared[RESUMING];
-	char next[NAME_SIZE] = "";
-	int code;
-
-	while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-		if (strcmp(column_text(row, 0), name) > 0 && next[0] == '\0')
-			snprintf(next, sizeof(next), "%s", column_text(row, 0));
-	}
-	memcpy(name, next, sizeof(next));
-	return statement_end(row, code);
-}
+/* ---- at the beginning, and by people ---- */
 
 int
 sqlite_resume_nodes(struct sqlite_engine *engine)
 {
-	char name[NAME_SIZE] = "";
-	int code = SQLITE_OK;
+	int code;
 
 	if (!engine->has_tree)
-		return code;
+		return SQLITE_OK;
 	code = statement_run(engine->supervision.prepared[RESUME_NODES]);
 	if (code == SQLITE_OK)
 		code = statement_run(engine->supervision.prepared[RESUME_ROOTS]);
-	while (code == SQLITE_OK && (code = next_resuming(engine, name)) == SQLITE_OK &&
-	    name[0] != '\0')
-		code = sqlite_supervise(engine, name);
-	return code;
+	return code == SQLITE_OK ? sqlite_supervise_all(engine) : code;
 }
 
 int
 sqlite_start_node(struct sqlite_engine *engine, struct node *node)
 {
-	int code = set_has_run(engine, node, false);
+	int code = node_set_has_run(engine, node, false);
 
-	return code == SQLITE_OK ? begin_starting(engine, node) : code;
+	/* Its parent had forgotten it, which ends what it has started. */
+	if (code == SQLITE_OK && node->parent[0] != '\0' && node->position == 0)
+		code = node_place(engine, node->name);
+	return code == SQLITE_OK ? node_begin_starting(engine, node) : code;
 }
 
 int
 sqlite_stop_node(struct sqlite_engine *engine, struct node *node)
 {
-	return begin_ending(engine, node, NODE_STOPPED);
+	return node_begin_ending(engine, node, NODE_STOPPED);
 }

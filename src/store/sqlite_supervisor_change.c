@@ -327,12 +327,14 @@ start(struct sqlite_engine *engine, struct step *step, struct node *node)
 
 	if (node->state != SUPERVISOR_ENDED)
 		return refuse(step, STEP_REFUSED, STATUS_STATE, "is already_started");
-	if (node->parent[0] != '\0')
+	code = group_check_places(engine, step, node->name);
+	if (code == SQLITE_OK && step->answer == STEP_OK && node->parent[0] != '\0')
 		code = sqlite_read_node(engine, node->parent, &parent, &found);
 	if (code == SQLITE_OK && parent.state != SUPERVISOR_RUNNING)
 		return refuse(step, STEP_REFUSED, STATUS_TRY_LATER,
 		    "cannot be started: its parent does not run");
-	return code == SQLITE_OK ? sqlite_start_node(engine, node) : code;
+	return code == SQLITE_OK && step->answer == STEP_OK ? sqlite_start_node(engine, node)
+							    : code;
 }
 
 static int
@@ -340,9 +342,7 @@ stop(struct sqlite_engine *engine, struct step *step, struct node *node)
 {
 	if (supervisor_is_built_in(node->name))
 		return refuse(step, STEP_REFUSED, STATUS_STATE, "is built in: pause it");
-	if (node->state == SUPERVISOR_ENDED || node->state == SUPERVISOR_ENDING)
-		return SQLITE_OK;
-	return sqlite_stop_node(engine, node);
+	return node->state != SUPERVISOR_ENDED ? sqlite_stop_node(engine, node) : SQLITE_OK;
 }
 
 /* ---- its children's order ---- */

@@ -91,8 +91,7 @@ drop_claimed(struct server *server)
 void
 server_add(struct live *live, const struct claimed_job *claimed)
 {
-	struct server *server =
-	    new_server(live, claimed->spec.name, claimed->spec.is_durable);
+	struct server *server = new_server(live, claimed->spec.name, claimed->spec.is_durable);
 
 	if (claimed->spec.is_plain) {
 		plain_add(server, &claimed->spec.service, claimed->spec.init_timeout_ms);

@@ -48,7 +48,8 @@ say_it_ended(struct drain *drain, const struct place_count *place)
 static bool
 answer_drain(struct drain *drain, const struct place_count *place)
 {
-	bool has_ended = place->state == SUPERVISOR_ENDED;
+	/* One that was removed meanwhile has done that, too. */
+	bool has_ended = place->state == SUPERVISOR_ENDED || !place->is_there;
 
 	if (drain->until == UNTIL_RUNNING && has_ended)
 		say_it_ended(drain, place);

@@ -1,7 +1,7 @@
 /*
  * The cases of the Elixir text that this grew from, by their numbers (251, 252 and 255 are in
  * test_life.c). 259 differs on purpose: a command that crashes is a failure like any other,
- * counted and retried.
+ * counted and retried. Its continuation, from 267 on, is in test_chapter_runner.c.
  */
 
 #include <stdarg.h>
@@ -220,6 +220,7 @@ commands_behind(const char *heading)
 	return text;
 }
 
+/* 270, 271, 275, 276, 277 with commands. */
 static void
 jobber_of_the_book_is_what_the_readme_says(void **state)
 {

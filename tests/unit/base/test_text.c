@@ -158,6 +158,26 @@ text_is_name_refuses_ids_options_and_hostile_bytes(void **state)
 }
 
 static void
+text_is_child_name_wants_two_names_and_one_stroke(void **state)
+{
+	static const char *const bad[] = { "", "/", "a", "a/", "/b", "a//b", "a/b/c", "1/b",
+		"a/1", "-a/b", "a/-b", "a b/c", "a/b c", "a/b/", "\xff/b" };
+	char longest[NAME_SIZE + 1];
+
+	(void)state;
+	assert_true(text_is_child_name("shop/db"));
+	assert_true(text_is_child_name("_/Z9"));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(text_is_child_name(bad[i]));
+	memset(longest, 'a', sizeof(longest));
+	longest[60] = '/';
+	longest[NAME_SIZE] = '\0';
+	assert_false(text_is_child_name(longest)); /* one more than a name may have */
+	longest[NAME_SIZE - 1] = '\0';
+	assert_true(text_is_child_name(longest));
+}
+
+static void
 text_number_reads_whole_numbers_within_limits(void **state)
 {
 	int64_t number;
@@ -735,6 +755,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_name_accepts_words_with_inner_signs),
 		cmocka_unit_test(text_is_name_refuses_ids_options_and_hostile_bytes),
+		cmocka_unit_test(text_is_child_name_wants_two_names_and_one_stroke),
 		cmocka_unit_test(text_number_reads_whole_numbers_within_limits),
 		cmocka_unit_test(text_number_refuses_all_else_and_leaves_the_result),
 		cmocka_unit_test(text_duration_reads_units_and_combinations),

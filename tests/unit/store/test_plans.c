@@ -34,7 +34,9 @@ statement_at(struct subject *subject, size_t place)
 		&engine->submit_check, &engine->supervisor, &engine->pool,
 		&engine->server, &engine->message, &engine->monitor, &engine->commit,
 		&engine->claim, &engine->advance, &engine->depend, &engine->change,
-		&engine->prune, &engine->groups, &engine->other };
+		&engine->prune, &engine->groups, &engine->node, &engine->group,
+		&engine->supervision, &engine->restarts, &engine->supervisor_change,
+		&engine->other };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
@@ -87,6 +89,13 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "ended_at IS NULL) ORDER BY priority, id LIMIT", "attempts_open (job_id=?)" },
 		{ "k.max_running) ORDER BY priority, id LIMIT", "jobs_ready (supervisor=?)" },
 		{ "SELECT count(*) FROM jobs WHERE supervisor", "jobs_live (supervisor=?)" },
+		{ "ended_at IS NULL) AND NOT EXISTS (SELECT 1 FROM servers me",
+		    "servers_static (position<?)" },
+		{ "a.stop_reason IS NOT NULL AS is_ending", "servers_static (position>?)" },
+		{ "SELECT name, position FROM supervisors",
+		    "supervisors_children (parent=? AND position>?)" },
+		{ "SELECT count(*) FROM restarts WHERE supervisor = ?1 AND iif(boot_id = ?2, "
+		  "boot_ms > ?3, at > ?4) AND job_id", "restarts_of (supervisor=?" },
 		{ "SELECT id, status FROM jobs WHERE name", "jobs_live_name (name=?)" },
 		{ "ORDER BY wake_boot_ms LIMIT",
 		    "jobs_wake_boot (wake_boot_ms>? AND wake_boot_ms<?)" },
@@ -131,6 +140,7 @@ may_scan(const char *sql)
 		"FROM (SELECT 1 FROM messages", /* counts no further than its limit */
 		"EXISTS (SELECT 1 FROM monitors)", /* the first row */
 		"foreign_cancels",
+		"DELETE FROM restarts WHERE child", /* when a supervisor is removed */
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
