@@ -1,6 +1,7 @@
 #ifndef CLI_APPLY_PLAN_H
 #define CLI_APPLY_PLAN_H
 
+#include "base/buf.h"
 #include "model/manifest.h"
 #include "store/query.h"
 
@@ -49,6 +50,13 @@ struct plan {
 int plan_make(struct plan *plan, struct query *query, const struct manifest *manifest,
     char *const *descriptions, const char *path, bool prunes, struct error *error);
 void plan_done(struct plan *plan);
+
+/*
+ * What is to be set so that a supervisor is as described, an object; `words` say what differs
+ * (apply_settings.c). `row` NULL: there is none yet.
+ */
+json_t *plan_settings(
+    const struct manifest_entry *entry, const json_t *row, struct buf *words);
 
 /* "~ shop/db: command", to be freed. */
 char *plan_words(const struct plan_step *step);

@@ -12,8 +12,8 @@
 #include <string.h>
 
 enum {
-	LAST_CHILD, DYNAMIC, HAS_DYNAMIC, WAITING_SERVERS, STATICS, LET_WAIT, END_WAITING, NEXT_NODE, ALL_UP,
-	WANTED, COUNT
+	LAST_CHILD, DYNAMIC, HAS_DYNAMIC, WAITING_SERVERS, STATICS, LET_WAIT, END_WAITING,
+	NEXT_NODE, ALL_UP, WANTED, COUNT
 };
 
 /* A server or supervisor among the children of ?1 that is not up yet. */
