@@ -14,24 +14,40 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MOST_PROGRAMS 5 /* that a process becomes one after the other while it is looked at */
+
+/* What its environment says. */
+static bool
+read_key(const struct keeper *keeper, pid_t pid, struct order_key *ret_key)
+{
+	char job[32], attempt[32], state[4096];
+
+	if (!tree_variable(pid, "JOBBERD_ID", job, sizeof(job)) ||
+	    !tree_variable(pid, "JOBBERD_ATTEMPT", attempt, sizeof(attempt)) ||
+	    !tree_variable(pid, "JOBBERD_STATE", state, sizeof(state)) ||
+	    strcmp(state, keeper->setup->state_directory) != 0)
+		return false;
+	ret_key->job = strtoll(job, NULL, 10);
+	ret_key->attempt = strtoll(attempt, NULL, 10);
+	return true;
+}
+
 /* Whose child was this, which is not the main process of any attempt? */
 static struct child *
 find_owner(struct keeper *keeper, pid_t pid)
 {
 	struct child *child = children_find_pid(&keeper->children, getsid(pid));
-	char job[32], attempt[32], state[4096];
 	struct order_key key = { 0 };
+	bool is_known = false;
 
 	if (child != NULL)
 		return child;
-	if (!tree_variable(pid, "JOBBERD_ID", job, sizeof(job)) ||
-	    !tree_variable(pid, "JOBBERD_ATTEMPT", attempt, sizeof(attempt)) ||
-	    !tree_variable(pid, "JOBBERD_STATE", state, sizeof(state)) ||
-	    strcmp(state, keeper->setup->state_directory) != 0)
-		return NULL;
-	key.job = strtoll(job, NULL, 10);
-	key.attempt = strtoll(attempt, NULL, 10);
-	return children_find(&keeper->children, &key);
+	/* It may go from program to program, and have no environment at any moment. */
+	for (int tries = 0; tries < MOST_PROGRAMS && !is_known; tries++) {
+		tree_await_program(pid);
+		is_known = read_key(keeper, pid, &key);
+	}
+	return is_known ? children_find(&keeper->children, &key) : NULL;
 }
 
 static void

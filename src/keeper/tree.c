@@ -164,6 +164,39 @@ tree_variable(pid_t pid, const char *name, char *buffer, size_t size)
 	return found;
 }
 
+/*
+ * The start of its code, field 26, is what execve(2) sets last of what can be seen. (A zombie
+ * has none any more.)
+ */
+static bool
+is_between_programs(pid_t pid)
+{
+	struct buf text = { 0 };
+	char path[64], *at = NULL;
+	bool is_between = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (file_read(AT_FDCWD, path, LARGEST_PROC_FILE, &text) == 0)
+		at = strrchr(buf_text(&text), ')');
+	if (at != NULL && at[1] == ' ' && at[2] != 'Z' && at[2] != 'X') {
+		at += 2;
+		for (int field = 3; at != NULL && field < 26; field++)
+			at = strchr(at + 1, ' ');
+		is_between = at != NULL && strtoll(at, NULL, 10) == 0;
+	}
+	buf_done(&text);
+	return is_between;
+}
+
+void
+tree_await_program(pid_t pid)
+{
+	const struct timespec pause = { .tv_nsec = 200000 };
+
+	for (int tries = 0; tries < MOST_TRIES && is_between_programs(pid); tries++)
+		nanosleep(&pause, NULL);
+}
+
 int
 tree_stat(pid_t pid, int64_t *ret_start, char *ret_state, int *ret_wait_status)
 {

@@ -26,6 +26,8 @@ int tree_self_children(struct tree_self *self, pid_t **ret_pids, size_t *ret_cou
  * none or may not be read.
  */
 bool tree_variable(pid_t pid, const char *name, char *buffer, size_t size);
+/* A process in the middle of execve(2) has no environment for a moment: wait, up to 50 ms. */
+void tree_await_program(pid_t pid);
 
 /* Start time in clock ticks since boot; state 'Z' is a zombie. 0 or -1 when it is gone. */
 int tree_stat(pid_t pid, int64_t *ret_start, char *ret_state, int *ret_wait_status);

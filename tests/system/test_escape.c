@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -172,6 +173,36 @@ stray_is_shown_by_status_whatever_else_is_going_on(void **state)
 	instance_finish(&i);
 }
 
+/*
+ * Each leaves a process that becomes one program after the other, and has no environment in
+ * between: of several hundred some are met there.
+ */
+static void
+process_between_two_programs_does_not_escape(void **state)
+{
+	static const char line[] = "setsid sh -c 'exec sh -c \"exec sh -c \\\"exec sleep 1000\\\"\"' "
+				   "& exit 0\n";
+	struct instance i;
+	char *input = xcalloc(401, sizeof(line));
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "4", NULL);
+	for (size_t n = 0; n < 400; n++)
+		memcpy(input + n * (sizeof(line) - 1), line, sizeof(line));
+	result = jobberd_with_input(&i, input, "submit", "--batch", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	for (int n = 1; n <= 400; n++)
+		assert_int_equal(wait_job(&i, n), 0);
+	result = jobberd(&i, "status", NULL);
+	assert_null(strstr(result.out, "stray"));
+	result_done(&result);
+	free(input);
+	instance_finish(&i);
+}
+
 /* What has just been started is none: its process is younger than its order. */
 static void
 process_that_nobody_was_told_of_yet_is_no_stray(void **state)
@@ -213,6 +244,7 @@ main(void)
 		cmocka_unit_test(
 		    what_an_adopted_job_leaves_running_is_killed_before_it_runs_again),
 		cmocka_unit_test(stray_is_shown_by_status_whatever_else_is_going_on),
+		cmocka_unit_test(process_between_two_programs_does_not_escape),
 	};
 	const struct CMUnitTest injected[] = {
 		cmocka_unit_test(process_that_nobody_was_told_of_yet_is_no_stray),
