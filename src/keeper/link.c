@@ -7,6 +7,7 @@
 
 #include "keeper/link.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/xalloc.h"
 
 #include <sys/epoll.h>
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -250,6 +252,23 @@ link_free(struct link *link)
 	buf_done(&link->gathered);
 	free(link->buffer);
 	free(link);
+}
+
+int
+link_finish(struct link *link, int timeout_ms)
+{
+	const struct mono begin = clock_mono();
+
+	link_flush(link);
+	while (link->first != NULL) {
+		struct pollfd writable = { .fd = link->fd, .events = POLLOUT };
+		int64_t left = timeout_ms - (clock_mono().ms - begin.ms);
+
+		if (left <= 0 || (poll(&writable, 1, (int)left) == -1 && errno != EINTR))
+			return -1;
+		send_queued(link);
+	}
+	return 0;
 }
 
 static void

@@ -30,6 +30,11 @@ void link_send_text(struct link *link, const void *message, size_t length, const
 /* The link closes the descriptor (-1: none) when it is gone. */
 void link_give(struct link *link, const void *message, size_t length, int descriptor);
 void link_flush(struct link *link); /* NULL is allowed */
+/*
+ * The last words: wait until the other side has taken, or will find in the socket, all that
+ * was sent, or is gone; up to so many milliseconds. 0, or -1 if something is left.
+ */
+int link_finish(struct link *link, int timeout_ms);
 
 /* Read what has arrived, without waiting for the loop to say so. */
 void link_read(struct link *link);

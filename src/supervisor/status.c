@@ -13,20 +13,60 @@
 #define SLOW_START_MS 1000
 
 /*
- * Its process, or one of those it made. Of an attempt that is being started no process is known
- * yet: it may be any that is not older than its order.
+ * The processes of attempts, in order, and attempts that are being started, of which no process
+ * is known yet: it may be any that is not older than its order.
  */
+struct known {
+	pid_t *pids;
+	size_t count;
+	int64_t first_order_ticks; /* of those that are being started; 0: none is */
+};
+
+static int
+compare_pids(const void *a, const void *b)
+{
+	pid_t one = *(const pid_t *)a, other = *(const pid_t *)b;
+
+	return one < other ? -1 : one > other;
+}
+
+static void
+find_known(struct supervisor *supervisor, struct known *known)
+{
+	known->pids = xcalloc(live_count(supervisor) + 1, sizeof(known->pids[0]));
+	known->count = 0;
+	known->first_order_ticks = 0;
+	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
+		int64_t ticks = live->ordered_ticks;
+
+		if (live->is_started && live->pid != 0)
+			known->pids[known->count++] = (pid_t)live->pid;
+		else if (!live->has_ended && ticks != 0 &&
+		    (known->first_order_ticks == 0 || ticks < known->first_order_ticks))
+			known->first_order_ticks = ticks;
+	}
+	if (known->count > 0)
+		qsort(known->pids, known->count, sizeof(known->pids[0]), compare_pids);
+}
+
 static bool
-may_be_of(const struct live *live, pid_t pid)
+is_known_pid(const struct known *known, pid_t pid)
+{
+	return known->count > 0 &&
+	    bsearch(&pid, known->pids, known->count, sizeof(pid), compare_pids) != NULL;
+}
+
+/* It is of an attempt, or of one of its sessions, or may be the first of one. */
+static bool
+is_known(const struct known *known, pid_t pid)
 {
 	int64_t start;
 	char state;
 	int status;
 
-	if (live->is_started)
-		return live->pid == pid || getsid(pid) == live->pid;
-	return live->ordered_ticks != 0 && !live->has_ended &&
-	    tree_stat(pid, &start, &state, &status) == 0 && start >= live->ordered_ticks;
+	return pid == getpid() || is_known_pid(known, pid) || is_known_pid(known, getsid(pid)) ||
+	    (known->first_order_ticks != 0 && tree_stat(pid, &start, &state, &status) == 0 &&
+		start >= known->first_order_ticks);
 }
 
 /* Children of the keeper that belong to no attempt: strays that escaped. */
@@ -34,20 +74,18 @@ static json_t *
 strays(struct supervisor *supervisor)
 {
 	json_t *list = json_array();
+	struct known known;
 	pid_t *pids = NULL;
 	size_t count = 0;
 
 	if (tree_children(getppid(), &pids, &count) == -1)
 		return list;
+	find_known(supervisor, &known);
 	for (size_t i = 0; i < count; i++) {
-		bool is_known = pids[i] == getpid();
-
-		for (struct live *live = live_first(supervisor); live != NULL && !is_known;
-		     live = live_next(live))
-			is_known = may_be_of(live, pids[i]);
-		if (!is_known)
+		if (!is_known(&known, pids[i]))
 			json_array_append_new(list, json_integer(pids[i]));
 	}
+	free(known.pids);
 	free(pids);
 	return list;
 }

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define OPEN_AGAIN_MS 50
+#define LAST_WORDS_MS 30000
 
 static void
 send_order(struct supervisor *supervisor, enum order_kind kind, const char *text)
@@ -354,6 +355,9 @@ supervisor_run(const struct supervisor_setup *setup, struct error *error)
 		error_set_errno(&supervisor.error, STATUS_INTERNAL, "event loop");
 		supervisor.status = STATUS_INTERNAL;
 	}
+	/* The keeper may have much to read before it comes to our last word. */
+	if (supervisor.phase == PHASE_QUITTING && link_finish(supervisor.link, LAST_WORDS_MS) == -1)
+		log_warn("the keeper does not listen");
 	if (supervisor.listen_watch != NULL)
 		control_done(&supervisor);
 	watch_done(&supervisor);

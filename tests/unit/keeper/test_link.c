@@ -7,6 +7,7 @@
 #include "support/scene.h"
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -263,10 +264,41 @@ link_free_forgets_what_was_queued(void **state)
 	close(ends[0]);
 }
 
+/* The reader is another process, and slow: it is waited for. */
+static void
+link_finish_waits_until_all_of_it_is_sent(void **state)
+{
+	struct scene *scene = *state;
+	char packet[64];
+	pid_t reader;
+	int status, sent = 0;
+
+	for (; sent < MOST_PACKETS; sent++) {
+		link_send(scene->link, &sent, sizeof(sent), -1);
+		link_flush(scene->link); /* packets of their own, beyond what the kernel takes */
+	}
+	assert_int_equal(link_finish(scene->link, 20), -1); /* nobody reads */
+	reader = fork();
+	assert_int_not_equal(reader, -1);
+	if (reader == 0) {
+		int got = 0;
+
+		while (got < sent && recv(scene->peer, packet, sizeof(packet), 0) > 0)
+			got++;
+		_exit(got == sent ? 0 : 1);
+	}
+	assert_int_equal(link_finish(scene->link, 60000), 0);
+	link_free(scene->link);
+	scene->link = NULL;
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SCENE(link_finish_waits_until_all_of_it_is_sent),
 		SCENE(link_hands_on_a_descriptor),
 		SCENE(link_keeps_one_descriptor_of_many_and_leaks_none),
 		SCENE(link_is_closed_by_a_packet_that_is_too_long_and_its_descriptor_with_it),
