@@ -180,8 +180,8 @@ stray_is_shown_by_status_whatever_else_is_going_on(void **state)
 static void
 process_between_two_programs_does_not_escape(void **state)
 {
-	static const char line[] = "setsid sh -c 'exec sh -c \"exec sh -c \\\"exec sleep 1000\\\"\"' "
-				   "& exit 0\n";
+	static const char line[] = "setsid sh -c 'exec sh -c \"exec sh -c "
+				   "\\\"exec sleep 1000\\\"\"' & exit 0\n";
 	struct instance i;
 	char *input = xcalloc(401, sizeof(line));
 	struct result result;
