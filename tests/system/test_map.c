@@ -252,7 +252,7 @@ items_of_a_slow_producer_are_run_as_they_come(void **state)
 	    i.state, producer.path);
 	helper_start(&map, NULL, (const char *const[]){ "sh", "-c", command, NULL });
 	for (int n = 1; n <= 3; n++) {
-		char item[8], text[16];
+		char item[16], text[24];
 
 		snprintf(item, sizeof(item), "%d\n", n);
 		snprintf(text, sizeof(text), "out %d\n", n);
@@ -418,7 +418,7 @@ thousands_of_items_survive_a_storm_of_kills(void **state)
 	assert_int_equal(helper_wait(&map), 0);
 	at = map.out.text;
 	for (int n = 1; n <= ITEMS; n++) {
-		char line[16];
+		char line[24];
 
 		snprintf(line, sizeof(line), "out %d\n", n);
 		if (strncmp(at, line, strlen(line)) != 0)
