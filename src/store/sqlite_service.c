@@ -8,16 +8,17 @@ sqlite_bind_service(sqlite3_stmt *statement, int place, const struct spec *spec,
 {
 	const struct service *service = &spec->service;
 	bool has_signal = spec->is_plain && service->stop_signal != SIGTERM;
+	bool has_good_ends = spec->is_plain && service_has_good_ends(&service->good);
 
 	*text = (struct service_text){ 0 };
-	if (spec->is_plain)
+	if (has_good_ends)
 		service_format_good_ends(&text->good, &service->good);
 	bind_number(statement, place, spec->is_plain);
 	bind_text(statement, place + 1,
 	    spec->is_plain ? service_format_ready(text->ready, service) : NULL);
 	bind_text(statement, place + 2,
 	    has_signal ? reason_signal_name(service->stop_signal, text->signal) : NULL);
-	bind_text(statement, place + 3, text->good.length > 0 ? buf_text(&text->good) : NULL);
+	bind_text(statement, place + 3, has_good_ends ? buf_text(&text->good) : NULL);
 	bind_unless(statement, place + 4, spec->is_plain ? service->watchdog_ms : -1, -1);
 }
 

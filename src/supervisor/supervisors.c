@@ -167,7 +167,7 @@ value_text(const json_t *value, char *buffer, size_t size)
 }
 
 static int
-read_spec(const json_t *params, struct supervisor_spec *spec, struct error *error)
+read_spec(const json_t *params, bool is_new, struct supervisor_spec *spec, struct error *error)
 {
 	const char *key;
 	json_t *value;
@@ -180,6 +180,9 @@ read_spec(const json_t *params, struct supervisor_spec *spec, struct error *erro
 
 		if (option == NULL)
 			continue;
+		if (option->is_for_new && !is_new)
+			return error_set(
+			    error, RPC_INVALID_PARAMS, "%s: only with add: it stays", key);
 		if (text == NULL)
 			return error_set(error, RPC_INVALID_PARAMS,
 			    "%s: wants a string, a number, a boolean or null", key);
@@ -234,7 +237,8 @@ read_params(const json_t *params, struct step *step, struct error *error)
 		return error_set(error, RPC_INVALID_PARAMS,
 		    "order: wants an array of names of its children");
 	step->supervisor.is_ended = json_is_true(json_object_get(params, "ended"));
-	if (read_spec(params, &step->supervisor.spec, error) == -1)
+	if (read_spec(params, change->change == SUPERVISOR_ADD, &step->supervisor.spec, error) ==
+	    -1)
 		return -1;
 	if (change->act == draining)
 		step->supervisor.spec.is_paused = 1;
