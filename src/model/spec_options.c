@@ -1,6 +1,7 @@
 /*
  * spec_options: the options of a job, one setter and one row each. To add one: a field in
- * struct spec, a setter here (of a server: in spec_server.c, of a plain one in spec_plain.c), a
+ * struct spec, a setter here (of a server: in spec_server.c, of a plain one in spec_plain.c,
+ * a label in spec_labels.c), a
  * row in spec_options, and where it is stored (store/, migrations/, spec_json.c).
  */
 
@@ -320,50 +321,6 @@ set_hold(struct spec *spec, const char *value, struct wall now, struct error *er
 	return spec_set_flag(&spec->is_held, "hold", value, error);
 }
 
-static int
-set_key(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (value[0] == '\0' || strlen(value) > 256)
-		return spec_bad(error, "key", value, "a word of 1 to 256 bytes");
-	replace(&spec->key, value);
-	return 0;
-}
-
-static int
-set_limit(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (text_number(value, 1, 1000000, &spec->key_limit) == -1)
-		return spec_bad(error, "limit", value, "a number from 1 to 1000000");
-	return 0;
-}
-
-static int
-set_meta(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	size_t length = strcspn(value, "=");
-
-	(void)now;
-	if (value[length] != '=' || length == 0 || length > 128)
-		return spec_bad(error, "meta", value, "NAME=VALUE");
-	strings_add(&spec->meta, value);
-	return 0;
-}
-
-static int
-set_group(struct spec *spec, const char *value, struct wall now, struct error *error)
-{
-	(void)now;
-	if (!text_is_name(value))
-		return spec_bad(error, "group", value, "a word like a name");
-	if (spec->groups.count >= SPEC_MOST_GROUPS)
-		return error_set(error, STATUS_USAGE, "group: a job is in %d groups at most",
-		    SPEC_MOST_GROUPS);
-	strings_add(&spec->groups, value);
-	return 0;
-}
-
 const struct spec_option spec_options[] = {
 	{ "name", 'n', "NAME", "a name of its own among live jobs", set_name, SPEC_ANY },
 	{ "once", 0, NULL, "if a live job has the name, print its id and succeed",
@@ -387,13 +344,13 @@ const struct spec_option spec_options[] = {
 	{ "after-any", 0, "ID[,ID]", "start when all of these have ended, however",
 	    set_after_any, SPEC_COMMAND },
 	{ "hold", 0, NULL, "do not start until released", set_hold, SPEC_COMMAND },
-	{ "key", 0, "KEY", "with --limit: how many with this key run at once", set_key,
+	{ "key", 0, "KEY", "with --limit: how many with this key run at once", spec_set_key,
 	    SPEC_COMMAND },
-	{ "limit", 0, "N", "so many with the same --key; the others wait", set_limit,
+	{ "limit", 0, "N", "so many with the same --key; the others wait", spec_set_limit,
 	    SPEC_COMMAND },
-	{ "meta", 0, "NAME=VALUE", "a word for people and queries", set_meta, SPEC_ANY },
+	{ "meta", 0, "NAME=VALUE", "a word for people and queries", spec_set_meta, SPEC_ANY },
 	{ "group", 0, "GROUP", "a name that others may have too; for messages to all of them",
-	    set_group, SPEC_ANY },
+	    spec_set_group, SPEC_ANY },
 	{ "cwd", 'd', "DIR", "run there", set_cwd, SPEC_ANY },
 	{ "env", 'e', "NAME[=V]", "also give it this variable", set_env, SPEC_ANY },
 	{ "env-all", 0, NULL, "give it the whole environment", set_env_all, SPEC_ANY },

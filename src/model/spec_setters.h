@@ -23,6 +23,9 @@ spec_setter spec_set_restart, spec_set_durable, spec_set_init_timeout,
     spec_set_max_redeliveries, spec_set_pool, spec_set_max_messages, spec_set_significant,
     spec_set_autostart, spec_set_restart_delay;
 
+/* spec_labels.c */
+spec_setter spec_set_key, spec_set_limit, spec_set_meta, spec_set_group;
+
 /* spec_plain.c */
 spec_setter spec_set_plain, spec_set_ready, spec_set_stop_signal, spec_set_success_exit,
     spec_set_watchdog;
