@@ -85,41 +85,8 @@ run_with_name(struct sqlite_engine *engine, int which, const char *name)
 /* ---- described ---- */
 
 /* The name of a value, or NULL for one that was not given. */
-static const char *
-name_of(int value, const char *(*name)(int value))
-{
-	return value == SUPERVISOR_UNSET ? NULL : name(value);
-}
-
-static const char *
-name_of_overflow(int value)
-{
-	return overflow_name((enum overflow)value);
-}
-
-static const char *
-name_of_strategy(int value)
-{
-	return strategy_name((enum strategy)value);
-}
-
-static const char *
-name_of_budget(int value)
-{
-	return budget_name((enum budget)value);
-}
-
-static const char *
-name_of_auto_shutdown(int value)
-{
-	return auto_shutdown_name((enum auto_shutdown)value);
-}
-
-static const char *
-name_of_restart(int value)
-{
-	return restart_name((enum restart_type)value);
-}
+#define NAME_OF(value, kind)                                                             \
+	((value) == SUPERVISOR_UNSET ? NULL : kind##_name((enum kind)(value)))
 
 static void
 bind_description(sqlite3_stmt *statement, const struct step *step)
@@ -128,16 +95,17 @@ bind_description(sqlite3_stmt *statement, const struct step *step)
 
 	bind_text(statement, 1, step->supervisor.name);
 	bind_unless(statement, 2, spec->max_children < 0 ? -1 : spec->max_children, -1);
-	bind_text(statement, 3, name_of(spec->overflow, name_of_overflow));
+	bind_text(statement, 3, NAME_OF(spec->overflow, overflow));
 	bind_unless(statement, 4, spec->rate < 0 ? -1 : spec->rate, -1);
 	bind_unless(statement, 5, spec->rate < 0 ? -1 : spec->rate_ms, -1);
 	bind_unless(statement, 6, spec->is_paused, SUPERVISOR_UNSET);
-	bind_text(statement, 7, name_of(spec->strategy, name_of_strategy));
-	bind_text(statement, 8, name_of(spec->budget, name_of_budget));
-	bind_text(statement, 9, name_of(spec->auto_shutdown, name_of_auto_shutdown));
+	bind_text(statement, 7, NAME_OF(spec->strategy, strategy));
+	bind_text(statement, 8, NAME_OF(spec->budget, budget));
+	bind_text(statement, 9, NAME_OF(spec->auto_shutdown, auto_shutdown));
 	bind_unless(statement, 10, spec->max_restarts, SUPERVISOR_UNSET);
 	bind_unless(statement, 11, spec->max_seconds, SUPERVISOR_UNSET);
-	bind_text(statement, 12, name_of(spec->restart, name_of_restart));
+	bind_text(statement, 12, spec->restart == SUPERVISOR_UNSET ? NULL
+							 : restart_name(spec->restart));
 	bind_unless(statement, 13, spec->is_significant, SUPERVISOR_UNSET);
 }
 
