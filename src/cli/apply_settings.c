@@ -1,6 +1,7 @@
 /* apply_settings: what of a supervisor's settings is not as a file describes it. */
 
 #include "cli/apply_plan.h"
+#include "model/spec_json.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,21 +21,6 @@ static const struct {
 	{ "significant", "significant", "false" },
 };
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
-
-/* A value of the file or of a row as the option would have it. */
-static const char *
-setting_text(const json_t *value, char *buffer, size_t size)
-{
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (json_is_boolean(value))
-		return json_is_true(value) ? "true" : "false";
-	if (json_is_integer(value)) {
-		snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		return buffer;
-	}
-	return "none";
-}
 
 static const json_t *
 given(const struct manifest_entry *entry, const char *option)
@@ -66,7 +52,7 @@ present_text(const json_t *row, size_t which, char *buffer, size_t size)
 	value = json_object_get(row, settings[which].column);
 	if (strcmp(settings[which].option, "significant") == 0)
 		return json_integer_value(value) != 0 ? "true" : "false";
-	return setting_text(value, buffer, size);
+	return option_text(value, "none", buffer, size);
 }
 
 static bool
@@ -97,7 +83,7 @@ plan_settings(const struct manifest_entry *entry, const json_t *row, struct buf 
 
 		if (value == NULL && (is_built_in || row == NULL))
 			continue; /* as it is, or as a new one is anyway */
-		wanted = value != NULL ? setting_text(value, buffer, sizeof(buffer))
+		wanted = value != NULL ? option_text(value, "none", buffer, sizeof(buffer))
 				       : settings[i].otherwise;
 		now = row != NULL ? present_text(row, i, other, sizeof(other)) : "";
 		if (row != NULL && means_the_same(option, wanted, now))

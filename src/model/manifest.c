@@ -103,28 +103,13 @@ read_server(struct manifest_entry *entry, const char *directory, struct wall now
 
 /* ---- supervisors ---- */
 
-static const char *
-value_text(const json_t *value, char *buffer, size_t size)
-{
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (json_is_boolean(value))
-		return json_is_true(value) ? "true" : "false";
-	if (json_is_null(value))
-		return "none";
-	if (!json_is_integer(value))
-		return NULL;
-	snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	return buffer;
-}
-
 static int
 set_option(struct manifest_entry *entry, const char *key, const json_t *value,
     struct error *error)
 {
 	const struct supervisor_option *option = supervisor_option_find(key);
 	char buffer[32];
-	const char *text = value_text(value, buffer, sizeof(buffer));
+	const char *text = option_text(value, "none", buffer, sizeof(buffer));
 
 	if (option == NULL || strcmp(option->name, "parent") == 0 ||
 	    strcmp(option->name, "applied") == 0)

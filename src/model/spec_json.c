@@ -110,9 +110,8 @@ environment_parse(struct strings *environment, const char *json)
 	return result;
 }
 
-/* A scalar as the text that the command line would have. NULL if it is none. */
-static const char *
-scalar_text(const json_t *value, char *buffer, size_t size)
+const char *
+option_text(const json_t *value, const char *null, char *buffer, size_t size)
 {
 	switch (json_typeof(value)) {
 	case JSON_STRING:
@@ -127,6 +126,8 @@ scalar_text(const json_t *value, char *buffer, size_t size)
 		return "true";
 	case JSON_FALSE:
 		return "false";
+	case JSON_NULL:
+		return null;
 	default:
 		return NULL;
 	}
@@ -137,7 +138,7 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
     struct wall now, struct error *error)
 {
 	char buffer[64];
-	const char *text = scalar_text(value, buffer, sizeof(buffer));
+	const char *text = option_text(value, NULL, buffer, sizeof(buffer));
 
 	if (text == NULL)
 		return error_set(error, STATUS_USAGE, "%s: wants a string, a number or a boolean",

@@ -20,6 +20,12 @@ int spec_from_json(struct spec *spec, const json_t *object, struct wall now,
  */
 json_t *spec_to_json(const struct spec *spec, struct error *error);
 
+/*
+ * A scalar as the text that the command line would have for it, perhaps in `buffer`; `null` for
+ * null, and NULL if it is no scalar.
+ */
+const char *option_text(const json_t *value, const char *null, char *buffer, size_t size);
+
 /* A list of strings as a JSON array; NULL if one is not UTF-8. */
 json_t *strings_to_json(const struct strings *strings);
 

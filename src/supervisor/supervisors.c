@@ -150,22 +150,6 @@ supervisors_done(struct supervisor *supervisor)
 
 /* ---- what is asked for ---- */
 
-/* As the command line would have it: a number, true or false, null for none. */
-static const char *
-value_text(const json_t *value, char *buffer, size_t size)
-{
-	if (json_is_string(value))
-		return json_string_value(value);
-	if (json_is_null(value))
-		return "none";
-	if (json_is_boolean(value))
-		return json_is_true(value) ? "true" : "false";
-	if (!json_is_integer(value))
-		return NULL;
-	snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	return buffer;
-}
-
 static int
 read_spec(const json_t *params, bool is_new, struct supervisor_spec *spec, struct error *error)
 {
@@ -176,7 +160,7 @@ read_spec(const json_t *params, bool is_new, struct supervisor_spec *spec, struc
 	json_object_foreach((json_t *)params, key, value) {
 		const struct supervisor_option *option = supervisor_option_find(key);
 		char buffer[32];
-		const char *text = value_text(value, buffer, sizeof(buffer));
+		const char *text = option_text(value, "none", buffer, sizeof(buffer));
 
 		if (option == NULL)
 			continue;
