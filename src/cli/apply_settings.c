@@ -3,7 +3,6 @@
 #include "cli/apply_plan.h"
 #include "model/spec_json.h"
 
-#include <stdio.h>
 #include <string.h>
 
 static const struct {
