@@ -179,6 +179,13 @@ print_from_segment(struct outfile *file)
 	ssize_t got = pread(
 	    file->segment_fd, bytes, sizeof(bytes), file->at - file->segment_at);
 
+	if (got == -1) { /* what cannot be read is left out */
+		off_t length = lseek(file->segment_fd, 0, SEEK_END);
+		int64_t end = file->segment_at + (length > 0 ? length : 0);
+
+		print_gap(file, end > file->at ? end - file->at : 1);
+		file->at = end > file->at ? end : file->at + 1;
+	}
 	if (got <= 0) {
 		close_segment(file);
 		return;

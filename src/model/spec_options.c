@@ -1,7 +1,8 @@
 /*
  * spec_options: the options of a job, one setter and one row each. To add one: a field in
  * struct spec, a setter here (of a server: in spec_server.c, of a plain one in spec_plain.c, of
- * a label in spec_labels.c), a row in spec_options, and where it is stored (store/, migrations/, spec_json.c).
+ * a label in spec_labels.c), a row in spec_options, and where it is stored (store/, migrations/,
+ * spec_json.c).
  */
 
 #include "base/text.h"

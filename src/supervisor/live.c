@@ -390,6 +390,7 @@ live_done(struct supervisor *supervisor)
 		free(place->reason);
 		free(place);
 	}
+	loop_timer_remove(supervisor->loop, &supervisor->live->rotate_timer);
 	loop_remove(supervisor->loop, supervisor->live->inotify_watch);
 	if (supervisor->live->inotify_fd != -1)
 		close(supervisor->live->inotify_fd);

@@ -87,6 +87,7 @@ char *
 output_last_lines(struct live *live, int64_t bytes)
 {
 	char name[OUTPUT_NAME_SIZE], tail[LAST_BYTES], *start;
+	int64_t at = bytes > (int64_t)sizeof(tail) ? bytes - (int64_t)sizeof(tail) : 0, data;
 	ssize_t got;
 	int fd, newlines = 0;
 
@@ -96,8 +97,10 @@ output_last_lines(struct live *live, int64_t bytes)
 	fd = openat(live->supervisor->output_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return NULL;
-	got = pread(fd, tail, sizeof(tail),
-	    bytes > (int64_t)sizeof(tail) ? bytes - (int64_t)sizeof(tail) : 0);
+	data = lseek(fd, at, SEEK_DATA); /* what was rotated is a hole, as far as a segment went */
+	if (data == -1 && errno == ENXIO)
+		data = bytes;
+	got = pread(fd, tail, sizeof(tail), data > at ? data : at);
 	close(fd);
 	if (got <= 0)
 		return NULL;
@@ -106,7 +109,7 @@ output_last_lines(struct live *live, int64_t bytes)
 			break;
 	}
 	/* The first line is a torn one when the tail does not begin at the file's start. */
-	if (start == tail && bytes > (int64_t)sizeof(tail)) {
+	if (start == tail && at > 0 && data <= at) {
 		char *newline = memchr(tail, '\n', (size_t)got - 1);
 
 		if (newline != NULL)

@@ -140,7 +140,8 @@ plain_lives(struct plain *plain)
 	struct server *server = plain->server;
 
 	plain->alive = clock_mono();
-	if (plain->service.watchdog_ms != -1 && server->phase == SERVER_READY &&
+	if (plain->service.watchdog_ms != -1 && !plain->is_stopping &&
+	    server->phase == SERVER_READY &&
 	    !server->live->is_being_ended && !server->live->has_ended)
 		loop_timer_set(server->supervisor->loop, &plain->watchdog,
 		    plain->service.watchdog_ms);
@@ -182,6 +183,8 @@ no_sign_of_life(void *arg)
 	int64_t left_ms;
 
 	plain_hear(plain);
+	if (plain->is_stopping)
+		return;
 	left_ms = plain->alive.ms + plain->service.watchdog_ms - clock_mono().ms;
 	if (plain->holds && left_ms <= 0)
 		left_ms = plain->service.watchdog_ms;

@@ -19,6 +19,7 @@ struct plain {
 	struct loop_watch *watch; /* of the live attempt's notify_fd; NULL: not yet */
 	bool holds; /* what is first in that socket stays there until it is recorded */
 	struct timer watchdog;
+	bool is_stopping; /* it says so: no sign of life is expected any more */
 	struct mono alive; /* its last sign of life */
 	int events;	   /* it has led to so many in the history */
 	char status[NOTIFICATION_STATUS_SIZE]; /* as it has said last */

@@ -72,6 +72,7 @@ note_events(struct plain *plain, const struct notification *said)
 		note_event(plain, "reloading", NULL);
 	if (said->is_stopping) {
 		note_event(plain, "stopping", NULL);
+		plain->is_stopping = true;
 		plain_unwatch(plain);
 	}
 	if (said->names_other)
@@ -218,6 +219,7 @@ void
 plain_hear_last(struct plain *plain)
 {
 	struct live *live = plain->server->live;
+	bool was_heeded = plain->holds; /* the first: what follows from it is on its way */
 	char bytes[LARGEST_DATAGRAM];
 	struct notification said;
 	ssize_t got;
@@ -229,7 +231,9 @@ plain_hear_last(struct plain *plain)
 	set_peek_offset(live->notify_fd, 0);
 	while ((got = receive(live->notify_fd, bytes, sizeof(bytes), MSG_PEEK)) > 0) {
 		notification_parse(&said, bytes, (size_t)got);
-		heed(plain, &said);
+		if (!was_heeded)
+			heed(plain, &said);
+		was_heeded = false;
 	}
 }
 

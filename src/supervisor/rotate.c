@@ -91,8 +91,11 @@ punch(struct rotation *rotation, int fd, int64_t from, int64_t to)
 	return -1;
 }
 
-/* What a supervisor process before us has left; it may not have come to the hole. */
-static void
+/*
+ * What a supervisor process before us has left; it may not have come to the hole. 0, or -1 when
+ * that cannot be seen now: nothing may be done then, since what is there would be written over.
+ */
+static int
 look_at_segments(struct rotation *rotation)
 {
 	int directory_fd = open_segments(rotation), fd;
@@ -100,6 +103,12 @@ look_at_segments(struct rotation *rotation)
 	int64_t first = INT64_MAX;
 	struct dirent *entry;
 
+	if (directory == NULL && errno != ENOENT) {
+		complain(rotation, "its segments cannot be read");
+		if (directory_fd != -1)
+			close(directory_fd);
+		return -1;
+	}
 	rotation->is_known = true;
 	while (directory != NULL && (entry = readdir(directory)) != NULL) {
 		int64_t offset = segment_parse(entry->d_name);
@@ -113,13 +122,14 @@ look_at_segments(struct rotation *rotation)
 	if (directory != NULL)
 		closedir(directory);
 	if (first == INT64_MAX)
-		return;
+		return 0;
 	rotation->gone = first;
 	fd = open_file(rotation, "", O_WRONLY);
 	if (fd == -1)
-		return;
+		return 0;
 	punch(rotation, fd, 0, rotation->done);
 	close(fd);
+	return 0;
 }
 
 /* All before this is no longer kept. */
@@ -153,6 +163,8 @@ set_queued(struct rotation *rotation, bool is_queued)
 {
 	struct supervisor *supervisor = rotation->live->supervisor;
 
+	if (rotation->is_queued == is_queued)
+		return; /* it keeps its turn */
 	if (rotation->is_queued)
 		TAILQ_REMOVE(&supervisor->live->rotations, rotation, entry);
 	rotation->is_queued = is_queued;
@@ -172,8 +184,8 @@ rotate_look(struct live *live, int64_t size)
 
 	if (rotation->is_hopeless || size < rotation->rule.bytes)
 		return;
-	if (!rotation->is_known)
-		look_at_segments(rotation);
+	if (!rotation->is_known && look_at_segments(rotation) == -1)
+		return; /* it is tried again when the file has grown */
 	if (kept_from > rotation->gone)
 		take_away(rotation, kept_from);
 	set_queued(rotation, rotation_full(&rotation->rule, size) > rotation->done);

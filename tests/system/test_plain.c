@@ -526,6 +526,29 @@ service_that_gives_no_sign_of_life_is_ended_and_started_again(void **state)
 	end(&scene);
 }
 
+/* A sign that comes once more is none that is waited for again; the last words count once. */
+static void
+service_that_says_it_stops_needs_no_sign_of_life(void **state)
+{
+	struct scene scene;
+	struct helper start;
+	pid_t pid;
+
+	(void)state;
+	begin(&scene);
+	pid = start_told(&scene, &start, "--watchdog", "300ms");
+	tell(&scene, "say READY=1\n");
+	assert_started(&start);
+	tell(&scene, "say STOPPING=1\n");
+	tell(&scene, "say WATCHDOG=1\n");
+	assert_int_equal(wait_job(&scene.i, submit_job(&scene.i, "sleep", "0.8", NULL)), 0);
+	assert_true(is_alive(pid));
+	assert_sql(&scene.i, "SELECT count(*) FROM events WHERE event = 'stopping'", "1");
+	expect(RUN(&scene.i, "stop", "s"), 0, "", NULL);
+	assert_sql(&scene.i, "SELECT count(*) FROM events WHERE event = 'watchdog'", "0");
+	end(&scene);
+}
+
 static void
 service_may_say_that_it_is_stuck(void **state)
 {
@@ -857,6 +880,7 @@ main(void)
 		cmocka_unit_test(service_that_does_not_end_is_killed_after_its_grace),
 		cmocka_unit_test(service_with_an_infinite_grace_ends_when_it_likes),
 		cmocka_unit_test(service_that_gives_no_sign_of_life_is_ended_and_started_again),
+		cmocka_unit_test(service_that_says_it_stops_needs_no_sign_of_life),
 		cmocka_unit_test(service_may_say_that_it_is_stuck),
 		cmocka_unit_test(idle_service_wakes_nobody),
 		cmocka_unit_test(ready_that_is_said_while_no_supervisor_process_lives_is_heard),
