@@ -57,6 +57,9 @@ BENCHES := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 BENCH_KIT := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/kit/*.c)))
 BENCH_HELPERS := $(addprefix $(BUILD)/tests/bench/helpers/,first pause jobberd-heap idle echo)
 
+# One compiler for each CPU, unless -j of the caller says how many.
+IN_PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) --no-print-directory
+
 .PHONY: all run check asan valgrind chaos fuzz coverage lint format bench install help clean packages
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -67,11 +70,11 @@ packages:
 	@tests/packages
 
 run: packages ## build, then do the main job on real input (what is missing is installed)
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) $(IN_PARALLEL) all
 	@tests/run-demo $(BUILD)/jobberd $(BUILD)/run
 
 check: packages ## build and pass all tests; T=name runs one test file
-	@$(MAKE) --no-print-directory check-built
+	@$(MAKE) $(IN_PARALLEL) check-built
 
 .PHONY: check-built
 check-built: $(BUILD)/jobberd $(JOBBER) $(SERVERS) $(TEST_PROGRAMS)
@@ -81,7 +84,7 @@ asan: packages ## the same with address and undefined behaviour sanitizers
 	@rm -f build/asan/report.*
 	@ASAN_OPTIONS="detect_leaks=1:exitcode=99:log_path='$(CURDIR)/build/asan/report'" \
 	UBSAN_OPTIONS="halt_on_error=1:log_path='$(CURDIR)/build/asan/report'" \
-	$(MAKE) --no-print-directory BUILD=build/asan OPTIMIZE='-O1 -g -fno-omit-frame-pointer' \
+	$(MAKE) $(IN_PARALLEL) BUILD=build/asan OPTIMIZE='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined' CPPFLAGS=-DSANITIZED check-built
 	@# processes that nobody waits for report here too
 	@for report in build/asan/report.*; do \
@@ -91,18 +94,18 @@ asan: packages ## the same with address and undefined behaviour sanitizers
 # valgrind knows no pidfds, and makes a plain fork of the clone that spawn is about.
 VALGRIND_TESTS := $(filter-out %/test_spawn.c %/test_pidfd.c %/test_lock.c,$(UNIT_TESTS))
 valgrind: packages ## unit tests under valgrind
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) $(IN_PARALLEL) all
 	@WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
-	$(MAKE) --no-print-directory TESTS="$(VALGRIND_TESTS)" check-built
+	$(MAKE) $(IN_PARALLEL) TESTS="$(VALGRIND_TESTS)" check-built
 
 chaos: packages ## the exact-sum test at length: SEEDS=10 times KILLS=200 kills
-	@$(MAKE) --no-print-directory check-built T=test_exact_sum SEEDS=$(or $(SEEDS),10) \
+	@$(MAKE) $(IN_PARALLEL) check-built T=test_exact_sum SEEDS=$(or $(SEEDS),10) \
 		KILLS=$(or $(KILLS),200)
 
 FUZZ_SECONDS ?= 5
 fuzz: ## look for inputs that break a parser; FUZZ_SECONDS=600 each, F=rpc only one
 	@tests/packages clang
-	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(MAKE) --no-print-directory BUILD=build/fuzz CC=clang \
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) $(MAKE) $(IN_PARALLEL) BUILD=build/fuzz CC=clang \
 		OPTIMIZE='-O1 -g -fno-omit-frame-pointer' CPPFLAGS=-DSANITIZED \
 		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all' \
 		fuzz-built
@@ -114,7 +117,7 @@ fuzz-built: $(FUZZERS)
 coverage: packages ## pass all tests and say which lines of src none of them reached
 	@rm -rf build/coverage/lines
 	@find build/coverage -name '*.gcda' -delete 2>/dev/null || true
-	@$(MAKE) --no-print-directory BUILD=build/coverage OPTIMIZE='-O0 -g' \
+	@$(MAKE) $(IN_PARALLEL) BUILD=build/coverage OPTIMIZE='-O0 -g' \
 		SANITIZE=--coverage check-built
 	@tests/coverage build/coverage
 
@@ -125,7 +128,7 @@ format: ## let clang-format lay out the code
 	@clang-format -i $(SOURCES) $(wildcard src/*/*.h tests/*/*.[ch] tests/*/*/*.[ch])
 
 bench: packages ## measure against bare loops in the same run; B=drain measures one thing
-	@$(MAKE) --no-print-directory all bench-built
+	@$(MAKE) $(IN_PARALLEL) all bench-built
 	@tests/bench/run $(BUILD)
 
 .PHONY: bench-built
