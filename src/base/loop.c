@@ -41,7 +41,7 @@ struct loop {
 	struct loop_watch *timer_watch, *signal_watch;
 	struct loop_watch *removed; /* freed at the end of the turn */
 	struct buf room;
-	void (*received)(void *arg, int signal);
+	void (*received)(void *arg, int signal, pid_t pid);
 	void *received_arg;
 	void (*turn_end)(void *arg);
 	void *turn_end_arg;
@@ -90,7 +90,8 @@ signal_ready(void *arg, uint32_t events)
 	do {
 		got = read(loop->signal_fd, infos, sizeof(infos));
 		for (ssize_t i = 0; i < got / (ssize_t)sizeof(infos[0]); i++)
-			loop->received(loop->received_arg, (int)infos[i].ssi_signo);
+			loop->received(loop->received_arg, (int)infos[i].ssi_signo,
+			    (pid_t)infos[i].ssi_pid);
 	} while (got == sizeof(infos));
 }
 
@@ -193,7 +194,7 @@ loop_remove(struct loop *loop, struct loop_watch *watch)
 
 int
 loop_signals(struct loop *loop, const sigset_t *signals,
-    void (*received)(void *arg, int signal), void *arg)
+    void (*received)(void *arg, int signal, pid_t pid), void *arg)
 {
 	loop->received = received;
 	loop->received_arg = arg;

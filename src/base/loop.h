@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * The event loop: epoll, one signalfd, one timerfd. Keeper and supervisor process each
@@ -46,11 +47,13 @@ void loop_change(struct loop *loop, struct loop_watch *watch, uint32_t events);
 void loop_remove(struct loop *loop, struct loop_watch *watch);
 
 /*
- * Call received(arg, signal) for each of these signals, which are blocked from now on
- * and are to be unblocked in children. At most one set a loop. 0 or -1 with errno.
+ * Call received(arg, signal, pid) for each of these signals, which are blocked from now on
+ * and are to be unblocked in children; pid: who has sent it, or the child of a SIGCHLD, of
+ * which the kernel tells one when there were several. At most one set a loop. 0 or -1 with
+ * errno.
  */
 int loop_signals(struct loop *loop, const sigset_t *signals,
-    void (*received)(void *arg, int signal), void *arg);
+    void (*received)(void *arg, int signal, pid_t pid), void *arg);
 
 /* Fire timer->fire(timer->arg) once, delay_ms from now; a set timer is moved. */
 void loop_timer_set(struct loop *loop, struct timer *timer, int64_t delay_ms);

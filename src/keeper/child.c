@@ -36,6 +36,7 @@ children_init(struct children *children)
 	RB_INIT(&children->keys);
 	RB_INIT(&children->pids);
 	TAILQ_INIT(&children->closing);
+	TAILQ_INIT(&children->untold);
 	children->count = 0;
 }
 
@@ -58,6 +59,7 @@ children_remove(struct children *children, struct child *child)
 	children_forget_pid(children, child);
 	if (child->state == CHILD_CLOSING)
 		TAILQ_REMOVE(&children->closing, child, in_closing);
+	children_set_untold(children, child, false);
 	RB_REMOVE(children_by_key, &children->keys, child);
 	children->count--;
 }
@@ -85,6 +87,16 @@ children_set_state(struct children *children, struct child *child, enum child_st
 	child->state = state;
 	if (child->state == CHILD_CLOSING)
 		TAILQ_INSERT_TAIL(&children->closing, child, in_closing);
+}
+
+void
+children_set_untold(struct children *children, struct child *child, bool is_untold)
+{
+	if (child->is_start_untold)
+		TAILQ_REMOVE(&children->untold, child, in_untold);
+	child->is_start_untold = is_untold;
+	if (is_untold)
+		TAILQ_INSERT_TAIL(&children->untold, child, in_untold);
 }
 
 struct child *

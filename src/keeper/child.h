@@ -22,14 +22,14 @@ enum child_state {
 
 struct child {
 	RB_ENTRY(child) by_key, by_pid;
-	TAILQ_ENTRY(child) in_closing;
+	TAILQ_ENTRY(child) in_closing, in_untold;
 	struct keeper *keeper;
 	struct order_key key;
 	enum child_state state; /* changed by children_set_state() */
 	bool is_known_by_pid;	/* until the pid may be somebody else's */
 	bool is_adopted;      /* not our child: seen through its pidfd */
 	bool leaves_children;
-	bool is_start_untold; /* its start is reported soon, or with its end */
+	bool is_start_untold; /* it is reported soon, or with its end: children_set_untold() */
 	bool has_leaf;	      /* a cgroup of its own, until that is empty */
 	bool was_killed;      /* its SIGKILL came from us */
 	pid_t pid;	      /* also its process group and session; 0: never had one */
@@ -62,6 +62,7 @@ struct children {
 	struct children_by_key keys;
 	struct children_by_pid pids;
 	TAILQ_HEAD(, child) closing;
+	TAILQ_HEAD(, child) untold; /* is_start_untold, in their order */
 	size_t count;
 };
 
@@ -77,6 +78,8 @@ void children_forget_pid(struct children *children, struct child *child);
 
 void children_set_state(struct children *children, struct child *child,
     enum child_state state);
+
+void children_set_untold(struct children *children, struct child *child, bool is_untold);
 
 struct child *children_find(struct children *children, const struct order_key *key);
 struct child *children_find_pid(struct children *children, pid_t pid);

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,8 @@ leave(struct keeper *keeper, int status)
 	loop_stop(keeper->loop);
 }
 
-static void
-supervisor_died(struct keeper *keeper, int status)
+void
+keeper_supervisor_died(struct keeper *keeper, int status)
 {
 	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 
@@ -160,13 +161,13 @@ start_supervisor(void *arg)
 /* ---- signals ---- */
 
 static void
-signalled(void *arg, int number)
+signalled(void *arg, int number, pid_t pid)
 {
 	struct keeper *keeper = arg;
 
 	switch (number) {
 	case SIGCHLD:
-		keeper_reap(keeper, supervisor_died);
+		keeper_reap(keeper, pid);
 		break;
 	case SIGTERM:
 	case SIGINT:
@@ -296,8 +297,8 @@ tear_down(struct keeper *keeper)
 	close(keeper->lock_fd);
 }
 
-int
-keeper_run(const struct keeper_setup *setup, struct error *error)
+static int
+run(const struct keeper_setup *setup, struct error *error)
 {
 	struct keeper keeper = {
 		.setup = setup,
@@ -315,10 +316,13 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		.restart_timer.fire = start_supervisor,
 		.hang_timer.fire = still_there,
 		.tell_timer.fire = keeper_tell_now,
+		.reap_timer.fire = keeper_reap_all,
+		.reap_pause_ms = 1,
 	};
 	int status = error != NULL ? STATUS_CONFIG : STATUS_INTERNAL;
 
-	keeper.restart_timer.arg = keeper.hang_timer.arg = keeper.tell_timer.arg = &keeper;
+	keeper.restart_timer.arg = keeper.hang_timer.arg = keeper.tell_timer.arg =
+	    keeper.reap_timer.arg = &keeper;
 	children_init(&keeper.children);
 	TAILQ_INIT(&keeper.watched_leaves);
 	if (set_up(&keeper, error) == -1) {
@@ -333,4 +337,41 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 		status = keeper.status;
 	tear_down(&keeper);
 	return status;
+}
+
+struct thread {
+	const struct keeper_setup *setup;
+	struct error *error;
+	int status;
+};
+
+static void *
+run_thread(void *arg)
+{
+	struct thread *thread = arg;
+
+	thread->status = run(thread->setup, thread->error);
+	return NULL;
+}
+
+/*
+ * The kernel keeps a list of children for each thread, and gives orphans to the first thread.
+ * In a second one all else is done; so what is left of ended attempts is found at once, and
+ * not among thousands of those that live (tree_self_children()).
+ */
+int
+keeper_run(const struct keeper_setup *setup, struct error *error)
+{
+	struct thread thread = { .setup = setup, .error = error };
+	sigset_t all, before;
+	pthread_t id;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before); /* they are the second thread's */
+	if (pthread_create(&id, NULL, run_thread, &thread) == 0)
+		pthread_join(id, NULL);
+	else
+		run_thread(&thread); /* slower */
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return thread.status;
 }

@@ -53,6 +53,8 @@ struct keeper {
 	struct journal_record *old_records; /* what a keeper before us left */
 	size_t old_record_count;
 	struct tree_self self;
+	struct timer reap_timer; /* then all children are asked whether they have died */
+	int64_t reap_pause_ms;	 /* between two such rounds */
 	int state_fd, lock_fd, listen_fd, null_fd;
 	int notify_fd; /* the directory of sockets of services; -1: not opened yet */
 	struct outputs outputs;
@@ -108,8 +110,11 @@ void keeper_recall_child(struct keeper *keeper, struct child *child);
 void keeper_drop_waiting(struct keeper *keeper); /* their supervisor process is dead */
 void keeper_kill_all(struct keeper *keeper);
 void keeper_free_child(struct keeper *keeper, struct child *child);
-/* Reap whatever has died; what is not a job's is handed to `supervisor_died`. */
-void keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status));
+/* Reap what has died: this one, and soon whoever else has. */
+void keeper_reap(struct keeper *keeper, pid_t pid);
+void keeper_reap_all(void *arg); /* reap_timer's fire */
+/* It has been reaped (keeper.c). */
+void keeper_supervisor_died(struct keeper *keeper, int status);
 /* Sockets that a keeper before us has left: nobody reads them (keeper_notify.c). */
 void keeper_notify_sweep(struct keeper *keeper);
 /* Make its socket and hand it on: 0, or -1 with errno. */

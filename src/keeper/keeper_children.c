@@ -124,7 +124,7 @@ keeper_report_started(struct keeper *keeper, struct child *child)
 	struct report report = { .version = ORDERS_VERSION, .kind = REPORT_STARTED,
 		.key = child->key, .started = start_of(child) };
 
-	child->is_start_untold = false;
+	children_set_untold(&keeper->children, child, false);
 	keeper_report(keeper, &report, child->socket_fd);
 }
 
@@ -162,7 +162,7 @@ report_end(struct keeper *keeper, struct child *child, bool has_more_to_do)
 	int descriptor = -1;
 
 	if (child->is_start_untold) {
-		child->is_start_untold = false;
+		children_set_untold(&keeper->children, child, false);
 		report.ended.start = start_of(child);
 		descriptor = unread_socket(child);
 	}

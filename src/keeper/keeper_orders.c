@@ -178,11 +178,8 @@ keeper_tell_now(void *arg)
 	struct keeper *keeper = arg;
 	struct child *child;
 
-	for (child = children_first(&keeper->children); child != NULL;
-	     child = children_next(child)) {
-		if (child->is_start_untold)
-			keeper_report_started(keeper, child);
-	}
+	while ((child = TAILQ_FIRST(&keeper->children.untold)) != NULL)
+		keeper_report_started(keeper, child);
 	keeper->must_tell = true;
 }
 

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FEW 64	/* children, that are quickly looked through */
+#define PAUSE 4 /* times what a look at all of them took */
 #define MOST_PROGRAMS 5 /* that a process becomes one after the other while it is looked at */
 
 /* What its environment says. */
@@ -155,6 +157,8 @@ keeper_close_children(struct keeper *keeper)
 {
 	struct child *child, *next;
 
+	if (TAILQ_EMPTY(&keeper->children.closing))
+		return;
 	TAILQ_FOREACH(child, &keeper->children.closing, in_closing)
 		child->has_orphans = false;
 	kill_orphans(keeper);
@@ -166,30 +170,62 @@ keeper_close_children(struct keeper *keeper)
 	}
 }
 
-void
-keeper_reap(struct keeper *keeper, void (*supervisor_died)(struct keeper *, int status))
+static void
+died(struct keeper *keeper, const siginfo_t *info)
 {
-	siginfo_t info;
+	struct child *child = children_find_pid(&keeper->children, info->si_pid);
+	int status;
+
+	if (info->si_pid == keeper->supervisor_pid) {
+		waitpid(info->si_pid, &status, 0);
+		keeper_supervisor_died(keeper, status);
+	} else if (child != NULL && child->state == CHILD_RUNNING)
+		leader_died(keeper, child, info);
+	else
+		orphan_died(keeper, info->si_pid);
+}
+
+/* false: none of these has. */
+static bool
+reap_one(struct keeper *keeper, idtype_t which, pid_t pid)
+{
+	siginfo_t info = { .si_pid = 0 };
+
+	if (waitid(which, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == -1 ||
+	    info.si_pid == 0)
+		return false;
+	died(keeper, &info);
+	return true;
+}
+
+void
+keeper_reap_all(void *arg)
+{
+	struct keeper *keeper = arg;
+	struct mono begin = clock_mono();
 	bool found = false;
 
-	for (;;) {
-		struct child *child;
-		int status;
-
-		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == -1 ||
-		    info.si_pid == 0)
-			break;
+	while (reap_one(keeper, P_ALL, 0))
 		found = true;
-		child = children_find_pid(&keeper->children, info.si_pid);
-		if (info.si_pid == keeper->supervisor_pid) {
-			waitpid(info.si_pid, &status, 0);
-			supervisor_died(keeper, status);
-		} else if (child != NULL && child->state == CHILD_RUNNING)
-			leader_died(keeper, child, &info);
-		else
-			orphan_died(keeper, info.si_pid);
-	}
+	keeper->reap_pause_ms = 1 + PAUSE * (clock_mono().ms - begin.ms);
 	if (found)
 		keeper_close_children(keeper);
+}
+
+/*
+ * The kernel looks through all our children for one that has died, which with thousands takes
+ * longer than all the rest of an end. So whoever is named goes first, and the others, if there
+ * are any, are looked for in rounds that leave most of the time to other work.
+ */
+void
+keeper_reap(struct keeper *keeper, pid_t pid)
+{
+	if (keeper->children.count <= FEW) {
+		keeper_reap_all(keeper);
+		return;
+	}
+	if (reap_one(keeper, P_PID, pid))
+		keeper_close_children(keeper);
+	if (!timer_is_set(&keeper->reap_timer))
+		loop_timer_set(keeper->loop, &keeper->reap_timer, keeper->reap_pause_ms);
 }

@@ -37,7 +37,7 @@ spawned(struct keeper *keeper, struct child *child, const struct order_start *st
 	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
 	if (start->timeout_ms >= 0)
 		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
-	child->is_start_untold = true;
+	children_set_untold(&keeper->children, child, true);
 	keeper_tell_soon(keeper, start->is_awaited != 0);
 }
 

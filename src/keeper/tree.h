@@ -11,7 +11,10 @@
 /* The children of this process, in no order; *ret_pids is to be freed. 0 or -1 with errno. */
 int tree_children(pid_t pid, pid_t **ret_pids, size_t *ret_count);
 
-/* Our own children: the same, with one system call a time. */
+/*
+ * The children of our first thread: what it has started itself, and the orphans that came to
+ * us, wherever they are from. The same as above, with one system call a time.
+ */
 struct tree_self {
 	int fd;
 	char *text;

@@ -300,9 +300,10 @@ keeper_gone(void *arg)
 }
 
 static void
-signalled(void *arg, int number)
+signalled(void *arg, int number, pid_t pid)
 {
 	(void)arg;
+	(void)pid;
 	(void)number; /* SIGPIPE: standard error may be a closed pipe */
 }
 

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -87,6 +88,26 @@ helper_jobberd(struct helper *helper, struct instance *instance, const char *inp
 	helper_start(helper, input, arguments);
 }
 
+/* The last thread of a process: of a keeper's two the one that does the work. */
+static pid_t
+last_thread(pid_t pid)
+{
+	char path[64];
+	DIR *threads;
+	const struct dirent *thread;
+	pid_t last = pid;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	assert_non_null(threads);
+	while ((thread = readdir(threads)) != NULL) {
+		if (thread->d_name[0] != '.')
+			last = atoi(thread->d_name);
+	}
+	closedir(threads);
+	return last;
+}
+
 static void
 attach(struct helper *helper, pid_t traced, const char *option, va_list list)
 {
@@ -95,7 +116,7 @@ attach(struct helper *helper, pid_t traced, const char *option, va_list list)
 	size_t used = 5;
 	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", (int)traced);
+	snprintf(pid, sizeof(pid), "%d", (int)last_thread(traced));
 	arguments[4] = pid;
 	if (option != NULL)
 		arguments[used++] = option;

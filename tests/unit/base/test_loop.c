@@ -538,10 +538,11 @@ loop_calls_every_watch_when_more_are_ready_than_a_batch_takes(void **state)
 }
 
 static void
-signal_received(void *arg, int signal)
+signal_received(void *arg, int signal, pid_t pid)
 {
 	struct scene *scene = arg;
 
+	assert_int_equal(pid, getpid());
 	tell(scene, signal == SIGUSR1 ? '1' : signal == SIGUSR2 ? '2' : '?');
 	if (scene->calls >= 2)
 		loop_stop(scene->loop);
@@ -571,10 +572,11 @@ loop_signals_are_received_in_a_turn(void **state)
 }
 
 static void
-signal_received_again(void *arg, int signal)
+signal_received_again(void *arg, int signal, pid_t pid)
 {
 	struct scene *scene = arg;
 
+	(void)pid;
 	tell(scene, 'u');
 	if (scene->calls < 3)
 		raise(signal);
