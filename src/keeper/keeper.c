@@ -317,7 +317,6 @@ run(const struct keeper_setup *setup, struct error *error)
 		.hang_timer.fire = still_there,
 		.tell_timer.fire = keeper_tell_now,
 		.reap_timer.fire = keeper_reap_all,
-		.reap_pause_ms = 1,
 	};
 	int status = error != NULL ? STATUS_CONFIG : STATUS_INTERNAL;
 

@@ -54,7 +54,6 @@ struct keeper {
 	size_t old_record_count;
 	struct tree_self self;
 	struct timer reap_timer; /* then all children are asked whether they have died */
-	int64_t reap_pause_ms;	 /* between two such rounds */
 	int state_fd, lock_fd, listen_fd, null_fd;
 	int notify_fd; /* the directory of sockets of services; -1: not opened yet */
 	struct outputs outputs;

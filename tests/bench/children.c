@@ -1,9 +1,10 @@
 /*
  * children: 10,000 idle children below one supervisor without a limit. How fast they are
- * started, against posix_spawn of the same program in the same round; what it takes to end
- * one of them, from asking to its recorded end, against one of ten; to end all, by
- * `shutdown`, against kill(2) and waitpid(2) of as many; the memory of both processes for
- * each; and how long tree, count and list take.
+ * started, against clone(2) and execve(2) of the same program in the same round, with a
+ * socket pair and an output file each, and without; what it takes to end one of them, from
+ * asking to its recorded end, against one of ten; to end all, by `shutdown`, against kill(2)
+ * and waitpid(2) of as many; the memory of both processes for each; and how long tree, count
+ * and list take.
  *
  * CHILDREN=n: fewer. Each side needs so many processes, and descriptors of ours.
  */
@@ -15,21 +16,25 @@
 #include "bench/kit/process.h"
 #include "bench/kit/talk.h"
 
-#include <sys/resource.h>
+#include <linux/close_range.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
-#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define FEW 10
+#define FIRST_KEPT 64 /* descriptor of ours, among 10,000 */
 #define TERMINATIONS 15
 #define WARM_JOBS 64
+#define INODE_AGE_S 61
 
 extern char **environ;
 
@@ -37,36 +42,111 @@ enum { START, TERMINATE, STOP, MEMORY, TREE, COUNT, LIST, ROW_COUNT };
 
 /* ---- bare ---- */
 
-static double
-spawn_all(const char *program, pid_t *pids, size_t count)
+/* Processes that are made by clone and execve, and nothing else is done with them. */
+struct bare {
+	char *program;
+	bool has_extras; /* a socket pair and an output file for each */
+	char *path;	 /* of the files' directory */
+	int directory, null;
+	size_t count;
+	struct bare_child {
+		pid_t pid;
+		int socket;
+	} *children;
+	/* the one that is being made */
+	int output, pair[2];
+};
+
+static char child_stack[64 << 10] __attribute__((aligned(16)));
+
+/* It has a table of files of its own that does not grow with the number of children. */
+static int
+child_main(void *arg)
 {
-	char *arguments[] = { (char *)program, NULL };
-	int64_t begin = now_ns();
+	const struct bare *bare = arg;
+	char *const arguments[] = { bare->program, NULL };
 
+	if (close_range(FIRST_KEPT, ~0U, CLOSE_RANGE_UNSHARE) == 0 &&
+	    dup2(bare->null, 0) == 0 &&
+	    (!bare->has_extras ||
+		(dup2(bare->output, 1) == 1 && dup2(bare->output, 2) == 2 &&
+		    dup2(bare->pair[1], 3) == 3)))
+		execve(bare->program, arguments, environ);
+	_exit(127);
+}
+
+static void
+make_extras(struct bare *bare, size_t number)
+{
+	char name[32];
+	int kept;
+
+	snprintf(name, sizeof(name), "%zu", number);
+	bare->output = openat(bare->directory, name,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (bare->output == -1 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, bare->pair) == -1 ||
+	    (kept = fcntl(bare->pair[0], F_DUPFD_CLOEXEC, FIRST_KEPT)) == -1)
+		err(1, "an output file and a socket pair");
+	close(bare->pair[0]);
+	bare->children[number].socket = kept;
+}
+
+/* How many a second. */
+static double
+bare_start(struct bare *bare, char *program, size_t count, bool has_extras)
+{
+	int64_t begin;
+
+	*bare = (struct bare){ .program = program, .has_extras = has_extras,
+		.path = directory_make(), .count = count,
+		.children = xcalloc(count, sizeof(bare->children[0])) };
+	bare->directory = open(bare->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bare->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	begin = now_ns();
 	for (size_t i = 0; i < count; i++) {
-		int code = posix_spawn(&pids[i], program, NULL, NULL, arguments, environ);
-
-		if (code != 0) {
-			while (i-- > 0)
-				kill(pids[i], SIGKILL);
-			errx(1, "%s: %s", program, strerror(code));
+		if (has_extras)
+			make_extras(bare, i);
+		bare->children[i].pid = clone(child_main, child_stack + sizeof(child_stack),
+		    CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, bare);
+		if (bare->children[i].pid == -1)
+			err(1, "%s", program);
+		if (has_extras) {
+			close(bare->output);
+			close(bare->pair[1]);
 		}
 	}
 	return (double)count / seconds_since(begin);
 }
 
+/* How many seconds. */
 static double
-kill_all(const pid_t *pids, size_t count)
+bare_end(struct bare *bare)
 {
 	int64_t begin = now_ns();
 
-	for (size_t i = 0; i < count; i++)
-		kill(pids[i], SIGTERM);
-	for (size_t i = 0; i < count; i++) {
-		if (waitpid(pids[i], NULL, 0) == -1)
-			err(1, "waitpid");
+	for (size_t i = 0; i < bare->count; i++)
+		kill(bare->children[i].pid, SIGTERM);
+	for (size_t i = 0; i < bare->count; i++) {
+		int status;
+
+		if (waitpid(bare->children[i].pid, &status, 0) == -1 ||
+		    !WIFSIGNALED(status))
+			errx(1, "%s does not run", bare->program);
+		if (bare->has_extras)
+			close(bare->children[i].socket);
 	}
 	return seconds_since(begin);
+}
+
+static void
+bare_forget(struct bare *bare)
+{
+	close(bare->directory);
+	close(bare->null);
+	directory_remove(bare->path);
+	free(bare->path);
+	free(bare->children);
 }
 
 /* ---- ours ---- */
@@ -171,16 +251,33 @@ terminate_few(const char *line)
 	return ms;
 }
 
+/*
+ * ext4 without a journal looks past the inodes that were in use up to a minute ago, one by
+ * one, for each new file. Neither side is to pay for the files that were removed before.
+ */
 static void
-run_round(const char *program, const char *line, size_t count, struct row *rows)
+let_inodes_age(void)
 {
-	pid_t *pids = xcalloc(count, sizeof(pids[0]));
-	double spawned = spawn_all(program, pids, count), killed = kill_all(pids, count);
-	double few = terminate_few(line), started, one;
+	progress("children: waiting until removed files are old");
+	sync();
+	sleep(INODE_AGE_S);
+}
+
+static void
+run_round(char *program, const char *line, size_t count, struct row *rows)
+{
+	double few = terminate_few(line), spawned, killed, plain_spawned, plain_killed, started,
+	       one;
 	struct client_connection connection;
 	struct instance instance;
+	struct bare bare, plain;
 	int64_t before;
 
+	let_inodes_age();
+	plain_spawned = bare_start(&plain, program, count, false);
+	plain_killed = bare_end(&plain);
+	spawned = bare_start(&bare, program, count, true);
+	killed = bare_end(&bare);
 	instance_make(&instance);
 	instance_start(&instance, (const char *const[]){ NULL });
 	talk_open(&connection, instance.state);
@@ -200,11 +297,12 @@ run_round(const char *program, const char *line, size_t count, struct row *rows)
 	talk_close(&connection);
 	progress("children: %.0f/s and %.0f/s started, one ended in %.2f ms and %.2f ms",
 	    spawned, started, few, one);
-	row_add(&rows[START], spawned, NOT_MEASURED, started);
+	row_add(&rows[START], spawned, plain_spawned, started);
 	row_add(&rows[TERMINATE], few, NOT_MEASURED, one);
-	row_add(&rows[STOP], killed, NOT_MEASURED, stop_all(&instance));
+	row_add(&rows[STOP], killed, plain_killed, stop_all(&instance));
 	instance_done(&instance);
-	free(pids);
+	bare_forget(&plain);
+	bare_forget(&bare);
 }
 
 int
