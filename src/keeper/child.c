@@ -135,3 +135,15 @@ children_next(struct child *child)
 {
 	return RB_NEXT(children_by_key, NULL, child);
 }
+
+struct child *
+children_last(struct children *children)
+{
+	return RB_MAX(children_by_key, &children->keys);
+}
+
+struct child *
+children_previous(struct child *child)
+{
+	return RB_PREV(children_by_key, NULL, child);
+}

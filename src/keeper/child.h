@@ -88,5 +88,7 @@ struct child *children_find_job(struct children *children, int64_t job);
 
 struct child *children_first(struct children *children);
 struct child *children_next(struct child *child);
+struct child *children_last(struct children *children);
+struct child *children_previous(struct child *child);
 
 #endif

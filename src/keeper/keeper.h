@@ -109,6 +109,11 @@ void keeper_recall_child(struct keeper *keeper, struct child *child);
 void keeper_drop_waiting(struct keeper *keeper); /* their supervisor process is dead */
 void keeper_kill_all(struct keeper *keeper);
 void keeper_free_child(struct keeper *keeper, struct child *child);
+/*
+ * The same descriptor with a high number, which what we keep of each child has, so that the low
+ * ones are free for what the next one needs: it copies our table of open files as far as that.
+ */
+int keeper_move_high(int fd);
 /* Reap what has died: this one, and soon whoever else has. */
 void keeper_reap(struct keeper *keeper, pid_t pid);
 void keeper_reap_all(void *arg); /* reap_timer's fire */

@@ -13,8 +13,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <unistd.h>
 
 static int
@@ -27,13 +25,6 @@ open_directory(struct keeper *keeper)
 	keeper->notify_fd = openat(
 	    keeper->state_fd, NOTIFY_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return keeper->notify_fd != -1 ? 0 : -1;
-}
-
-static const char *
-name_of(char name[48], const struct child *child)
-{
-	snprintf(name, 48, "%" PRId64 ".%" PRId64, child->key.job, child->key.attempt);
-	return name;
 }
 
 void
@@ -58,13 +49,14 @@ keeper_notify_sweep(struct keeper *keeper)
 int
 keeper_notify_open(struct keeper *keeper, struct child *child)
 {
-	char name[48];
+	int fd;
 
 	if (open_directory(keeper) == -1)
 		return -1;
-	child->notify_fd = socket_bind_datagram(keeper->notify_fd, name_of(name, child));
-	if (child->notify_fd == -1)
+	fd = socket_bind_datagram(keeper->notify_fd, order_name(&child->key).text);
+	if (fd == -1)
 		return -1;
+	child->notify_fd = keeper_move_high(fd);
 	keeper_report_notify(keeper, child);
 	return 0;
 }
@@ -72,13 +64,11 @@ keeper_notify_open(struct keeper *keeper, struct child *child)
 void
 keeper_notify_close(struct keeper *keeper, struct child *child)
 {
-	char name[48];
-
 	if (child->notify_fd == -1)
 		return;
 	close(child->notify_fd);
 	child->notify_fd = -1;
-	unlinkat(keeper->notify_fd, name_of(name, child), 0);
+	unlinkat(keeper->notify_fd, order_name(&child->key).text, 0);
 }
 
 void

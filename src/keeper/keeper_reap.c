@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FEW 64	       /* children, that are quickly looked through */
-#define LOOKED_AT 2500 /* for so many, which takes some 0.2 ms, there is a pause of 1 ms */
+#define FEW 64	      /* children, that are quickly looked through */
+#define LOOKED_AT 500 /* for so many, which takes some 0.1 ms, there is a pause of 1 ms */
 #define MOST_PROGRAMS 5 /* that a process becomes one after the other while it is looked at */
 
 /* What its environment says. */
@@ -210,6 +210,22 @@ keeper_reap_all(void *arg)
 		keeper_close_children(keeper);
 }
 
+/* Of the jobs that came last: the short ones are among them. */
+static bool
+reap_young(struct keeper *keeper)
+{
+	struct child *child = children_last(&keeper->children), *previous;
+	bool found = false;
+
+	for (int i = 0; i < FEW && child != NULL; i++, child = previous) {
+		previous = children_previous(child);
+		if (child->state == CHILD_RUNNING && !child->is_adopted &&
+		    reap_one(keeper, P_PID, child->pid))
+			found = true;
+	}
+	return found;
+}
+
 /*
  * The kernel looks through all our children for one that has died, which with thousands takes
  * longer than all the rest of an end. So whoever is named goes first, and the others, if there
@@ -218,11 +234,14 @@ keeper_reap_all(void *arg)
 void
 keeper_reap(struct keeper *keeper, pid_t pid)
 {
+	bool found;
+
 	if (keeper->children.count <= FEW) {
 		keeper_reap_all(keeper);
 		return;
 	}
-	if (reap_one(keeper, P_PID, pid))
+	found = reap_one(keeper, P_PID, pid);
+	if (reap_young(keeper) || found)
 		keeper_close_children(keeper);
 	if (!timer_is_set(&keeper->reap_timer))
 		loop_timer_set(keeper->loop, &keeper->reap_timer,

@@ -115,12 +115,8 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		not_executed(keeper, child, error);
 }
 
-/*
- * What we keep of each child has high numbers, so that the low ones are free for what the
- * next one needs: it copies our table of open files as far as that (spawn.c).
- */
-static int
-out_of_the_way(int fd)
+int
+keeper_move_high(int fd)
 {
 	int high = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_KEPT);
 
@@ -154,7 +150,7 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 		refused(keeper, child, error);
 		return;
 	}
-	sockets[0] = out_of_the_way(sockets[0]);
+	sockets[0] = keeper_move_high(sockets[0]);
 	spawn_child(keeper, child, &order->start, text, output_fd, sockets);
 	close(output_fd);
 }

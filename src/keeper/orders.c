@@ -9,9 +9,20 @@
 
 #include <sys/mman.h>
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+struct order_name
+order_name(const struct order_key *key)
+{
+	struct order_name name;
+
+	snprintf(name.text, sizeof(name.text), "%" PRId64 ".%" PRId64, key->job, key->attempt);
+	return name;
+}
 
 void
 orders_send_text(struct link *link, const struct order *order, const char *text)

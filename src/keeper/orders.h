@@ -77,6 +77,12 @@ struct order_key {
 	int64_t job, attempt, generation;
 };
 
+/* JOB.ATTEMPT: so the files of an attempt are called. */
+struct order_name {
+	char text[48];
+};
+struct order_name order_name(const struct order_key *key);
+
 struct order_start {
 	struct order_key after; /* take over its place when it ends; job 0: start at once */
 	int64_t timeout_ms;	/* -1: none */

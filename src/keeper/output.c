@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,23 +20,14 @@
 #define MOST_SPARES 64
 #define MODE 0600
 
-struct name {
-	char text[64];
+struct spare_name {
+	char text[32];
 };
 
-static struct name
-name_of(const struct order_key *key)
-{
-	struct name name;
-
-	snprintf(name.text, sizeof(name.text), "%" PRId64 ".%" PRId64, key->job, key->attempt);
-	return name;
-}
-
-static struct name
+static struct spare_name
 spare_name(size_t number)
 {
-	struct name name;
+	struct spare_name name;
 
 	snprintf(name.text, sizeof(name.text), "%zu", number);
 	return name;
@@ -106,7 +96,7 @@ is_as_new(int fd)
 static int
 take_spare(struct outputs *outputs, const char *name)
 {
-	struct name spare;
+	struct spare_name spare;
 	int fd;
 
 	if (outputs->spares == 0)
@@ -125,7 +115,7 @@ take_spare(struct outputs *outputs, const char *name)
 int
 outputs_make(struct outputs *outputs, const struct order_key *key)
 {
-	struct name name = name_of(key);
+	struct order_name name = order_name(key);
 	int fd = take_spare(outputs, name.text);
 
 	if (fd != -1)
@@ -139,7 +129,7 @@ outputs_size(const struct outputs *outputs, const struct order_key *key)
 {
 	struct stat info;
 
-	return fstatat(outputs->fd, name_of(key).text, &info, AT_SYMLINK_NOFOLLOW) == 0
+	return fstatat(outputs->fd, order_name(key).text, &info, AT_SYMLINK_NOFOLLOW) == 0
 	    ? info.st_size
 	    : 0;
 }
@@ -147,7 +137,7 @@ outputs_size(const struct outputs *outputs, const struct order_key *key)
 void
 outputs_drop(struct outputs *outputs, const struct order_key *key)
 {
-	struct name name = name_of(key);
+	struct order_name name = order_name(key);
 
 	if (outputs->spares < MOST_SPARES &&
 	    renameat(outputs->fd, name.text, outputs->spare_fd,

@@ -150,10 +150,10 @@ look_at(struct live *live)
 static void
 watch_file(struct live *live)
 {
-	char path[128];
+	char path[128], name[OUTPUT_NAME_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%" PRId64 ".%" PRId64,
-	    live->supervisor->output_fd, live->key.job, live->key.attempt);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", live->supervisor->output_fd,
+	    output_name(name, live->key.job, live->key.attempt, ""));
 	live->output_watch = inotify_add_watch(
 	    live->supervisor->live->inotify_fd, path, IN_MODIFY | IN_ONESHOT);
 	/* Watched first, looked at second: nothing is missed in between. */

@@ -60,8 +60,9 @@ output_remove_job(struct supervisor *supervisor, int64_t job, int64_t last_attem
 {
 	const char *state = supervisor->setup->state_directory;
 	size_t length = strlen(state);
+	int64_t gone = last_attempt - OUTPUTS_KEPT_OF_COMMAND; /* who keeps the most */
 
-	for (int64_t attempt = last_attempt; attempt > 0; attempt--)
+	for (int64_t attempt = last_attempt; attempt > 0 && attempt > gone; attempt--)
 		output_remove(supervisor, job, attempt);
 	/* Ours only: right below STATE/input, and not by way of it to somewhere else. */
 	if (stdin_path != NULL && strncmp(stdin_path, state, length) == 0 &&

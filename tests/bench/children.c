@@ -34,7 +34,6 @@
 #define FIRST_KEPT 64 /* descriptor of ours, among 10,000 */
 #define TERMINATIONS 15
 #define WARM_JOBS 64
-#define INODE_AGE_S 61
 
 extern char **environ;
 
@@ -251,18 +250,6 @@ terminate_few(const char *line)
 	return ms;
 }
 
-/*
- * ext4 without a journal looks past the inodes that were in use up to a minute ago, one by
- * one, for each new file. Neither side is to pay for the files that were removed before.
- */
-static void
-let_inodes_age(void)
-{
-	progress("children: waiting until removed files are old");
-	sync();
-	sleep(INODE_AGE_S);
-}
-
 static void
 run_round(char *program, const char *line, size_t count, struct row *rows)
 {
@@ -273,7 +260,6 @@ run_round(char *program, const char *line, size_t count, struct row *rows)
 	struct bare bare, plain;
 	int64_t before;
 
-	let_inodes_age();
 	plain_spawned = bare_start(&plain, program, count, false);
 	plain_killed = bare_end(&plain);
 	spawned = bare_start(&bare, program, count, true);
