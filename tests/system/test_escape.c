@@ -71,6 +71,48 @@ hundred_processes_that_hide_in_sessions_of_their_own_are_killed(void **state)
 	instance_finish(&i);
 }
 
+/*
+ * Among hundreds the keeper does not look at each for every end: what one of them leaves is
+ * killed all the same, and that many die at once is not overlooked.
+ */
+static void
+ends_among_hundreds_are_all_seen(void **state)
+{
+	enum { MANY = 300 };
+	struct instance i;
+	struct bell bell, gate;
+	char line[900], *batch = xcalloc(MANY, sizeof(line)), *at = batch;
+	struct result result;
+	int64_t id;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&bell, &i, "bell");
+	bell_init(&gate, &i, "gate");
+	instance_start(&i, "--max-children", "400", NULL);
+	for (int n = 0; n < MANY; n++)
+		at += snprintf(at, sizeof(line), "exec 9< %s; echo up > %s; read x <&9; exit 7\n",
+		    gate.path, bell.path);
+	result = jobberd_with_input(&i, batch, "submit", "--batch", "-r", "0", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	for (int n = 0; n < MANY; n++)
+		free(bell_wait(&bell));
+	id = submit_job(&i, "-r", "0", "--cwd", i.directory, "--", "sh", "-c", HUNDRED, NULL);
+	assert_int_equal(wait_job(&i, id), 0);
+	assert_int_equal(count_alive(&i, "pids"), 0);
+	assert_between(sql_number(&i, "SELECT children_killed FROM attempts WHERE reason = "
+				      "'normal'"), 100, 200);
+	bell_done(&gate); /* now they read the end of it */
+	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") > 0)
+		let_pass(&i, 1);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE reason = 'exit:7'"),
+	    MANY);
+	bell_done(&bell);
+	free(batch);
+	instance_finish(&i);
+}
+
 static void
 children_that_may_be_left_live_on(void **state)
 {
@@ -240,6 +282,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    hundred_processes_that_hide_in_sessions_of_their_own_are_killed),
+		cmocka_unit_test(ends_among_hundreds_are_all_seen),
 		cmocka_unit_test(children_that_may_be_left_live_on),
 		cmocka_unit_test(
 		    what_an_adopted_job_leaves_running_is_killed_before_it_runs_again),
