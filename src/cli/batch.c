@@ -213,9 +213,7 @@ send_all(struct submission *submission, const struct batch_jobs *jobs, struct er
 			return explain_failure(submission, jobs, done, &request, &why, error);
 		}
 		done += request.count;
-		for (size_t i = 0; i < request.count; i++)
-			printf("%" PRId64 "\n", ids[i]);
-		fflush(stdout);
+		submission_print(submission, &request);
 		show_progress(done, jobs->count);
 	}
 	return 0;

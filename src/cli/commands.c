@@ -185,7 +185,7 @@ const struct command commands[] = {
 	{ "supervise", "", "run jobs, in the foreground", 0, 0, 0, supervise_options,
 	    verb_supervise },
 	{ "submit", "[--] COMMAND [ARGUMENT …]", "record a job and print its id",
-	    COMMAND_TAKES_SPEC, 0, -1, submit_options, verb_submit },
+	    COMMAND_TAKES_SPEC | COMMAND_PRINTS_DATA, 0, -1, submit_options, verb_submit },
 	{ "run", "[--] COMMAND [ARGUMENT …]", "submit, show the output, exit with its status",
 	    COMMAND_TAKES_SPEC, 1, -1, NULL, verb_run },
 	{ "map", "[--] COMMAND [ARGUMENT | {} …]", "a job for each line of standard input",

@@ -115,6 +115,7 @@ send_to_supervisor(struct submission *submission, struct submission_request *req
 			    (size_t)json_integer_value(json_object_get(data, "index"));
 			request->ret_holder =
 			    json_integer_value(json_object_get(data, "holder"));
+			request->ret_is_full = json_object_get(data, "supervisor") != NULL;
 		}
 		json_decref(data);
 		return -1;

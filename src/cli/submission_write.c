@@ -95,6 +95,7 @@ submission_write(struct submission *submission, struct submission_request *reque
 		*error = step->error;
 		request->ret_bad = step->submit.ret_bad;
 		request->ret_holder = step->submit.ret_holder;
+		request->ret_is_full = step->submit.ret_is_full;
 		goto out;
 	}
 	submission->has_existed = true;

@@ -33,6 +33,48 @@ say_how_to_run(const struct invocation *invocation)
 	free(call);
 }
 
+static void
+print_id(const struct submission *submission, int64_t id, bool has_existed)
+{
+	if (!submission->invocation->wants_json)
+		printf("%" PRId64 "\n", id);
+	else
+		printf("{\"id\":%" PRId64 "%s}\n", id, has_existed ? ",\"existed\":true" : "");
+}
+
+void
+submission_print(const struct submission *submission, const struct submission_request *request)
+{
+	for (size_t i = 0; i < request->count; i++)
+		print_id(submission, request->ret_ids[i], submission->has_existed);
+	fflush(stdout);
+}
+
+void
+submission_print_refused(
+    const struct submission *submission, const struct submission_request *request)
+{
+	const struct spec *spec = &request->specs[request->ret_bad];
+	json_t *object;
+
+	if (!submission->invocation->wants_json) {
+		if (request->ret_holder != 0)
+			printf("%" PRId64 "\n", request->ret_holder);
+		return;
+	}
+	if (request->ret_is_full)
+		object = json_pack("{s:s, s:s}", "error", "max_children", "supervisor",
+		    spec_supervisor(spec));
+	else if (request->ret_holder != 0)
+		object = json_pack("{s:s, s:I}", "error", "already_started", "id",
+		    (json_int_t)request->ret_holder);
+	else
+		return; /* what it is stands on standard error */
+	json_dumpf(object, stdout, JSON_COMPACT);
+	putchar('\n');
+	json_decref(object);
+}
+
 static int
 submit_one(struct submission *submission, struct invocation *invocation)
 {
@@ -48,12 +90,10 @@ submit_one(struct submission *submission, struct invocation *invocation)
 	submission_warn_if_missing(submission, spec);
 	submission_request_init(&request, submission, spec, 1, &id);
 	if (submission_send(submission, &request, NULL, &error) == -1) {
-		if (request.ret_holder != 0)
-			printf("%" PRId64 "\n", request.ret_holder);
+		submission_print_refused(submission, &request);
 		return cli_fail(&error);
 	}
-	printf("%" PRId64 "\n", id);
-	fflush(stdout);
+	submission_print(submission, &request);
 	explain(submission, spec, id);
 	return STATUS_OK;
 }

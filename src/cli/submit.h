@@ -35,6 +35,7 @@ struct submission_request {
 	int64_t *ret_ids;   /* room for `count` of them */
 	size_t ret_bad;	    /* which one could not be, or `count` */
 	int64_t ret_holder; /* the job that has its name, or 0 */
+	bool ret_is_full;   /* every place of its supervisor is taken */
 	/* submission's own: */
 	char token[40]; /* "": it has none, and must not be repeated */
 	bool is_repeated;
@@ -56,6 +57,15 @@ int submission_send(struct submission *submission, struct submission_request *re
 
 /* What a request says once for all its jobs, as an object; NULL with *error. */
 json_t *submission_params(const struct submission *submission, struct error *error);
+
+/*
+ * Print what was recorded: ids, a line each, or with --json objects; a job that was not shows
+ * who has its name (submit.c).
+ */
+void submission_print(
+    const struct submission *submission, const struct submission_request *request);
+void submission_print_refused(
+    const struct submission *submission, const struct submission_request *request);
 
 /* Warn when its program is no behaviour, and not found on the job's PATH. */
 void submission_warn_if_missing(const struct submission *submission,

@@ -63,6 +63,29 @@ quota_is_so_many_live_jobs_and_no_more(void **state)
 }
 
 static void
+submit_says_in_json_what_was_recorded_and_what_was_refused(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "imports", "--max-children", "1", "--overflow", "reject");
+#define SUBMIT(...) jobberd(&i, "submit", "--json", "--hold", __VA_ARGS__, NULL)
+	expect(SUBMIT("-s", "imports", "--name", "n", "true"), 0, "{\"id\":1}\n", NULL);
+	expect(SUBMIT("-s", "imports", "true"), 75,
+	    "{\"error\":\"max_children\",\"supervisor\":\"imports\"}\n", "1 of 1 places");
+	expect(SUBMIT("--name", "n", "true"), 5, "{\"error\":\"already_started\",\"id\":1}\n",
+	    "already_started: job 1");
+	expect(SUBMIT("--name", "n", "--once", "true"), 0, "{\"id\":1,\"existed\":true}\n", NULL);
+	expect(SUBMIT("--timeout", "x", "true"), 2, "", "timeout");
+#undef SUBMIT
+	expect(jobberd_with_input(&i, "true\nfalse\n", "submit", "--json", "--batch", NULL), 0,
+	    "{\"id\":2}\n{\"id\":3}\n", NULL);
+	instance_finish(&i);
+}
+
+static void
 quota_counts_jobs_in_retry_pause_and_retries_by_hand(void **state)
 {
 	struct instance i;
@@ -467,6 +490,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(quota_is_so_many_live_jobs_and_no_more),
+		cmocka_unit_test(submit_says_in_json_what_was_recorded_and_what_was_refused),
 		cmocka_unit_test(quota_counts_jobs_in_retry_pause_and_retries_by_hand),
 		cmocka_unit_test(quota_is_exact_under_simultaneous_clients),
 		cmocka_unit_test(quota_holds_for_a_batch_and_for_sql),
