@@ -66,6 +66,9 @@ explain(const struct invocation *invocation, const struct error *error, json_t *
 	if (strcmp(error->text, "overloaded") == 0)
 		return cli_complain(
 		    error->code, "overloaded: %s has too many messages to handle", name);
+	if (strcmp(error->text, "timeout") == 0 && option_is_given(invocation, "group"))
+		return cli_complain(error->code,
+		    "timeout: it is not known yet who is in the group %s; nobody was asked", name);
 	if (strcmp(error->text, "timeout") == 0)
 		return cli_complain(error->code,
 		    "timeout: %s has not answered; it may yet do what it was asked", name);

@@ -83,7 +83,7 @@ static int
 await(struct tasks *tasks)
 {
 	const struct invocation *invocation = tasks->invocation;
-	bool keeps = option_is_given(invocation, "keep"), failed = false;
+	bool keeps = option_is_given(invocation, "keep");
 	struct error error;
 	int ended;
 
@@ -98,9 +98,7 @@ await(struct tasks *tasks)
 			: "the time to wait has passed: what has not ended is ended"));
 	if (tasks_read(tasks, &error) == -1)
 		return cli_fail(&error);
-	for (size_t i = 0; i < tasks->count; i++)
-		failed = failed || tasks->list[i].has_failed;
-	if (failed)
+	if (tasks->has_failed)
 		return await_failed(tasks);
 	for (size_t i = 0; i < tasks->count; i++)
 		print_value(invocation, tasks->list[i].value);
@@ -200,7 +198,10 @@ shut_down(struct tasks *tasks)
 
 	if (status != 0)
 		return status;
-	if (tasks_cancel(tasks, grace_ms, &error) == 0 && tasks_wait(tasks, -1, &error) != -1)
+	if (tasks_read(tasks, &error) == -1)
+		return cli_fail(&error);
+	if (tasks->left == 0 || (tasks_cancel(tasks, grace_ms, &error) == 0 &&
+				    tasks_wait(tasks, -1, &error) != -1))
 		return 0;
 	return error.code == STATUS_NOT_RUNNING ? cli_not_running(tasks->invocation)
 						: cli_fail(&error);

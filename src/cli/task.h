@@ -25,8 +25,9 @@ struct task {
 
 struct tasks {
 	const struct invocation *invocation;
-	struct task *list;
-	size_t count;
+	struct task *list, **by_id;
+	size_t count, left; /* … of them have not ended */
+	bool has_failed;    /* one has */
 	bool stops_at_failure; /* of tasks_wait(): one that fails is an end of waiting */
 };
 
@@ -41,8 +42,11 @@ void tasks_done(struct tasks *tasks);
  */
 int tasks_wait(struct tasks *tasks, int64_t timeout_ms, struct error *error);
 
-/* What there is of each: all in the database. 0, or -1 with *error. */
+/* What there is of each, and which have ended: all in the database. 0, or -1 with *error. */
 int tasks_read(struct tasks *tasks, struct error *error);
+
+/* This job, which may be none of them, or several, has ended. */
+void tasks_note_end(struct tasks *tasks, int64_t id, bool has_failed);
 
 /* End those that have not ended; grace_ms -1: each with its own. 0, or -1 with *error. */
 int tasks_cancel(const struct tasks *tasks, int64_t grace_ms, struct error *error);

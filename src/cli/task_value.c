@@ -16,6 +16,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int
+compare(const void *a, const void *b)
+{
+	int64_t one = (*(struct task *const *)a)->id, other = (*(struct task *const *)b)->id;
+
+	return one < other ? -1 : one > other;
+}
+
 int
 tasks_find(struct tasks *tasks, const struct invocation *invocation, struct error *error)
 {
@@ -24,12 +32,51 @@ tasks_find(struct tasks *tasks, const struct invocation *invocation, struct erro
 
 	*tasks = (struct tasks){ .invocation = invocation };
 	tasks->count = (size_t)invocation->argument_count;
+	tasks->left = tasks->count;
 	tasks->list = xcalloc(tasks->count, sizeof(tasks->list[0]));
+	tasks->by_id = xcalloc(tasks->count, sizeof(tasks->by_id[0]));
 	for (size_t i = 0; i < tasks->count && result == 0; i++)
 		result = query_find_job(
 		    query, invocation->arguments[i], &tasks->list[i].id, error);
 	query_close(query);
+	for (size_t i = 0; i < tasks->count; i++)
+		tasks->by_id[i] = &tasks->list[i];
+	qsort(tasks->by_id, tasks->count, sizeof(tasks->by_id[0]), compare);
 	return result;
+}
+
+/* The first in by_id whose id is not below this. */
+static size_t
+lower_bound(const struct tasks *tasks, int64_t id)
+{
+	size_t low = 0, high = tasks->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (tasks->by_id[middle]->id < id)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static void
+note_end(struct tasks *tasks, struct task *task, bool has_failed)
+{
+	tasks->left -= !task->has_ended;
+	task->has_ended = true;
+	task->has_failed = has_failed;
+	tasks->has_failed = tasks->has_failed || has_failed;
+}
+
+void
+tasks_note_end(struct tasks *tasks, int64_t id, bool has_failed)
+{
+	for (size_t i = lower_bound(tasks, id); i < tasks->count && tasks->by_id[i]->id == id;
+	     i++)
+		note_end(tasks, tasks->by_id[i], has_failed);
 }
 
 static void
@@ -47,6 +94,7 @@ tasks_done(struct tasks *tasks)
 	for (size_t i = 0; i < tasks->count; i++)
 		forget(&tasks->list[i]);
 	free(tasks->list);
+	free(tasks->by_id);
 	*tasks = (struct tasks){ 0 };
 }
 
@@ -121,8 +169,13 @@ tasks_read(struct tasks *tasks, struct error *error)
 	struct query *query = query_open(tasks->invocation->state, error);
 	int result = query != NULL ? 0 : -1;
 
-	for (size_t i = 0; i < tasks->count && result == 0; i++)
-		result = read_one(query, &tasks->list[i], error);
+	for (size_t i = 0; i < tasks->count && result == 0; i++) {
+		struct task *task = &tasks->list[i];
+
+		result = read_one(query, task, error);
+		if (result == 0 && !job_status_is_live(task->status))
+			note_end(tasks, task, task->status != JOB_DONE);
+	}
 	query_close(query);
 	return result;
 }

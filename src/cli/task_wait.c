@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define IDS_A_REQUEST 1000
+#define MOST_CRASHES 10
 
 struct waiting {
 	struct tasks *tasks;
@@ -32,14 +33,7 @@ live_ids(const struct tasks *tasks)
 static bool
 is_enough(const struct tasks *tasks)
 {
-	bool all = true;
-
-	for (size_t i = 0; i < tasks->count; i++) {
-		if (tasks->list[i].has_failed && tasks->stops_at_failure)
-			return true;
-		all = all && tasks->list[i].has_ended;
-	}
-	return all;
+	return tasks->left == 0 || (tasks->has_failed && tasks->stops_at_failure);
 }
 
 static void
@@ -47,18 +41,11 @@ note_end(void *arg, const char *method, const json_t *params)
 {
 	struct waiting *waiting = arg;
 	const char *status = json_string_value(json_object_get(params, "status"));
-	json_int_t id = json_integer_value(json_object_get(params, "id"));
 
 	if (strcmp(method, "ended") != 0 || status == NULL)
 		return;
-	for (size_t i = 0; i < waiting->tasks->count; i++) {
-		struct task *task = &waiting->tasks->list[i];
-
-		if (task->id != id)
-			continue;
-		task->has_ended = true;
-		task->has_failed = strcmp(status, "done") != 0;
-	}
+	tasks_note_end(waiting->tasks, json_integer_value(json_object_get(params, "id")),
+	    strcmp(status, "done") != 0);
 	waiting->connection.has_changed = true; /* ends client_receive() */
 }
 
@@ -77,6 +64,21 @@ ask(struct waiting *waiting, struct error *error)
 	return waiting->wait_id == -1 ? -1 : 0;
 }
 
+/* The next supervisor process, which may not live long either. */
+static int
+ask_again(struct waiting *waiting, struct error *error)
+{
+	int result = -1;
+
+	for (int crashes = 0; result == -1 && crashes < MOST_CRASHES; crashes++) {
+		client_close(&waiting->connection);
+		result = ask(waiting, error);
+		if (!waiting->connection.is_lost)
+			break;
+	}
+	return result;
+}
+
 /* 0, or -1 with *error; a supervisor process that was replaced is asked anew. */
 static int
 receive(struct waiting *waiting, int64_t timeout_ms, struct error *error)
@@ -87,10 +89,8 @@ receive(struct waiting *waiting, int64_t timeout_ms, struct error *error)
 
 	connection->has_changed = false;
 	got = client_receive(connection, timeout_ms, true, &message, error);
-	if (got == -1 && connection->is_lost) {
-		client_close(connection);
-		return ask(waiting, error);
-	}
+	if (got == -1 && connection->is_lost)
+		return ask_again(waiting, error);
 	if (got != 1)
 		return got;
 	if (message.kind == RPC_ERROR)
@@ -108,12 +108,6 @@ look(struct tasks *tasks, struct error *error)
 
 	if (why.code != STATUS_NOT_RUNNING || tasks_read(tasks, error) == -1)
 		return -1;
-	for (size_t i = 0; i < tasks->count; i++) {
-		struct task *task = &tasks->list[i];
-
-		task->has_ended = !job_status_is_live(task->status);
-		task->has_failed = task->has_ended && task->status != JOB_DONE;
-	}
 	if (is_enough(tasks))
 		return 1;
 	*error = why;

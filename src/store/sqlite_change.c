@@ -199,6 +199,21 @@ check_retry(struct sqlite_engine *engine, struct step *step)
 	return code;
 }
 
+/* A server ends its own tasks only. */
+static int
+check_task(struct sqlite_engine *engine, struct step *step)
+{
+	bool is_task = true;
+	int code = SQLITE_OK;
+
+	if (step->change.task_of != 0)
+		code = sqlite_take_task(
+		    engine, step->change.job, step->change.task_of, &is_task);
+	if (code == SQLITE_OK && !is_task)
+		step->answer = STEP_NOT_FOUND;
+	return code;
+}
+
 int
 sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 {
@@ -206,10 +221,13 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 	struct lifecycle_verdict verdict;
 	struct lifecycle_job rules;
 	bool is_allowed, found, is_started;
-	int code = find_open_attempt(
-	    engine, step->change.job, &step->change.ret_attempt, &is_started);
+	int code = check_task(engine, step);
 
 	step->change.ret_must_stop = step->change.ret_must_recall = false;
+	if (code != SQLITE_OK || step->answer != STEP_OK)
+		return code;
+	code = find_open_attempt(
+	    engine, step->change.job, &step->change.ret_attempt, &is_started);
 	if (code != SQLITE_OK)
 		return code;
 	if (step->change.ret_attempt.job != 0)

@@ -71,6 +71,8 @@ int sqlite_step_timer(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_timer_end(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_monitor(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step);
+/* This job, as a task of this server, is its own from now on; *ret_was: it was one. */
+int sqlite_take_task(struct sqlite_engine *engine, int64_t job, int64_t owner, bool *ret_was);
 int sqlite_step_gauge(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_commit(struct sqlite_engine *engine, struct step *step);
 int sqlite_step_group(struct sqlite_engine *engine, struct step *step);

@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { ADD, REMOVE_ONE, STATUS, OF_JOB, RESULT, REMOVE, TASKS, FORGET, ANY, COUNT };
+enum { ADD, REMOVE_ONE, STATUS, OF_JOB, RESULT, REMOVE, TAKE_TASK, TASKS, FORGET, ANY, COUNT };
 
 static const char *const sql[] = {
 	[ADD] = "INSERT INTO monitors (job_id, owner, owner_attempt, is_task) "
@@ -21,6 +21,7 @@ static const char *const sql[] = {
 	[RESULT] = "SELECT result FROM jobs WHERE id = ?1",
 	[REMOVE] = "DELETE FROM monitors WHERE owner = ?1 AND (ref = ?2 OR (is_task "
 		   "AND job_id = ?2))",
+	[TAKE_TASK] = "DELETE FROM monitors WHERE owner = ?1 AND is_task AND job_id = ?2",
 	[TASKS] = "SELECT m.job_id FROM monitors m JOIN jobs j ON j.id = m.job_id "
 		  "WHERE m.owner = ?1 AND m.is_task AND (m.owner_attempt = ?2 OR ?2 = 0) "
 		  "AND " JOB_IS_LIVE("j."),
@@ -203,6 +204,19 @@ sqlite_step_demonitor(struct sqlite_engine *engine, struct step *step)
 	bind_number(statement, 1, step->demonitor.owner);
 	bind_number(statement, 2, step->demonitor.ref);
 	return statement_run(statement);
+}
+
+int
+sqlite_take_task(struct sqlite_engine *engine, int64_t job, int64_t owner, bool *ret_was)
+{
+	sqlite3_stmt *statement = engine->monitor.prepared[TAKE_TASK];
+	int code;
+
+	bind_number(statement, 1, owner);
+	bind_number(statement, 2, job);
+	code = statement_run(statement);
+	*ret_was = code == SQLITE_OK && sqlite3_changes(engine->db.handle) > 0;
+	return code;
 }
 
 int

@@ -249,6 +249,7 @@ struct step {
 		struct {
 			int64_t job;
 			enum job_event event; /* JOB_CANCEL, _RETRY, _HOLD, _RELEASE */
+			int64_t task_of; /* only a task of this server, who hears no more of it */
 			bool ret_must_stop;   /* it has a process: end this attempt */
 			bool ret_must_recall; /* it is only claimed: recall this attempt */
 			struct attempt_key ret_attempt;

@@ -17,6 +17,7 @@
 /* Of all replies together, as JSON: what a line to a server, or an answer to a client, has. */
 #define MOST_BYTES_TO_SERVER SERVER_LARGEST_MESSAGE
 #define MOST_BYTES_TO_CLIENT (32 << 20)
+#define LEAST_MS 100   /* to find out who is in a group, however short the time */
 #define LARGEST_REF 72 /* behind it each member's has its id */
 
 const char *
@@ -203,15 +204,18 @@ one_less(struct gather *gather)
 	gather_free(gather);
 }
 
-/* Is there room for it in one answer? */
+/* Room for it in the one answer that all have; false: there is none. */
 static bool
-has_room(struct gather *gather, const json_t *result)
+take_room(struct gather *gather, const json_t *result)
 {
 	size_t most = gather->asker.key.job != 0 ? MOST_BYTES_TO_SERVER : MOST_BYTES_TO_CLIENT;
-
-	gather->bytes += NAME_SIZE +
+	size_t bytes = NAME_SIZE +
 	    json_dumpb(result, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
-	return gather->bytes <= most;
+
+	if (bytes > most - gather->bytes)
+		return false;
+	gather->bytes += bytes;
+	return true;
 }
 
 void
@@ -219,7 +223,7 @@ group_take_answer(struct group_part *part, json_t *result)
 {
 	struct gather *gather = part->gather;
 
-	if (result != NULL && has_room(gather, result))
+	if (result != NULL && take_room(gather, result))
 		json_object_set(gather->replies, part->name, result);
 	else
 		json_array_append_new(gather->bad, json_string(part->name));
@@ -311,6 +315,7 @@ group_call(struct supervisor *supervisor, const struct group_question *question,
 	gather->bad = json_array();
 	gather->timer = (struct timer){ .fire = took_too_long, .arg = gather };
 	if (gather->timeout_ms >= 0)
-		loop_timer_set(supervisor->loop, &gather->timer, gather->timeout_ms);
+		loop_timer_set(supervisor->loop, &gather->timer,
+		    gather->timeout_ms > LEAST_MS ? gather->timeout_ms : LEAST_MS);
 	turn_add_made(supervisor, make_step(question->group, ask_members, gather));
 }

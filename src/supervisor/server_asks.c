@@ -249,12 +249,10 @@ asks_shutdown_task(struct server *server, json_t *id, const json_t *params)
 
 	if (!json_is_integer(task))
 		return "id is not a number";
-	step = turn_add(server->supervisor, STEP_DEMONITOR, NULL, NULL);
-	step->demonitor.owner = server->live->key.job;
-	step->demonitor.ref = json_integer_value(task);
 	step = turn_add(
 	    server->supervisor, STEP_CHANGE, task_cancelled, ask(server, id));
 	step->change.job = json_integer_value(task);
+	step->change.task_of = server->live->key.job;
 	step->change.event = JOB_CANCEL;
 	return NULL;
 }

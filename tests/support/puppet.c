@@ -255,6 +255,16 @@ member(const json_t *script, const char *name)
 	return found != NULL ? json_incref(found) : NULL;
 }
 
+/* A number, or one for each server that has another name. */
+static json_int_t
+length_of_reply(const struct gen_server *server, const json_t *script)
+{
+	const json_t *length = json_object_get(script, "long_reply");
+
+	return json_integer_value(json_is_object(length)
+		? json_object_get(length, gen_name(server)) : length);
+}
+
 static struct gen_return
 perform(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
     const json_t *script, enum gen_verb otherwise)
@@ -275,8 +285,7 @@ perform(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
 	what.verb = verb(script, otherwise);
 	what.reply = member(script, "reply");
 	if (json_object_get(script, "long_reply") != NULL)
-		what.reply =
-		    long_string(json_integer_value(json_object_get(script, "long_reply")));
+		what.reply = long_string(length_of_reply(server, script));
 	if (json_object_get(script, "reply_state") != NULL)
 		what.reply = json_incref(puppet->state);
 	what.reason = member(script, "reason");

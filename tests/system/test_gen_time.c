@@ -270,6 +270,23 @@ await_that_is_too_short_may_be_repeated_and_then_ended(void **state) /* 196, 197
 }
 
 static void
+what_is_no_task_of_its_own_is_not_ended_by_a_server(void **state)
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_start(&play, "s", "{}");
+	play_expect(jobberd(&play.instance, "submit", "sleep", "60", NULL), 0, "2\n", NULL);
+	reply_to(&play, "{'do':[['shutdown_task',2],['shutdown_task',1],['start_job',{'command':"
+			"['sleep','60']}],['shutdown_task',3]],'reply':0}");
+	assert_int_equal(sql_number(&play.instance,
+			     "SELECT count(*) FROM jobs WHERE status = 'running'"), 3);
+	play_stop(&play, "s");
+	play_done(&play);
+}
+
+static void
 job_that_is_no_task_tells_nothing(void **state) /* 202 */
 {
 	struct play play;
@@ -318,6 +335,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(task_that_fails_is_only_told_of_and_ends_nobody),
 		cmocka_unit_test(linked_task_that_fails_takes_its_server_with_it),
 		cmocka_unit_test(await_that_is_too_short_may_be_repeated_and_then_ended),
+		cmocka_unit_test(what_is_no_task_of_its_own_is_not_ended_by_a_server),
 		cmocka_unit_test(job_that_is_no_task_tells_nothing),
 		cmocka_unit_test(tasks_end_with_their_owner_however_it_ends),
 	};

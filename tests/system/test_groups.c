@@ -239,12 +239,20 @@ replies_that_have_no_place_are_bad(void **state)
 	    "'long_reply':1047000}],['multi_call','web',3]]}");
 	play_follow(&play);
 	play_until(&play, "multi_call: [{\"a\":3,\"b\":3},[]]");
+	/* One that has no place takes none: the others have theirs. */
+	play_cast(&play, "asker",
+	    "{'quiet':true,'do':[['multi_call','web',{'quiet':true,"
+	    "'long_reply':{'a':1047530,'b':300000}}],['multi_call','web',4]]}");
+	play_until(&play, "multi_call: [{\"a\":4,\"b\":4},[]]");
 	play_stop(&play, "asker");
 	/* One of the two has the whole line; which one is a matter of time. */
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM events WHERE event = "
 						    "'log' AND (detail LIKE 'multi_call: "
 						    "[{\"_\":\"xx%' OR detail LIKE "
-						    "'multi_call:%xx%[\"_\"]]')"), 1);
+						    "'multi_call:%xx%[\"_\"]]')"), 2);
+	assert_int_equal(sql_number(&play.instance,
+			     "SELECT detail LIKE 'multi_call: [{\"b\":\"xx%' FROM events WHERE "
+			     "detail LIKE 'multi_call:%xx%' ORDER BY seq DESC LIMIT 1"), 1);
 	play_done(&play);
 }
 

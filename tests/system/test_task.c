@@ -71,6 +71,7 @@ await_gives_the_value_that_the_task_has_said_or_its_last_line(void **state)
 	/* With nobody there: what has ended has its value. */
 	instance_stop(&i);
 	assert_result(jobberd(&i, "await", "1", NULL), 0, "{\"pages\":3}\n", "");
+	assert_result(jobberd(&i, "yield", "--shutdown", "1", NULL), 0, "{\"pages\":3}\n", "");
 	assert_result(jobberd(&i, "await", "77", NULL), 4, "", "jobberd: there is no job 77\n");
 	check_accounts(&i);
 	instance_done(&i);
