@@ -49,7 +49,7 @@ struct child {
 	pid_t *killed;	      /* that were, and are not to be counted again */
 	size_t killed_count;
 	int scans;	      /* of an adopted one's remains */
-	struct report report; /* CHILD_CLOSING, CHILD_ENDED: how it ended */
+	struct report *report; /* CHILD_CLOSING, CHILD_ENDED: how it ended; else NULL */
 	struct child *predecessor, *successor; /* claimed ahead: who takes whose place */
 	struct order *order;	  /* CHILD_WAITING: a copy … */
 	struct start_text text;	  /* … and its text */

@@ -29,9 +29,9 @@ adopted_ended(struct keeper *keeper, struct child *child)
 		has_core = WIFSIGNALED(status) && WCOREDUMP(status);
 	}
 	keeper_begin_report(child, how, code);
-	child->report.ended.core = has_core;
+	child->report->ended.core = has_core;
 	if (how == END_UNKNOWN)
-		child->report.ended.run_ms = -1;
+		child->report->ended.run_ms = -1;
 	loop_remove(keeper->loop, child->pidfd_watch);
 	child->pidfd_watch = NULL;
 	keeper_close_adopted(keeper, child);
@@ -100,7 +100,7 @@ keeper_adopt_child(struct keeper *keeper, const struct order *order)
 		    order->key.job, strerror(errno));
 	if (child->pidfd_watch == NULL) {
 		keeper_begin_report(child, END_UNKNOWN, 0);
-		child->report.ended.run_ms = -1;
+		child->report->ended.run_ms = -1;
 		keeper_close_adopted(keeper, child);
 		return;
 	}

@@ -6,6 +6,7 @@
  * everything it left running is gone (CHILD_ENDED, reported).
  */
 
+#include "base/xalloc.h"
 #include "keeper/keeper.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
@@ -44,6 +45,7 @@ keeper_free_child(struct keeper *keeper, struct child *child)
 	start_text_done(&child->text);
 	free(child->order);
 	free(child->killed);
+	free(child->report);
 	free(child);
 }
 
@@ -131,7 +133,7 @@ keeper_report_started(struct keeper *keeper, struct child *child)
 void
 keeper_begin_report(struct child *child, enum end_kind how, int code)
 {
-	struct report *report = &child->report;
+	struct report *report = child->report = xmalloc(sizeof(*report));
 
 	*report = (struct report){ .version = ORDERS_VERSION, .kind = REPORT_ENDED,
 		.key = child->key };
@@ -158,7 +160,7 @@ unread_socket(const struct child *child)
 static void
 report_end(struct keeper *keeper, struct child *child, bool has_more_to_do)
 {
-	struct report report = child->report;
+	struct report report = *child->report;
 	int descriptor = -1;
 
 	if (child->is_start_untold) {
@@ -179,8 +181,8 @@ keeper_finish(struct keeper *keeper, struct child *child)
 	const struct order_key key = child->key;
 	bool is_silent;
 
-	child->report.ended.output_bytes = outputs_size(&keeper->outputs, &key);
-	is_silent = child->report.ended.output_bytes == 0;
+	child->report->ended.output_bytes = outputs_size(&keeper->outputs, &key);
+	is_silent = child->report->ended.output_bytes == 0;
 	children_set_state(&keeper->children, child, CHILD_ENDED);
 	loop_timer_remove(keeper->loop, &child->timer);
 	/* With one more behind the next the supervisor process is in no hurry. */

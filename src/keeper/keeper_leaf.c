@@ -237,7 +237,7 @@ empty_leaf(struct keeper *keeper, struct child *child, const char *name)
 void
 keeper_leaf_close(struct keeper *keeper, struct child *child)
 {
-	struct report_ended *ended = &child->report.ended;
+	struct report_ended *ended = &child->report->ended;
 	char name[CGROUP_NAME_SIZE];
 
 	if (!child->has_leaf)

@@ -74,7 +74,7 @@ order_adopt(const struct received *received)
 	if (child == NULL)
 		keeper_adopt_child(received->keeper, order);
 	else if (child->state == CHILD_ENDED && child->key.attempt == order->key.attempt)
-		keeper_report(received->keeper, &child->report, -1); /* it was not heard */
+		keeper_report(received->keeper, child->report, -1); /* it was not heard */
 }
 
 static void
@@ -220,7 +220,7 @@ keeper_send_table(struct keeper *keeper)
 			keeper_report_started(keeper, child);
 		keeper_report_notify(keeper, child);
 		if (child->state == CHILD_ENDED)
-			keeper_report(keeper, &child->report, -1);
+			keeper_report(keeper, child->report, -1);
 	}
 	send_journal(keeper);
 	keeper_report(keeper, &end, -1);

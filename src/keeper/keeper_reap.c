@@ -55,7 +55,7 @@ find_owner(struct keeper *keeper, pid_t pid)
 static void
 leader_died(struct keeper *keeper, struct child *child, const siginfo_t *info)
 {
-	struct report_ended *ended = &child->report.ended;
+	struct report_ended *ended;
 	struct rusage usage;
 	int status;
 
@@ -64,6 +64,7 @@ leader_died(struct keeper *keeper, struct child *child, const siginfo_t *info)
 	keeper_leaf_close(keeper, child);
 	if (!child->leaves_children)
 		kill(-child->pid, SIGKILL); /* its zombie keeps the group's id ours */
+	ended = &child->report->ended;
 	ended->core = info->si_code == CLD_DUMPED;
 	if (wait4(child->pid, &status, 0, &usage) == child->pid) {
 		ended->user_ms =
@@ -104,7 +105,7 @@ orphan_died(struct keeper *keeper, pid_t pid)
 
 	if (owner != NULL && owner->state == CHILD_CLOSING && !owner->leaves_children &&
 	    !is_noted(owner, pid))
-		owner->report.ended.children_killed++;
+		owner->report->ended.children_killed++;
 	waitpid(pid, NULL, 0);
 }
 
@@ -134,7 +135,7 @@ kill_orphans(struct keeper *keeper)
 		owner->has_orphans = true;
 		/* Its group has had its SIGKILL and is counted as it is reaped. */
 		if (getsid(pids[i]) != owner->pid && keeper_note_killed(owner, pids[i]))
-			owner->report.ended.children_killed +=
+			owner->report->ended.children_killed +=
 			    (int64_t)tree_kill(&pids[i], 1);
 	}
 	free(pids);

@@ -93,7 +93,7 @@ kill_remains(struct keeper *keeper, struct child *child)
 		if (is_remains(keeper, child, pid, has_session)) {
 			count++;
 			if (keeper_note_killed(child, pid))
-				child->report.ended.children_killed++;
+				child->report->ended.children_killed++;
 			pidfd_kill(fd);
 		}
 		close(fd);

@@ -1,6 +1,6 @@
 /*
  * memory: private pages of keeper and supervisor process together, per waiting and per
- * running job. Both have done the same before, less of it, so that what is counted grows
+ * running job. Both have done the same before, so that what is counted grows
  * with the number of jobs and not with having worked at all.
  */
 
@@ -11,11 +11,12 @@
 #include "bench/kit/process.h"
 #include "bench/kit/talk.h"
 
-#include <stdlib.h>
+#include <stdint.h>
 
-#define WARM_JOBS 64
 #define WARM_ROWS 20000 /* more than SQLite's page cache holds */
-#define RUNNING 1000
+#define WARM_RUNNING 2000
+#define RUNNING 2000
+#define PORTION 500 /* submitted together */
 
 static const char line[] = "{\"command\":[\"/bin/true\"],\"hold\":true}";
 
@@ -46,50 +47,47 @@ measure_waiting(size_t count)
 }
 
 static void
-warm_up(struct client_connection *connection)
+run_more(const struct instance *instance, struct client_connection *connection, int64_t count)
 {
-	static const char *const command[] = { "/bin/true", NULL };
+	static const char *const command[] = { "/bin/sleep", "1000", NULL };
+	int64_t ids[PORTION], before;
 
-	for (int i = 0; i < WARM_JOBS; i++)
-		talk_wait(connection, talk_submit(connection, command));
+	before = state_number(
+	    instance->state, "SELECT count(*) FROM jobs WHERE status = 'running'");
+	for (int64_t more = 0; more < count; more += PORTION) {
+		talk_submit_held(connection, command, PORTION, ids);
+		talk_release(connection, ids, PORTION);
+		while (state_number(instance->state,
+			   "SELECT count(*) FROM jobs WHERE status = 'running'") <
+		    before + more + PORTION)
+			talk_await_change(connection);
+	}
 }
 
-static void
-await_running(const struct instance *instance, struct client_connection *connection)
-{
-	talk_follow(connection);
-	while (state_number(instance->state,
-		   "SELECT count(*) FROM jobs WHERE status = 'running'") < RUNNING)
-		talk_await_change(connection);
-}
-
-/* Bytes per job that runs. */
+/* Bytes per job that runs: of more of them, when there are some. */
 static double
 measure_running(void)
 {
-	static const char *const command[] = { "/bin/sleep", "1000", NULL };
-	int64_t *ids = xcalloc(RUNNING, sizeof(ids[0])), before, after;
 	struct client_connection connection;
 	struct instance instance;
+	int64_t before, after;
 
 	instance_make(&instance);
 	instance_start(
-	    &instance, (const char *const[]){ "--max-children", "1000", NULL });
+	    &instance, (const char *const[]){ "--max-children", "10000", NULL });
 	talk_open(&connection, instance.state);
-	warm_up(&connection);
-	talk_submit_held(&connection, command, RUNNING, ids);
+	talk_follow(&connection);
+	run_more(&instance, &connection, WARM_RUNNING);
 	before = private_bytes(&instance);
-	talk_release(&connection, ids, RUNNING);
-	await_running(&instance, &connection);
+	run_more(&instance, &connection, RUNNING);
 	after = private_bytes(&instance);
-	progress("memory: %lld KiB, %lld KiB with %d running", (long long)before / 1024,
+	progress("memory: %lld KiB, %lld KiB with %d more running", (long long)before / 1024,
 	    (long long)after / 1024, RUNNING);
 	talk_close(&connection);
 	instance_command(
 	    &instance, -1, (const char *const[]){ "shutdown", "--now", NULL });
 	instance_wait(&instance);
 	instance_done(&instance);
-	free(ids);
 	return (double)(after - before) / RUNNING;
 }
 
@@ -99,7 +97,7 @@ main(void)
 	struct row waiting =
 	    row_make("memory per waiting job, of 100,000", "%.0f B", AT_MOST, 0);
 	struct row running =
-	    row_make("memory per running job, of 1,000", "%.0f B", AT_MOST, 1024);
+	    row_make("memory per running job, of 2,000", "%.0f B", AT_MOST, 1024);
 
 	for (size_t round = 0; round < rounds(); round++) {
 		row_add(&waiting, NOT_MEASURED, NOT_MEASURED,

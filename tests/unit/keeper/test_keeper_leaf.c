@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,8 @@ is_oom(const char *memory_events, enum end_kind how, int code, bool was_killed)
 	struct child child = { .key = { 7, 2, 1 }, .has_leaf = true,
 		.was_killed = was_killed };
 
+	bool is;
+
 	TAILQ_INIT(&keeper.watched_leaves);
 	mkdir("job-7-2", 0700);
 	put("job-7-2/memory.events", memory_events);
@@ -43,7 +46,9 @@ is_oom(const char *memory_events, enum end_kind how, int code, bool was_killed)
 	keeper_leaf_close(&keeper, &child);
 	assert_false(child.has_leaf);
 	close(keeper.cgroup.directory);
-	return child.report.ended.is_oom != 0;
+	is = child.report->ended.is_oom != 0;
+	free(child.report);
+	return is;
 }
 
 static void
