@@ -46,9 +46,10 @@ struct child {
 	struct timer timer;   /* time-out, then the end of the grace */
 	enum stop_cause cause;
 	bool has_orphans;     /* CHILD_CLOSING: some were there a moment ago */
+	bool may_have_remains; /* CHILD_CLOSING: it was adopted, and they are looked for */
 	pid_t *killed;	      /* that were, and are not to be counted again */
 	size_t killed_count;
-	int scans;	      /* of an adopted one's remains */
+	int scans;	      /* that have found some of them */
 	struct report *report; /* CHILD_CLOSING, CHILD_ENDED: how it ended; else NULL */
 	struct child *predecessor, *successor; /* claimed ahead: who takes whose place */
 	struct order *order;	  /* CHILD_WAITING: a copy … */

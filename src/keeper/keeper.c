@@ -318,11 +318,12 @@ run(const struct keeper_setup *setup, struct error *error)
 		.hang_timer.fire = still_there,
 		.tell_timer.fire = keeper_tell_now,
 		.reap_timer.fire = keeper_reap_all,
+		.remains_timer.fire = keeper_look_for_remains,
 	};
 	int status = error != NULL ? STATUS_CONFIG : STATUS_INTERNAL;
 
 	keeper.restart_timer.arg = keeper.hang_timer.arg = keeper.tell_timer.arg =
-	    keeper.reap_timer.arg = &keeper;
+	    keeper.reap_timer.arg = keeper.remains_timer.arg = &keeper;
 	children_init(&keeper.children);
 	TAILQ_INIT(&keeper.watched_leaves);
 	if (set_up(&keeper, error) == -1) {

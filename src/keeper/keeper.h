@@ -54,6 +54,7 @@ struct keeper {
 	size_t old_record_count;
 	struct tree_self self;
 	struct timer reap_timer; /* then all children are asked whether they have died */
+	struct timer remains_timer; /* then those of adopted ones are looked for (again) */
 	int state_fd, lock_fd, listen_fd, null_fd;
 	int notify_fd; /* the directory of sockets of services; -1: not opened yet */
 	struct outputs outputs;
@@ -129,6 +130,9 @@ void keeper_report_notify(struct keeper *keeper, const struct child *child);
 void keeper_start_successor(struct keeper *keeper, struct child *child);
 /* Report the ends of those of which nothing is left any more. */
 void keeper_close_children(struct keeper *keeper);
+void keeper_look_for_remains(void *arg); /* remains_timer's fire */
+/* The attempt to which this process belongs, as its environment says. false: to none of ours. */
+bool keeper_read_key(const struct keeper *keeper, pid_t pid, struct order_key *ret_key);
 /* false: this process was killed for it before, and is only not gone yet. */
 bool keeper_note_killed(struct child *child, pid_t pid);
 /* Its time is up: a timer's fire. */

@@ -18,9 +18,8 @@
 #define LOOKED_AT 500 /* for so many, which takes some 0.1 ms, there is a pause of 1 ms */
 #define MOST_PROGRAMS 5 /* that a process becomes one after the other while it is looked at */
 
-/* What its environment says. */
-static bool
-read_key(const struct keeper *keeper, pid_t pid, struct order_key *ret_key)
+bool
+keeper_read_key(const struct keeper *keeper, pid_t pid, struct order_key *ret_key)
 {
 	char job[32], attempt[32], state[4096];
 
@@ -47,7 +46,7 @@ find_owner(struct keeper *keeper, pid_t pid)
 	/* It may go from program to program, and have no environment at any moment. */
 	for (int tries = 0; tries < MOST_PROGRAMS && !is_known; tries++) {
 		tree_await_program(pid);
-		is_known = read_key(keeper, pid, &key);
+		is_known = keeper_read_key(keeper, pid, &key);
 	}
 	return is_known ? children_find(&keeper->children, &key) : NULL;
 }
@@ -147,8 +146,8 @@ is_closed(const struct child *child)
 {
 	if (child->has_leaf)
 		return false;
-	if (child->is_adopted) /* not our children: keeper_remains.c looks for them by timer */
-		return !timer_is_set(&child->timer);
+	if (child->is_adopted) /* not our children: keeper_remains.c looks for them */
+		return !child->may_have_remains;
 	return child->leaves_children ||
 	    (!child->has_orphans && kill(-child->pid, 0) == -1);
 }

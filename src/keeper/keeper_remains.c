@@ -1,23 +1,61 @@
 /*
- * keeper_remains: what an adopted process left running. It came to somebody else, who reaps
- * it and tells us nothing, so all processes are looked through: for those of its session, and
- * for its environment. Each is killed by its pidfd, and looked for again until it is gone.
+ * keeper_remains: what adopted processes left running. It came to somebody else, who reaps
+ * it and tells us nothing, so all processes are looked through: for those of their sessions,
+ * and for their environments. Each is killed by its pidfd, and looked for again until it is
+ * gone. When thousands end together it is looked for together.
  */
 
+#include "base/xalloc.h"
 #include "keeper/keeper.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
 
 #include <ctype.h>
 #include <dirent.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #define AGAIN_MS 10
 #define MOST_SCANS 1000
+
+/* Whose remains are looked for, by what their pids were. */
+struct searched {
+	struct child **children;
+	size_t count;
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	pid_t one = (*(struct child *const *)a)->pid, other = (*(struct child *const *)b)->pid;
+
+	return one < other ? -1 : one > other;
+}
+
+static void
+begin_search(struct keeper *keeper, struct searched *searched)
+{
+	struct child *child;
+
+	*searched = (struct searched){ .children = xcalloc(
+					   keeper->children.count, sizeof(struct child *)) };
+	TAILQ_FOREACH (child, &keeper->children.closing, in_closing) {
+		if (child->may_have_remains)
+			searched->children[searched->count++] = child;
+		child->may_have_remains = false; /* until one is found */
+	}
+	qsort(searched->children, searched->count, sizeof(struct child *), compare);
+}
+
+static struct child *
+find_session(const struct searched *searched, pid_t session)
+{
+	struct child key = { .pid = session }, *wanted = &key, **found;
+
+	found = bsearch(
+	    &wanted, searched->children, searched->count, sizeof(struct child *), compare);
+	return found != NULL ? *found : NULL;
+}
 
 /* As long as it has members, a session's id is nobody else's; but it may have none by now. */
 static bool
@@ -27,90 +65,96 @@ session_is_its_own(const struct child *child)
 	char state;
 	int status;
 
-	if (child->pid == 0)
-		return false;
 	return tree_stat(child->pid, &start, &state, &status) == -1 ||
 	    (state == 'Z' && (start == child->pid_start || start == child->pid_start + 1));
 }
 
-static bool
-has_its_environment(struct keeper *keeper, const struct child *child, pid_t pid)
+/* Who has left this process? NULL: none of those. */
+static struct child *
+find_owner(struct keeper *keeper, const struct searched *searched, pid_t pid)
 {
-	char text[4096], wanted[32];
+	pid_t session = getsid(pid);
+	struct child *owner;
+	struct order_key key = { 0 };
 
-	snprintf(wanted, sizeof(wanted), "%" PRId64, child->key.job);
-	if (!tree_variable(pid, "JOBBERD_ID", text, sizeof(text)) || strcmp(text, wanted) != 0)
-		return false;
-	snprintf(wanted, sizeof(wanted), "%" PRId64, child->key.attempt);
-	return tree_variable(pid, "JOBBERD_ATTEMPT", text, sizeof(text)) &&
-	    strcmp(text, wanted) == 0 &&
-	    tree_variable(pid, "JOBBERD_STATE", text, sizeof(text)) &&
-	    strcmp(text, keeper->setup->state_directory) == 0;
+	if (session == -1 || pid == getpid() || pid == keeper->supervisor_pid)
+		return NULL;
+	owner = session != 0 ? find_session(searched, session) : NULL;
+	if (owner != NULL)
+		return pid != owner->pid && session_is_its_own(owner) ? owner : NULL;
+	/* Of another attempt: not worth a look. */
+	if (children_find_pid(&keeper->children, session) != NULL ||
+	    !keeper_read_key(keeper, pid, &key))
+		return NULL;
+	owner = children_find(&keeper->children, &key);
+	for (size_t i = 0; owner != NULL && i < searched->count; i++) {
+		if (searched->children[i] == owner)
+			return owner;
+	}
+	return NULL;
 }
 
 static bool
-is_remains(struct keeper *keeper, const struct child *child, pid_t pid, bool has_session)
+runs(pid_t pid)
 {
-	pid_t session = getsid(pid);
 	int64_t start;
 	char state;
 	int status;
 
-	if (pid == getpid() || pid == keeper->supervisor_pid || pid == child->pid ||
-	    session == -1)
-		return false;
-	if (session != child->pid) {
-		/* Of another attempt: not worth a look. */
-		if (children_find_pid(&keeper->children, session) != NULL ||
-		    !has_its_environment(keeper, child, pid))
-			return false;
-	} else if (!has_session)
-		return false;
 	return tree_stat(pid, &start, &state, &status) == 0 && state != 'Z';
 }
 
-/* Returns how many are still there. */
-static size_t
-kill_remains(struct keeper *keeper, struct child *child)
+static void
+look_at(struct keeper *keeper, const struct searched *searched, pid_t pid)
 {
-	bool has_session = session_is_its_own(child);
-	DIR *processes = opendir("/proc");
-	struct dirent *entry;
-	size_t count = 0;
+	/* Opened first, so that what is looked at is what is killed. */
+	int fd = pidfd_open_process(pid);
+	struct child *owner = fd != -1 ? find_owner(keeper, searched, pid) : NULL;
 
-	if (processes == NULL)
-		return 0;
-	while ((entry = readdir(processes)) != NULL) {
-		pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		int fd;
-
-		if (!isdigit((unsigned char)entry->d_name[0]))
-			continue;
-		/* Opened first, so that what is looked at is what is killed. */
-		fd = pidfd_open_process(pid);
-		if (fd == -1)
-			continue;
-		if (is_remains(keeper, child, pid, has_session)) {
-			count++;
-			if (keeper_note_killed(child, pid))
-				child->report->ended.children_killed++;
-			pidfd_kill(fd);
-		}
-		close(fd);
+	if (owner != NULL && runs(pid)) {
+		owner->may_have_remains = true;
+		if (keeper_note_killed(owner, pid))
+			owner->report->ended.children_killed++;
+		pidfd_kill(fd);
 	}
-	closedir(processes);
-	return count;
+	if (fd != -1)
+		close(fd);
 }
 
-static void
-look_again(void *arg)
+/* What cannot be killed, an uninterruptible one, must not keep its job for ever. */
+static bool
+must_look_again(const struct searched *searched)
 {
-	struct child *child = arg;
-	struct keeper *keeper = child->keeper;
+	bool must = false;
 
-	/* What cannot be killed, an uninterruptible one, must not keep its job for ever. */
-	if (kill_remains(keeper, child) > 0 && ++child->scans < MOST_SCANS)
-		loop_timer_set(keeper->loop, &child->timer, AGAIN_MS);
+	for (size_t i = 0; i < searched->count; i++) {
+		struct child *child = searched->children[i];
+
+		if (child->may_have_remains && ++child->scans >= MOST_SCANS)
+			child->may_have_remains = false;
+		must = must || child->may_have_remains;
+	}
+	return must;
+}
+
+void
+keeper_look_for_remains(void *arg)
+{
+	struct keeper *keeper = arg;
+	DIR *processes = opendir("/proc");
+	struct searched searched;
+	struct dirent *entry;
+
+	begin_search(keeper, &searched);
+	while (processes != NULL && (entry = readdir(processes)) != NULL) {
+		if (isdigit((unsigned char)entry->d_name[0]))
+			look_at(keeper, &searched, (pid_t)strtol(entry->d_name, NULL, 10));
+	}
+	if (processes != NULL)
+		closedir(processes);
+	if (must_look_again(&searched))
+		loop_timer_set(keeper->loop, &keeper->remains_timer, AGAIN_MS);
+	free(searched.children);
 	keeper_close_children(keeper);
 }
 
@@ -120,9 +164,10 @@ keeper_close_adopted(struct keeper *keeper, struct child *child)
 	children_forget_pid(&keeper->children, child);
 	children_set_state(&keeper->children, child, CHILD_CLOSING);
 	loop_timer_remove(keeper->loop, &child->timer);
-	child->timer.fire = look_again;
 	keeper_leaf_close(keeper, child);
-	if (!child->has_leaf && !child->leaves_children && kill_remains(keeper, child) > 0)
-		loop_timer_set(keeper->loop, &child->timer, AGAIN_MS);
-	keeper_close_children(keeper);
+	child->may_have_remains = !child->has_leaf && !child->leaves_children;
+	if (child->may_have_remains)
+		loop_timer_set(keeper->loop, &keeper->remains_timer, 0);
+	else
+		keeper_close_children(keeper);
 }
