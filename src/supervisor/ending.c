@@ -118,7 +118,8 @@ ending_go_on(struct supervisor *supervisor)
 	struct turn turn = { 0 };
 
 	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
-		if (!is_to_end(live) || (live->is_being_ended && grace_ms != 0))
+		if (!is_to_end(live) ||
+		    (grace_ms != 0 ? live->is_being_ended : live->is_being_killed))
 			continue;
 		if (grace_ms != 0 && !has_turn(supervisor, live, &turn))
 			continue;

@@ -217,8 +217,10 @@ live_stop(struct supervisor *supervisor, const struct attempt_key *key,
 		pool_interrupt(live);
 		return;
 	}
-	if (live != NULL)
+	if (live != NULL) {
 		live->is_being_ended = true;
+		live->is_being_killed = live->is_being_killed || grace_ms == 0;
+	}
 	/* One that traps exits is asked first; one that was asked without a limit has been. */
 	if (server != NULL && server->traps_exit && grace_ms != 0 && live->channel != NULL &&
 	    !server_is_leaving_at_leisure(server))

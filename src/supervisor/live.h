@@ -37,6 +37,7 @@ struct live {
 	bool is_orphan;	  /* its row is gone: it is being stopped */
 	bool has_key;	  /* its end may let others start */
 	bool is_being_ended; /* by us, or because somebody asked for it */
+	bool is_being_killed; /* … without any grace */
 	struct handling *handling; /* pool.h: a message's, and its member's; or NULL */
 	int socket_fd;	  /* its fd 3, ours to read; -1: none (adopted), or the channel's */
 	int notify_fd;	  /* plain.h: what it says how it is to; -1: none */

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "support/helper.h"
 #include "support/outside.h"
 
 #include <fcntl.h>
@@ -211,6 +212,36 @@ shutdown_now_needs_no_grace(void **state)
 	instance_done(&i);
 }
 
+/* What was told to die is not told again and again until it has. */
+static void
+shutdown_now_waits_at_rest(void **state)
+{
+	struct instance i;
+	struct helper shutdown;
+	pid_t supervisor;
+	int64_t before;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--", "sleep", "1000", NULL);
+	instance_expect(&i, "job=1 started");
+	supervisor = instance_supervisor_pid(&i);
+	kill(i.keeper, SIGSTOP);
+	helper_jobberd(&shutdown, &i, NULL, "shutdown", "--now", NULL);
+	while (sql_number(&i, "SELECT count(*) FROM attempts WHERE stop_at > 0") == 0)
+		let_pass(&i, 1);
+	before = cpu_ms(supervisor);
+	let_pass(&i, 400);
+	assert_between(cpu_ms(supervisor) - before, 0, 200);
+	kill(i.keeper, SIGCONT);
+	helper_wait(&shutdown);
+	helper_end(&shutdown);
+	assert_int_equal(instance_wait(&i), 0);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 /* run, with nothing running: it starts what it needs, which leaves when it is done. */
 static void
 run_shows_output_and_exits_with_the_jobs_status(void **state)
@@ -272,6 +303,7 @@ main(void)
 		cmocka_unit_test(quit_signal_leaves_and_says_how_many_run_on),
 		cmocka_unit_test(leaving_tells_jobs_that_run_on_from_servers_that_end),
 		cmocka_unit_test(shutdown_now_needs_no_grace),
+		cmocka_unit_test(shutdown_now_waits_at_rest),
 		cmocka_unit_test(run_shows_output_and_exits_with_the_jobs_status),
 		cmocka_unit_test(hostile_clients_hurt_nobody),
 	};
