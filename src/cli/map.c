@@ -123,17 +123,16 @@ verb_map(struct invocation *invocation)
 		.control = { .fd = -1 },
 		.watch = { .fd = -1 },
 	};
-	sigset_t before;
 	int status;
 
 	map.most_in_flight = LEAST_IN_FLIGHT;
 	if (map.most_in_flight < 2 * (size_t)map.places)
 		map.most_in_flight = 2 * (size_t)map.places;
-	map_catch_signals(&before);
-	map.mask = &before;
+	map.interrupt_fd = map_catch_signals();
 	map_progress_begin(&map.progress);
 	submission_init(&map.submission, invocation);
 	map.submission.has_tokens = true;
+	map.submission.has_new_names = true;
 	status = begin(&map);
 	map_send_done(&map);
 	submission_done(&map.submission);

@@ -8,8 +8,6 @@
 #include "cli/submit.h"
 #include "store/query_map.h"
 
-#include <signal.h>
-
 /*
  * map: a job for each item of standard input. The job of the third item of the map `resize`
  * has the name resize:3 and belongs to the supervisor resize, which is all that is kept of a
@@ -48,16 +46,20 @@ struct map {
 
 	int64_t done, failed, cancelled; /* by us */
 	struct map_progress progress;
-	const sigset_t *mask; /* while waiting */
-	int interrupts;	      /* how often ^C was heeded */
+	int interrupt_fd;     /* readable after SIGINT or SIGTERM */
+	bool is_interrupted;  /* … which was heeded: no more is begun */
 };
 
 /* Each returns 0, or -1 with *error, unless it says otherwise. */
 
 /* map_loop.c: run it to its end. Returns the exit status. */
 int map_run(struct map *map);
-/* Note SIGINT and SIGTERM, let in only with the mask *ret_before. */
-void map_catch_signals(sigset_t *ret_before);
+/*
+ * Note SIGINT and SIGTERM: returns a descriptor that is readable then. A second one ends the
+ * process once all that is left was asked to end, a third one whatever it waits for.
+ */
+int map_catch_signals(void);
+bool map_is_interrupted(void);
 
 /* map_lock.c: one client a map. STATUS_STATE when there is another. Ends with the process. */
 int map_lock(const char *state_directory, const char *name, struct error *error);
@@ -65,6 +67,11 @@ int map_lock(const char *state_directory, const char *name, struct error *error)
 /* map_known.c: what is recorded of it already. */
 /* Are the items that come the ones that are there? 1: a signal came, and nothing is decided. */
 int map_known_check(struct map *map, struct error *error);
+/*
+ * A request of a client before us has come in after we looked: what it has recorded of
+ * `pending` is known now. -1 with *error untouched if there is no such job.
+ */
+int map_known_catch_up(struct map *map, struct error *error);
 /* Take up the next of them: what has failed starts afresh, what is live is waited for. */
 int map_known_feed(struct map *map, struct error *error);
 
@@ -96,6 +103,8 @@ void map_template_fill(const struct strings *template, const char *item,
     struct strings *ret_command);
 char *map_template_json(const struct strings *template, const char *item);
 size_t map_template_places(const struct strings *template); /* 1 for the one behind all */
+/* The bytes of the longest word with this item. */
+size_t map_template_longest(const struct strings *template, const char *item);
 char *map_template_item(const struct strings *template, const char *command);
 
 #endif

@@ -64,14 +64,14 @@ compare(struct map *map, int64_t number, const char *item, struct error *error)
 static int
 read_some(struct map *map, struct error *error)
 {
-	struct pollfd polled = { .fd = map->items.fd, .events = POLLIN };
+	struct pollfd polled[2] = { { .fd = map->items.fd, .events = POLLIN },
+		{ .fd = map->interrupt_fd, .events = POLLIN } };
 
-	if (ppoll(&polled, 1, NULL, map->mask) == -1) {
-		if (errno == EINTR)
-			return 1;
+	if (poll(polled, 2, -1) == -1 && errno != EINTR)
 		return error_set_errno(error, STATUS_INTERNAL, "poll");
-	}
-	return map_items_read(&map->items, error);
+	if (map_is_interrupted())
+		return 1;
+	return polled[0].revents != 0 ? map_items_read(&map->items, error) : 0;
 }
 
 int
@@ -81,6 +81,10 @@ map_known_check(struct map *map, struct error *error)
 		char *item;
 		int got = map_items_next(&map->items, &item, error);
 
+		if (got == 1 && map_is_interrupted()) {
+			free(item);
+			return 1;
+		}
 		if (got == 1) {
 			got = compare(map, number++, item, error);
 			free(item);
@@ -93,6 +97,32 @@ map_known_check(struct map *map, struct error *error)
 		if (got != 0)
 			return got;
 	}
+	return 0;
+}
+
+int
+map_known_catch_up(struct map *map, struct error *error)
+{
+	struct strings left = { 0 };
+	size_t count = map->pending.count;
+	int64_t last;
+
+	if (query_map_last(map->query, map->name, &last, error) == -1 || last <= map->fed)
+		return -1;
+	if ((int64_t)count > last - map->fed)
+		count = (size_t)(last - map->fed);
+	for (size_t i = 0; i < count; i++) {
+		if (compare(map, map->fed + 1 + (int64_t)i, map->pending.items[i], error) == -1)
+			return -1;
+	}
+	map->pending_bytes = 0;
+	for (size_t i = count; i < map->pending.count; i++) {
+		map->pending_bytes += strlen(map->pending.items[i]);
+		strings_add(&left, map->pending.items[i]);
+	}
+	strings_done(&map->pending);
+	map->pending = left;
+	map->known = map->fed + (int64_t)count;
 	return 0;
 }
 

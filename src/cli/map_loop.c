@@ -9,34 +9,63 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t interrupt_count;
-static volatile sig_atomic_t interrupt_signal;
+#define LONGEST_WORD 131071 /* that execve(2) takes */
 
-/* Only there to end a wait: what follows happens outside of it. */
+static volatile sig_atomic_t interrupt_count, interrupt_signal;
+static volatile sig_atomic_t all_was_sent; /* no second one has to wait for anything */
+static int interrupt_fd = -1;
+
+/* Whoever reads our output, or the database, may keep us for long: that is not waited for. */
+static void
+leave_at_once(int number)
+{
+	const char *text = all_was_sent
+	    ? "\njobberd: interrupted twice: what ran is being ended\n"
+	    : "\njobberd: interrupted: not all that ran may be ended\n";
+	ssize_t written = write(STDERR_FILENO, text, strlen(text));
+
+	(void)written; /* there is nobody else to tell */
+	_exit(STATUS_SIGNALLED + number);
+}
+
 static void
 note_interrupt(int number)
 {
+	const uint64_t one = 1;
+	int saved = errno;
+
 	interrupt_signal = number;
-	interrupt_count++;
+	interrupt_count = interrupt_count + 1;
+	if (interrupt_count > 2 || (interrupt_count > 1 && all_was_sent))
+		leave_at_once(number);
+	if (write(interrupt_fd, &one, sizeof(one)) == -1)
+		errno = saved; /* it is full of them, which will do */
+	errno = saved;
 }
 
-void
-map_catch_signals(sigset_t *ret_before)
+int
+map_catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = note_interrupt };
-	sigset_t during;
+	struct sigaction action = { .sa_handler = note_interrupt, .sa_flags = SA_RESTART };
 
-	sigemptyset(&during);
-	sigaddset(&during, SIGINT);
-	sigaddset(&during, SIGTERM);
-	sigprocmask(SIG_BLOCK, &during, ret_before);
-	sigdelset(ret_before, SIGINT);
-	sigdelset(ret_before, SIGTERM);
+	sigemptyset(&action.sa_mask);
+	sigaddset(&action.sa_mask, SIGINT);
+	sigaddset(&action.sa_mask, SIGTERM);
+	interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	return interrupt_fd;
+}
+
+bool
+map_is_interrupted(void)
+{
+	return interrupt_count > 0;
 }
 
 /* ---- the way in ---- */
@@ -58,7 +87,7 @@ is_portion(const struct map *map)
 static bool
 wants_input(const struct map *map)
 {
-	return map->interrupts == 0 && !map->is_input_bad && map->fed >= map->known &&
+	return !map_is_interrupted() && !map->is_input_bad && map->fed >= map->known &&
 	    !map_items_are_over(&map->items);
 }
 
@@ -72,7 +101,12 @@ gather(struct map *map)
 
 	while (wants_input(map) && has_room(map) && !is_portion(map)) {
 		got = map_items_next(&map->items, &item, &error);
-		if (got == 1) {
+		if (got == 1 && map_template_longest(&map->template, item) > LONGEST_WORD) {
+			got = error_set(&error, STATUS_USAGE,
+			    "item %" PRId64 ": a word of its command would have more than %d bytes",
+			    map->fed + 1 + (int64_t)map->pending.count, LONGEST_WORD);
+			free(item);
+		} else if (got == 1) {
 			map->pending_bytes += strlen(item);
 			strings_add_owned(&map->pending, item);
 		} else if (got == 0 && !map_items_is_ready(&map->items))
@@ -89,17 +123,19 @@ gather(struct map *map)
 	return is_portion(map);
 }
 
+static bool
+can_take_up(const struct map *map)
+{
+	return !map_is_interrupted() && map->fed < map->known &&
+	    map->flight.live < map->most_in_flight;
+}
+
 static int
-feed(struct map *map, struct error *error)
+feed_new(struct map *map, struct error *error)
 {
 	bool is_more = true;
 
-	while (map->interrupts == 0 && map->fed < map->known &&
-	    map->flight.live < map->most_in_flight) {
-		if (map_known_feed(map, error) == -1)
-			return -1;
-	}
-	while (is_more && map->fed >= map->known && map->interrupts == 0) {
+	while (is_more && map->fed >= map->known && !map_is_interrupted()) {
 		is_more = gather(map);
 		/* With no room left a portion is filled up first: requests are dear. */
 		if (map->pending.count == 0 || (!is_more && !has_room(map)))
@@ -111,12 +147,28 @@ feed(struct map *map, struct error *error)
 	return 0;
 }
 
+static int
+feed(struct map *map, struct error *error)
+{
+	/* What seemed to be new may be known: map_known_catch_up(). */
+	do {
+		while (can_take_up(map)) {
+			if (map_known_feed(map, error) == -1)
+				return -1;
+		}
+		if (feed_new(map, error) == -1)
+			return -1;
+	} while (can_take_up(map));
+	return 0;
+}
+
 /* ---- the loop ---- */
 
 static void
 show(struct map *map)
 {
-	int64_t ended = map->fed - (int64_t)map->flight.live;
+	/* What is ended before it was taken up is in flight, and was not fed. */
+	int64_t live = (int64_t)map->flight.live, ended = live < map->fed ? map->fed - live : 0;
 	struct map_numbers numbers = {
 		.ended = ended,
 		.just_ended = ended - map->known > 0 ? ended - map->known : 0,
@@ -133,17 +185,21 @@ show(struct map *map)
 static int
 heed_interrupt(struct map *map, struct error *error)
 {
-	map->interrupts = interrupt_count;
+	map->is_interrupted = true;
 	map_progress_wipe(&map->progress);
 	strings_done(&map->pending);
 	map->pending_bytes = 0;
-	if (map->interrupts > 1)
-		return error_set(error, STATUS_SIGNALLED + interrupt_signal,
-		    "interrupted twice: what ran is being ended");
-	if (!map->is_linked)
-		return 0;
-	cli_complain(0, "ending what is left of %s; once more to leave at once", map->name);
-	return map_send_cancel_all(map, error);
+	if (map->is_linked) {
+		cli_complain(
+		    0, "ending what is left of %s; once more to leave at once", map->name);
+		if (map_send_cancel_all(map, error) == -1)
+			return -1;
+	}
+	all_was_sent = true;
+	/* The second may have come before that. */
+	return interrupt_count > 1 ? error_set(error, STATUS_SIGNALLED + interrupt_signal,
+					 "interrupted twice: what ran is being ended")
+				   : 0;
 }
 
 /* Until something has come: an end, an item, a signal, the time to draw. */
@@ -151,16 +207,15 @@ static int
 wait_for_anything(struct map *map, struct error *error)
 {
 	bool reads = wants_input(map) && has_room(map) && !is_portion(map);
-	struct pollfd polled[2] = {
+	struct pollfd polled[3] = {
 		{ .fd = map->watch.fd, .events = POLLIN },
 		{ .fd = reads ? map->items.fd : -1, .events = POLLIN },
+		{ .fd = map->is_interrupted ? -1 : map->interrupt_fd, .events = POLLIN },
 	};
-	int wait_ms = map_progress_wait_ms(&map->progress);
-	struct timespec limit = { 0, (long)wait_ms * 1000000 };
 
-	if (ppoll(polled, 2, wait_ms >= 0 ? &limit : NULL, map->mask) == -1 && errno != EINTR)
+	if (poll(polled, 3, map_progress_wait_ms(&map->progress)) == -1 && errno != EINTR)
 		return error_set_errno(error, STATUS_INTERNAL, "poll");
-	if (interrupt_count > map->interrupts)
+	if (map_is_interrupted() && !map->is_interrupted)
 		return heed_interrupt(map, error);
 	if (polled[0].revents != 0) {
 		map->progress.is_due = true;
@@ -172,7 +227,7 @@ wait_for_anything(struct map *map, struct error *error)
 static bool
 is_over(const struct map *map)
 {
-	bool may_end = map->interrupts > 0 || map->is_input_bad ||
+	bool may_end = map->is_interrupted || map->is_input_bad ||
 	    (map->fed >= map->known && map_items_are_over(&map->items));
 
 	return may_end && map->flight.live == 0 && map->pending.count == 0;
@@ -210,7 +265,7 @@ finish(struct map *map)
 	map_send_over(map);
 	if (map->failed > 0)
 		cli_complain(0, "%" PRId64 " of %" PRId64 " failed", map->failed, map->fed);
-	if (map->interrupts > 0) {
+	if (map->is_interrupted) {
 		cli_complain(0, "interrupted: %" PRId64 " done, %" PRId64 " cancelled", map->done,
 		    map->cancelled);
 		say_how_to_go_on(map);
@@ -243,7 +298,7 @@ map_run(struct map *map)
 	if (result == 0)
 		result = map_known_check(map, &error);
 	if (result == 1) { /* a signal, before anything was done */
-		map->interrupts = interrupt_count;
+		map->is_interrupted = true;
 		return finish(map);
 	}
 	if (result == 0)

@@ -25,6 +25,9 @@ print_output(const struct map *map, const struct map_job *job)
 		return;
 	outfile_open(&file, map->invocation->state, job->id, job->attempt);
 	outfile_print(&file, true);
+	/* Else the line that shows how far it is would be drawn over it. */
+	if (file.is_mid_line && map->progress.is_wanted && isatty(STDOUT_FILENO))
+		putchar('\n');
 	outfile_close(&file);
 }
 
@@ -57,16 +60,13 @@ static void
 tell_failure(const char *item, const struct map_job *job)
 {
 	struct reason reason = { 0 };
-	char words[REASON_TEXT_SIZE + 64];
-	struct buf line = { 0 };
+	char words[REASON_TEXT_SIZE + 64], quoted[80];
 
 	if (job->reason != NULL && reason_parse(job->reason, &reason) == -1)
 		reason = reason_from_words(job->reason);
 	reason_words(words, sizeof(words), reason, job->timeout_ms);
-	escape_add_text(&line, item);
-	cli_complain(0, "%s: %s (job %" PRId64 ")", buf_text(&line),
+	cli_complain(0, "%s: %s (job %" PRId64 ")", text_quote(quoted, sizeof(quoted), item),
 	    words[0] != '\0' ? words : job_status_name(job->status), job->id);
-	buf_done(&line);
 }
 
 int
@@ -74,7 +74,7 @@ map_report(struct map *map, int64_t number, const struct map_job *job, struct er
 {
 	char *item;
 
-	if (job->status == JOB_CANCELLED && map->interrupts > 0) {
+	if (job->status == JOB_CANCELLED && map->is_interrupted) {
 		map->cancelled++;
 		return 0;
 	}

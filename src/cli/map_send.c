@@ -56,19 +56,17 @@ call(struct map *map, const char *method, json_t *params, bool *ret_is_repeated,
 static json_t *
 change(const struct map *map, const char *word)
 {
-	return json_pack("{s:s, s:s, s:I}", "change", word, "name", map->name, "max_children",
-	    (json_int_t)map->places);
+	return json_pack("{s:s, s:s, s:I, s:s}", "change", word, "name", map->name,
+	    "max_children", (json_int_t)map->places, "applied", SUPERVISOR_OF_MAP);
 }
 
-/* Could this row have been made for a map that has not recorded a job yet? */
+/* It says so itself, or has its jobs. */
 static bool
-is_fresh(const struct map *map, const struct rows *row)
+is_of_map(const struct map *map, const struct rows *row)
 {
-	return rows_number(row, "max_children", -1) == map->places &&
-	    strcmp(rows_text(row, "overflow"), "wait") == 0 &&
-	    rows_number(row, "rate", 0) == 0 && rows_number(row, "paused", 0) == 0 &&
-	    rows_number(row, "pool", 0) == 0 && rows_number(row, "running", 0) == 0 &&
-	    rows_number(row, "new", 0) == 0 && rows_number(row, "errored", 0) == 0;
+	const char *applied = rows_text(row, "applied");
+
+	return map->known > 0 || (applied != NULL && strcmp(applied, SUPERVISOR_OF_MAP) == 0);
 }
 
 /* 1: there is one, and it is the map's; 0: there is none; -1: it is somebody else's. */
@@ -80,7 +78,7 @@ find_supervisor(struct map *map, struct error *error)
 
 	while ((more = rows_next(rows, error)) == 1) {
 		if (strcmp(rows_text(rows, "name"), map->name) == 0)
-			found = map->known > 0 || is_fresh(map, rows) ? 1 : -1;
+			found = is_of_map(map, rows) ? 1 : -1;
 	}
 	rows_close(rows);
 	if (found == -1)
@@ -93,16 +91,19 @@ find_supervisor(struct map *map, struct error *error)
 static int
 make_supervisor(struct map *map, struct error *error)
 {
-	int found = find_supervisor(map, error);
-	bool is_repeated;
-	json_t *result;
+	bool is_repeated, was_there = true;
+	json_t *result = NULL;
 
-	if (found == -1)
-		return -1;
-	result = call(map, "supervisor", change(map, found ? "set" : "add"), &is_repeated, error);
-	/* Its answer was lost, and it is there already. */
-	if (result == NULL && is_repeated && error->code == STATUS_STATE)
-		result = json_true();
+	/* It may come, of a client before us, or by an answer that was lost, while we look. */
+	for (int tries = 0; tries < 2 && result == NULL && was_there; tries++) {
+		int found = find_supervisor(map, error);
+
+		if (found == -1)
+			return -1;
+		result = call(
+		    map, "supervisor", change(map, found ? "set" : "add"), &is_repeated, error);
+		was_there = !found && error->code == STATUS_STATE;
+	}
 	json_decref(result);
 	return result != NULL ? 0 : -1;
 }
@@ -162,6 +163,7 @@ describe(const struct map *map, struct spec *specs)
 	}
 }
 
+/* 1: they are in; 0: they, or some, were there already, and are known now. */
 static int
 submit(struct map *map, struct spec *specs, int64_t *ids, struct error *error)
 {
@@ -170,14 +172,14 @@ submit(struct map *map, struct spec *specs, int64_t *ids, struct error *error)
 	describe(map, specs);
 	submission_request_init(&request, &map->submission, specs, map->pending.count, ids);
 	if (submission_send(&map->submission, &request, NULL, error) == -1)
-		return -1;
+		return request.ret_holder != 0 ? map_known_catch_up(map, error) : -1;
 	/* It was recorded with nobody there, who may be back. */
 	if (map->submission.connection == NULL) {
 		if (map_open(map, &map->control, error) == -1)
 			return -1;
 		map->submission.connection = &map->control;
 	}
-	return 0;
+	return 1;
 }
 
 int
@@ -186,7 +188,7 @@ map_send_pending(struct map *map, struct error *error)
 	size_t count = map->pending.count;
 	struct spec *specs = xcalloc(count, sizeof(*specs));
 	struct map_entry *entries = xcalloc(count, sizeof(*entries));
-	int64_t ids[MAP_AT_ONCE];
+	int64_t ids[MAP_AT_ONCE] = { 0 };
 	int result = map_send_ready(map, error);
 
 	if (result == 0)
@@ -195,9 +197,9 @@ map_send_pending(struct map *map, struct error *error)
 		strings_done(&specs[i].command);
 		free(specs[i].name);
 		entries[i] = (struct map_entry){ .number = map->fed + 1 + (int64_t)i,
-			.job = result == 0 ? ids[i] : 0 };
+			.job = result == 1 ? ids[i] : 0 };
 	}
-	if (result == 0) {
+	if (result == 1) {
 		strings_done(&map->pending);
 		map->pending_bytes = 0;
 		map->fed += (int64_t)count;

@@ -53,6 +53,22 @@ count_all_places(const struct strings *template)
 }
 
 size_t
+map_template_longest(const struct strings *template, const char *item)
+{
+	size_t length = strlen(item);
+	size_t longest = count_all_places(template) == 0 ? length : 0;
+
+	for (size_t i = 0; i < template->count; i++) {
+		size_t places = count_places(template->items[i]);
+		size_t filled =
+		    strlen(template->items[i]) + places * length - places * strlen(PLACE);
+
+		longest = filled > longest ? filled : longest;
+	}
+	return longest;
+}
+
+size_t
 map_template_places(const struct strings *template)
 {
 	size_t places = count_all_places(template);

@@ -93,6 +93,8 @@ encode(struct submission *submission, struct submission_request *request,
 	if (request->token[0] != '\0')
 		json_object_set_new(params, "token", json_string(request->token));
 	json_object_set_new(params, "repeated", json_boolean(request->is_repeated));
+	if (submission->has_new_names)
+		json_object_set_new(params, "new_names", json_true());
 	client_encode(submission->connection, "submit", params, &request->encoded);
 	return 0;
 }

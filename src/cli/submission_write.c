@@ -87,6 +87,7 @@ submission_write(struct submission *submission, struct submission_request *reque
 	if (request->token[0] != '\0')
 		step->submit.token = xstrdup(request->token);
 	step->submit.is_repeated = request->is_repeated;
+	step->submit.has_new_names = submission->has_new_names;
 	for (size_t i = 0; i < submission->environment.count; i++)
 		strings_add(&step->submit.environment, submission->environment.items[i]);
 	if (write_batch(store, &batch, error) == -1)

@@ -14,6 +14,7 @@ struct submission {
 	struct strings environment;	      /* the basics, for all jobs */
 	char *cwd;
 	int64_t umask;
+	bool has_new_names; /* no job of the supervisor has ever had one of the names */
 	bool has_tokens;  /* a request whose answer is lost may be repeated */
 	char *kept_input; /* a file of the instance that belongs to no job yet, or NULL */
 	bool has_existed; /* --once: nothing of the last request was new */

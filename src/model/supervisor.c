@@ -226,7 +226,8 @@ set_paused(struct supervisor_spec *spec, const char *value, struct error *error)
 static int
 set_applied(struct supervisor_spec *spec, const char *value, struct error *error)
 {
-	if (value[0] != '/' || strlen(value) >= sizeof(spec->applied))
+	if ((value[0] != '/' && strcmp(value, SUPERVISOR_OF_MAP) != 0) ||
+	    strlen(value) >= sizeof(spec->applied))
 		return bad(error, "applied", value, "a file's absolute path");
 	snprintf(spec->applied, sizeof(spec->applied), "%s", value);
 	return 0;

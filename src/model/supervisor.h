@@ -28,6 +28,7 @@ enum overflow {
 #define SUPERVISOR_MAX_SECONDS 5
 
 #define SUPERVISOR_APPLIED_SIZE 1024
+#define SUPERVISOR_OF_MAP "map" /* as the file: that of a map */
 
 /* Each is a value of its own kind, or _UNSET. */
 struct supervisor_spec {

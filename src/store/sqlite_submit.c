@@ -210,6 +210,9 @@ submit_one(struct sqlite_engine *engine, struct submission *submission, size_t w
 		return submission_refuse(step, which, STATUS_NOT_FOUND, "noproc");
 	if (code == SQLITE_OK && spec->name != NULL)
 		code = submission_find_holder(engine, spec->name, &holder, &status);
+	if (code == SQLITE_OK && holder == 0 && spec->name != NULL &&
+	    step->submit.has_new_names)
+		code = submission_find_namesake(engine, spec, &holder, &status);
 	if (code != SQLITE_OK)
 		return code;
 	if (holder != 0 && spec->is_once) {

@@ -19,6 +19,9 @@ int submission_refuse(struct step *step, size_t which, int code, const char *for
 /* The live job of this name: *ret_holder, 0 if there is none. */
 int submission_find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
     enum job_status *ret_status);
+/* The same of a job of its supervisor, whether it lives or not. */
+int submission_find_namesake(struct sqlite_engine *engine, const struct spec *spec,
+    int64_t *ret_holder, enum job_status *ret_status);
 /* … because this job has its name. */
 int submission_refuse_name(struct step *step, size_t which, int64_t holder,
     enum job_status status);

@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HOLDER, JOB_EXISTS, ENTRY, COUNT };
+enum { HOLDER, NAMESAKE, JOB_EXISTS, ENTRY, COUNT };
 
 static const char *const sql[] = {
 	[HOLDER] = "SELECT id, status FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
+	[NAMESAKE] = "SELECT id, status FROM jobs INDEXED BY jobs_by_name WHERE name = ?1 "
+		     "AND name IS NOT NULL AND supervisor = ?2 LIMIT 1",
 	[ENTRY] = "SELECT j.id FROM jobs j INDEXED BY jobs_by_name "
 		  "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 "
 		  "AND j.name IS NOT NULL AND v.position IS NOT NULL",
@@ -52,21 +54,38 @@ exists(sqlite3_stmt *statement, bool *ret_exists)
 	return statement_end(statement, code);
 }
 
-int
-submission_find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
-    enum job_status *ret_status)
+static int
+read_holder(sqlite3_stmt *statement, int64_t *ret_holder, enum job_status *ret_status)
 {
-	sqlite3_stmt *statement = engine->submit_check.prepared[HOLDER];
-	int code;
+	int code = sqlite3_step(statement);
 
 	*ret_holder = 0;
-	bind_text(statement, 1, name);
-	code = sqlite3_step(statement);
 	if (code == SQLITE_ROW) {
 		*ret_holder = sqlite3_column_int64(statement, 0);
 		job_status_parse(column_text(statement, 1), ret_status);
 	}
 	return statement_end(statement, code);
+}
+
+int
+submission_find_holder(struct sqlite_engine *engine, const char *name, int64_t *ret_holder,
+    enum job_status *ret_status)
+{
+	sqlite3_stmt *statement = engine->submit_check.prepared[HOLDER];
+
+	bind_text(statement, 1, name);
+	return read_holder(statement, ret_holder, ret_status);
+}
+
+int
+submission_find_namesake(struct sqlite_engine *engine, const struct spec *spec,
+    int64_t *ret_holder, enum job_status *ret_status)
+{
+	sqlite3_stmt *statement = engine->submit_check.prepared[NAMESAKE];
+
+	bind_text(statement, 1, spec->name);
+	bind_text(statement, 2, spec_supervisor(spec));
+	return read_holder(statement, ret_holder, ret_status);
 }
 
 int

@@ -258,4 +258,5 @@ submit_request(struct client *client, json_t *id, json_t *params)
 	step->arg = request_new(client, id);
 	step->submit.token = token != NULL ? xstrdup(token) : NULL;
 	step->submit.is_repeated = json_is_true(json_object_get(params, "repeated"));
+	step->submit.has_new_names = json_is_true(json_object_get(params, "new_names"));
 }

@@ -85,6 +85,19 @@ find_live_name(struct memory_store *store, const char *name)
 }
 
 static struct memory_job *
+find_namesake(struct memory_store *store, const struct spec *spec)
+{
+	for (size_t i = 0; i < store->state.job_count; i++) {
+		struct memory_job *job = &store->state.jobs[i];
+
+		if (job->spec->name != NULL && strcmp(job->spec->name, spec->name) == 0 &&
+		    strcmp(spec_supervisor(job->spec), spec_supervisor(spec)) == 0)
+			return job;
+	}
+	return NULL;
+}
+
+static struct memory_job *
 find_by_name(struct memory_store *store, const char *name)
 {
 	struct memory_job *found = find_live_name(store, name);
@@ -250,6 +263,8 @@ submit_one(struct memory_store *store, struct step *step, size_t which)
 	    spec->name != NULL ? find_live_name(store, spec->name) : NULL;
 	struct strings environment = { 0 };
 
+	if (holder == NULL && spec->name != NULL && step->submit.has_new_names)
+		holder = find_namesake(store, spec);
 	if (holder != NULL && spec->is_once) {
 		step->submit.ret_ids[which] = holder->id;
 		step->submit.ret_existed[which] = true;

@@ -302,6 +302,61 @@ killed_client_is_gone_on_with_and_nothing_is_run_twice(void **state)
 	instance_done(&i);
 }
 
+/* A map whose items come from a bell. */
+static void
+map_of_bell(struct helper *map, struct instance *i, const struct bell *producer)
+{
+	char command[1400];
+
+	snprintf(command, sizeof(command),
+	    "exec \"$JOBBERD\" -C %s map --name m --cwd %s -- sh -c '%s' sh {} <%s", i->state,
+	    i->directory, WORKER, producer->path);
+	helper_start(map, NULL, (const char *const[]){ "sh", "-c", command, NULL });
+}
+
+/* The client is gone, its request is not: whoever goes on has looked before that came in. */
+static void
+item_whose_request_was_under_way_is_run_once(void **state)
+{
+	struct instance i;
+	struct helper first, second;
+	struct bell items, again;
+	pid_t supervisor;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&items, &i, "items");
+	bell_init(&again, &i, "again");
+	map_of_bell(&first, &i, &items);
+	assert_int_equal(write(items.fd, "a\n", 2), 2);
+	helper_expect(&first, "out a\n");
+	supervisor = instance_supervisor_pid(&i);
+	kill(supervisor, SIGSTOP);
+	assert_int_equal(write(items.fd, "b\n", 2), 2);
+	let_pass(&i, 300); /* it has sent that, or there is nothing to find */
+	kill(first.pid, SIGKILL);
+	helper_wait(&first);
+	helper_end(&first);
+	map_of_bell(&second, &i, &again);
+	assert_int_equal(write(again.fd, "a\n", 2), 2);
+	helper_expect(&second, "out a\n");
+	kill(supervisor, SIGCONT);
+	instance_expect(&i, "job=2 completed");
+	assert_int_equal(write(again.fd, "b\nc\n", 4), 4);
+	helper_expect(&second, "out c\n");
+	bell_done(&again);
+	assert_int_equal(helper_wait(&second), 0);
+	assert_string_equal(second.err.text, "");
+	assert_has(second.out.text, "out b\n");
+	helper_end(&second);
+	for (const char *item = "abc"; *item != '\0'; item++)
+		assert_int_equal(witness_count(&i, "runs", (char[]){ *item, '\0' }), 1);
+	assert_sql(&i, "SELECT count(*) FROM jobs", "3");
+	bell_done(&items);
+	instance_finish(&i);
+}
+
 static void
 what_failed_is_run_again_and_what_was_done_is_not(void **state)
 {
@@ -516,7 +571,32 @@ what_makes_no_map_is_refused_in_words(void **state)
 	assert_has(result.err, "there is a supervisor m, which is no map's");
 	result_done(&result);
 	assert_sql(&i, "SELECT max_children FROM supervisors WHERE name = 'm'", "7");
+	/* Nor taken away, if it happens to have as many places. */
+	assert_result(jobberd_with_input(&i, "", "map", "-j", "7", "--name", "m", "--", "echo",
+	    NULL), 0, "", "");
+	assert_sql(&i, "SELECT max_children FROM supervisors WHERE name = 'm'", "7");
 	assert_sql(&i, "SELECT count(*) FROM jobs", "0");
+	instance_finish(&i);
+}
+
+static void
+item_that_makes_a_word_too_long_is_refused(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *input = malloc(100003);
+
+	(void)state;
+	memset(input, 1, 100000);
+	memcpy(input + 100000, "\n", 2);
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd_with_input(&i, input, "map", "--name", "m", "--", "echo", "{}{}", NULL);
+	assert_int_equal(result.status, 2);
+	assert_string_equal(result.err, "jobberd: item 1: a word of its command would have more "
+					"than 131071 bytes; nothing behind it is run\n");
+	result_done(&result);
+	free(input);
 	instance_finish(&i);
 }
 
@@ -552,6 +632,32 @@ interrupt_ends_what_is_left_and_tells_how_to_go_on(void **state)
 	release(&i, "b");
 	assert_int_equal(helper_wait(&map), 0);
 	assert_string_equal(map.out.text, "out a\nout b\nout 3\nout 4\n");
+	helper_end(&map);
+	instance_finish(&i);
+}
+
+/* Nobody reads its output, so it is in the middle of writing. */
+static void
+interrupts_end_a_map_whose_output_is_not_read(void **state)
+{
+	struct instance i;
+	struct helper map;
+	char command[900];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	snprintf(command, sizeof(command),
+	    "cd %s; mkfifo pipe; exec 8<>pipe; exec \"$JOBBERD\" -C %s map --name m -- "
+	    "sh -c 'head -c 200000 /dev/zero' sh >&8", i.directory, i.state);
+	helper_start(&map, "a\nb\n", (const char *const[]){ "sh", "-c", command, NULL });
+	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'done'") < 2)
+		let_pass(&i, 1);
+	for (int n = 0; n < 3; n++) {
+		kill(map.pid, SIGTERM);
+		let_pass(&i, 50);
+	}
+	assert_int_equal(helper_wait(&map), 143);
 	helper_end(&map);
 	instance_finish(&i);
 }
@@ -612,6 +718,7 @@ main(void)
 		cmocka_unit_test(failed_item_is_told_with_its_reason_and_hurts_no_other),
 		cmocka_unit_test(items_of_a_slow_producer_are_run_as_they_come),
 		cmocka_unit_test(killed_client_is_gone_on_with_and_nothing_is_run_twice),
+		cmocka_unit_test(item_whose_request_was_under_way_is_run_once),
 		cmocka_unit_test(what_failed_is_run_again_and_what_was_done_is_not),
 		cmocka_unit_test(supervisor_process_may_be_killed_under_way),
 		cmocka_unit_test(killed_keeper_ends_the_client_in_words_and_the_map_goes_on),
@@ -619,7 +726,9 @@ main(void)
 		cmocka_unit_test(other_items_are_refused_with_the_first_that_differs),
 		cmocka_unit_test(map_is_run_by_one_client_at_a_time),
 		cmocka_unit_test(what_makes_no_map_is_refused_in_words),
+		cmocka_unit_test(item_that_makes_a_word_too_long_is_refused),
 		cmocka_unit_test(interrupt_ends_what_is_left_and_tells_how_to_go_on),
+		cmocka_unit_test(interrupts_end_a_map_whose_output_is_not_read),
 		cmocka_unit_test(map_without_a_name_tells_the_one_that_it_has),
 		cmocka_unit_test(terminal_shows_how_far_it_is),
 	};

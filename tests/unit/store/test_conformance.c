@@ -138,6 +138,29 @@ submit_refuses_a_live_name_and_names_its_holder(void **state)
 }
 
 static void
+submit_with_new_names_refuses_those_of_ended_jobs_too(void **state)
+{
+	struct subject *subject = *state;
+	int64_t first = submit(subject, "name=a");
+	int64_t other = submit(subject, "name=b supervisor=serial");
+	struct batch batch;
+	struct step *step;
+
+	change(subject, first, JOB_CANCEL);
+	change(subject, other, JOB_CANCEL);
+	batch_init(&batch);
+	step = add_submit(&batch, "name=b;name=a");
+	step->submit.has_new_names = true;
+	run_ok(subject, &batch);
+	assert_int_equal(step->answer, STEP_REFUSED);
+	assert_int_equal(step->submit.ret_bad, 1);
+	assert_int_equal(step->submit.ret_holder, first);
+	assert_non_null(strstr(step->error.text, "job 1 has the name a (cancelled)"));
+	batch_done(&batch);
+	assert_int_equal(submit(subject, "name=b;name=a"), 3);
+}
+
+static void
 submit_refuses_one_name_twice_in_a_step(void **state)
 {
 	struct subject *subject = *state;
@@ -2208,6 +2231,7 @@ static const struct {
 	CASE(submit_of_nothing_is_fine),
 	CASE(submit_repeated_with_its_token_is_recorded_once),
 	CASE(submit_refuses_a_live_name_and_names_its_holder),
+	CASE(submit_with_new_names_refuses_those_of_ended_jobs_too),
 	CASE(submit_refuses_one_name_twice_in_a_step),
 	CASE(submit_once_answers_with_the_live_holder),
 	CASE(submit_takes_a_name_whose_job_has_ended),
