@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <signal.h>
 #include <string.h>
@@ -282,7 +283,7 @@ fail(struct map *map, const struct error *error)
 	map_progress_wipe(&map->progress);
 	if (error->code == STATUS_NOT_RUNNING)
 		cli_not_running(map->invocation);
-	else
+	else if (!ferror(stdout)) /* that is told at the end */
 		cli_fail(error);
 	if (map->fed > 0)
 		say_how_to_go_on(map);

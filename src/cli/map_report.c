@@ -87,6 +87,11 @@ map_report(struct map *map, int64_t number, const struct map_job *job, struct er
 		print_object(map, number, item, job);
 	else
 		print_output(map, job);
+	if (ferror(stdout)) {
+		free(item);
+		return error_set(
+		    error, STATUS_INTERNAL, "standard output cannot be written to");
+	}
 	if (job->status != JOB_DONE)
 		tell_failure(item, job);
 	map->done += job->status == JOB_DONE;

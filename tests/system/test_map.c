@@ -662,6 +662,30 @@ interrupts_end_a_map_whose_output_is_not_read(void **state)
 	instance_finish(&i);
 }
 
+static void
+output_that_cannot_be_written_ends_the_client_at_once(void **state)
+{
+	struct instance i;
+	struct helper map;
+	struct bell items;
+	char command[900];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&items, &i, "items");
+	snprintf(command, sizeof(command),
+	    "exec \"$JOBBERD\" -C %s map --name m -- echo >/dev/full <%s", i.state, items.path);
+	helper_start(&map, NULL, (const char *const[]){ "sh", "-c", command, NULL });
+	assert_int_equal(write(items.fd, "a\n", 2), 2); /* more may come */
+	assert_int_equal(helper_wait(&map), 70);
+	assert_string_equal(map.err.text, "jobberd: to go on: the same command and items\n"
+					  "jobberd: cannot write to standard output\n");
+	helper_end(&map);
+	bell_done(&items);
+	instance_finish(&i);
+}
+
 /* A name that nobody gave is told, or there would be no going on. */
 static void
 map_without_a_name_tells_the_one_that_it_has(void **state)
@@ -729,6 +753,7 @@ main(void)
 		cmocka_unit_test(item_that_makes_a_word_too_long_is_refused),
 		cmocka_unit_test(interrupt_ends_what_is_left_and_tells_how_to_go_on),
 		cmocka_unit_test(interrupts_end_a_map_whose_output_is_not_read),
+		cmocka_unit_test(output_that_cannot_be_written_ends_the_client_at_once),
 		cmocka_unit_test(map_without_a_name_tells_the_one_that_it_has),
 		cmocka_unit_test(terminal_shows_how_far_it_is),
 	};
