@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define MOST_CRASHES 10
+#define MOST_TRIES 4
 
 /* One that dies while it is greeted is no sign that nobody is there: the next one is asked. */
 int
@@ -91,18 +92,19 @@ find_supervisor(struct map *map, struct error *error)
 static int
 make_supervisor(struct map *map, struct error *error)
 {
-	bool is_repeated, was_there = true;
+	bool is_repeated, has_changed = true;
 	json_t *result = NULL;
 
-	/* It may come, of a client before us, or by an answer that was lost, while we look. */
-	for (int tries = 0; tries < 2 && result == NULL && was_there; tries++) {
+	/* It may come, of a client before us, or by an answer that was lost, or go meanwhile. */
+	for (int tries = 0; tries < MOST_TRIES && result == NULL && has_changed; tries++) {
 		int found = find_supervisor(map, error);
 
 		if (found == -1)
 			return -1;
 		result = call(
 		    map, "supervisor", change(map, found ? "set" : "add"), &is_repeated, error);
-		was_there = !found && error->code == STATUS_STATE;
+		has_changed = result == NULL &&
+		    error->code == (found ? STATUS_NOT_FOUND : STATUS_STATE);
 	}
 	json_decref(result);
 	return result != NULL ? 0 : -1;

@@ -113,6 +113,7 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "DELETE FROM events WHERE job_id", "events_of_job (job_id=?)" },
 		{ "DELETE FROM events WHERE seq", "events USING INTEGER PRIMARY KEY" },
 		{ "DESC, ended_at DESC", "jobs_by_name (name=?)" },
+		{ "AND supervisor = ?2 LIMIT 1", "jobs_by_name (name=?)" },
 		{ "count(*) FILTER", "SCAN jobs USING INDEX jobs_live" },
 	};
 	struct subject *subject = *state;
