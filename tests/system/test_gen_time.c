@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "support/outside.h"
 #include "support/play.h"
 
 #include <stdio.h>
