@@ -18,6 +18,12 @@ xalloc_keep_some(void)
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
 
+void
+xalloc_one_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+}
+
 static void *
 checked(void *memory)
 {

@@ -9,6 +9,9 @@
  */
 void xalloc_keep_some(void);
 
+/* One heap for all threads: for a process of which one thread does the work. */
+void xalloc_one_heap(void);
+
 /*
  * Allocation that does not fail: out of memory ends the process, since everything
  * that matters is on disk already. Results are freed with free(3).

@@ -21,7 +21,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -367,7 +366,7 @@ keeper_run(const struct keeper_setup *setup, struct error *error)
 	sigset_t all, before;
 	pthread_t id;
 
-	mallopt(M_ARENA_MAX, 1); /* the first thread needs no memory, so one heap will do */
+	xalloc_one_heap(); /* the first thread needs no memory */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before); /* they are the second thread's */
 	if (pthread_create(&id, NULL, run_thread, &thread) == 0)
