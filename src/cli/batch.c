@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define JOBS_A_REQUEST 1000
 #define LARGEST_LINE (8 << 20)
 
 struct batch_jobs {
@@ -164,7 +163,7 @@ read_all(struct submission *submission, struct batch_jobs *jobs, struct error *e
 static void
 show_progress(size_t done, size_t count)
 {
-	if (cli_is_interactive() && count > JOBS_A_REQUEST)
+	if (cli_is_interactive() && count > SUBMISSION_MOST)
 		fprintf(stderr, "\r%zu of %zu submitted%s", done, count,
 		    done == count ? "\n" : "");
 }
@@ -177,7 +176,7 @@ next_request(struct submission_request *request, const struct submission *submis
 	size_t left = jobs->count - done;
 
 	submission_request_init(request, submission, jobs->specs + done,
-	    left < JOBS_A_REQUEST ? left : JOBS_A_REQUEST, ids);
+	    left < SUBMISSION_MOST ? left : SUBMISSION_MOST, ids);
 }
 
 static int
@@ -199,7 +198,7 @@ explain_failure(const struct submission *submission, const struct batch_jobs *jo
 static int
 send_all(struct submission *submission, const struct batch_jobs *jobs, struct error *error)
 {
-	int64_t ids[JOBS_A_REQUEST];
+	int64_t ids[SUBMISSION_MOST];
 	struct submission_request request, next;
 
 	next_request(&request, submission, jobs, 0, ids);
@@ -210,6 +209,8 @@ send_all(struct submission *submission, const struct batch_jobs *jobs, struct er
 		if (submission_send(submission, &request, next.count > 0 ? &next : NULL,
 			&why) == -1) {
 			submission_request_done(&next);
+			if (submission->invocation->wants_json)
+				submission_print_refused(submission, &request);
 			return explain_failure(submission, jobs, done, &request, &why, error);
 		}
 		done += request.count;

@@ -104,7 +104,8 @@ send_to_supervisor(struct submission *submission, struct submission_request *req
     struct submission_request *next, struct error *error)
 {
 	struct error not_now;
-	json_t *result, *data, *ids;
+	json_t *result, *data, *ids, *index;
+	size_t i;
 
 	if (client_write(submission->connection, &request->encoded, error) == -1)
 		return -1;
@@ -117,15 +118,20 @@ send_to_supervisor(struct submission *submission, struct submission_request *req
 			    (size_t)json_integer_value(json_object_get(data, "index"));
 			request->ret_holder =
 			    json_integer_value(json_object_get(data, "holder"));
-			request->ret_is_full = json_object_get(data, "supervisor") != NULL;
+			request->ret_is_full = json_object_get(data, "supervisor") != NULL &&
+			    request->ret_bad < request->count;
 		}
 		json_decref(data);
 		return -1;
 	}
 	submission->has_existed =
 	    json_array_size(json_object_get(result, "existed")) == request->count;
+	json_array_foreach(json_object_get(result, "existed"), i, index) {
+		if (json_integer_value(index) < (json_int_t)request->count)
+			request->ret_existed[json_integer_value(index)] = true;
+	}
 	ids = json_object_get(result, "ids");
-	for (size_t i = 0; i < request->count; i++)
+	for (i = 0; i < request->count; i++)
 		request->ret_ids[i] = json_integer_value(json_array_get(ids, i));
 	json_decref(result);
 	return 0;

@@ -103,6 +103,7 @@ submission_write(struct submission *submission, struct submission_request *reque
 	for (size_t i = 0; i < count; i++)
 		submission->has_existed =
 		    submission->has_existed && step->submit.ret_existed[i];
+	memcpy(request->ret_existed, step->submit.ret_existed, count * sizeof(bool));
 	memcpy(request->ret_ids, step->submit.ret_ids, count * sizeof(request->ret_ids[0]));
 	result = 0;
 out:

@@ -46,7 +46,7 @@ void
 submission_print(const struct submission *submission, const struct submission_request *request)
 {
 	for (size_t i = 0; i < request->count; i++)
-		print_id(submission, request->ret_ids[i], submission->has_existed);
+		print_id(submission, request->ret_ids[i], request->ret_existed[i]);
 	fflush(stdout);
 }
 

@@ -29,11 +29,14 @@ void submission_done(struct submission *submission);
 int submission_prepare(struct submission *submission, struct spec *spec,
     struct error *error);
 
-/* 1 to 1000 jobs that are recorded together: all or none. */
+#define SUBMISSION_MOST 1000
+
+/* 1 to SUBMISSION_MOST jobs that are recorded together: all or none. */
 struct submission_request {
 	const struct spec *specs; /* borrowed */
 	size_t count;
 	int64_t *ret_ids;   /* room for `count` of them */
+	bool ret_existed[SUBMISSION_MOST]; /* --once: it is of a job that was there */
 	size_t ret_bad;	    /* which one could not be, or `count` */
 	int64_t ret_holder; /* the job that has its name, or 0 */
 	bool ret_is_full;   /* every place of its supervisor is taken */

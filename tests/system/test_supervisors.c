@@ -82,6 +82,13 @@ submit_says_in_json_what_was_recorded_and_what_was_refused(void **state)
 #undef SUBMIT
 	expect(jobberd_with_input(&i, "true\nfalse\n", "submit", "--json", "--batch", NULL), 0,
 	    "{\"id\":2}\n{\"id\":3}\n", NULL);
+	/* Each for itself, and who is refused among others, too. */
+	expect(jobberd_with_input(&i, "{\"command\":[\"true\"]}\n{\"command\":[\"true\"],"
+		   "\"name\":\"n\",\"once\":true}\n", "submit", "--json", "--batch", NULL), 0,
+	    "{\"id\":4}\n{\"id\":1,\"existed\":true}\n", NULL);
+	expect(jobberd_with_input(&i, "true\n{\"command\":[\"true\"],\"name\":\"n\"}\n", "submit",
+		   "--json", "--batch", NULL), 5, "{\"error\":\"already_started\",\"id\":1}\n",
+	    "line 2");
 	instance_finish(&i);
 }
 
