@@ -61,13 +61,12 @@ change(const struct map *map, const char *word)
 	    "max_children", (json_int_t)map->places, "applied", SUPERVISOR_OF_MAP);
 }
 
-/* It says so itself, or has its jobs. */
 static bool
-is_of_map(const struct map *map, const struct rows *row)
+is_of_map(const struct rows *row)
 {
 	const char *applied = rows_text(row, "applied");
 
-	return map->known > 0 || (applied != NULL && strcmp(applied, SUPERVISOR_OF_MAP) == 0);
+	return applied != NULL && strcmp(applied, SUPERVISOR_OF_MAP) == 0;
 }
 
 /* 1: there is one, and it is the map's; 0: there is none; -1: it is somebody else's. */
@@ -79,7 +78,7 @@ find_supervisor(struct map *map, struct error *error)
 
 	while ((more = rows_next(rows, error)) == 1) {
 		if (strcmp(rows_text(rows, "name"), map->name) == 0)
-			found = is_of_map(map, rows) ? 1 : -1;
+			found = is_of_map(rows) ? 1 : -1;
 	}
 	rows_close(rows);
 	if (found == -1)
