@@ -15,7 +15,7 @@ ALL_CFLAGS := $(CSTD) $(WARNINGS) $(OPTIMIZE) $(HARDEN) $(SANITIZE) $(CFLAGS)
 ALL_CPPFLAGS := -D_GNU_SOURCE -Isrc -Iinclude -Itests -DJOBBERD_VERSION='"$(VERSION)"' \
 	-DJOBBERD_LIBEXEC='"$(PREFIX)/libexec/jobberd"' $(CPPFLAGS)
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now $(SANITIZE) $(LDFLAGS)
-LIBS := -lsqlite3 -ljansson -lbsd -lm
+LIBS := -lsqlite3 -ljansson -lyajl -lbsd -lm
 ifdef CI
 ALL_CFLAGS += -Werror
 endif
@@ -147,7 +147,8 @@ PROGRAM_LINK := $(ALL_LDFLAGS)
 PROGRAM_LIBS := $(LIBS)
 else
 PROGRAM_LINK := -static-pie -Wl,-z,relro,-z,now -Wl,--no-warnings $(LDFLAGS)
-PROGRAM_LIBS := $(LIBS) -lmd
+# The static yajl has a name of its own.
+PROGRAM_LIBS := $(LIBS:-lyajl=-lyajl_s) -lmd
 endif
 
 $(BUILD)/jobberd: $(OBJECTS)

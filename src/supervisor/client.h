@@ -3,7 +3,7 @@
 
 #include "supervisor/supervisor.h"
 #include "wire/channel.h"
-#include "wire/rpc.h"
+#include "wire/skim.h"
 
 /* A connection to the control socket. */
 struct client {
@@ -32,6 +32,7 @@ struct request {
 
 struct request *request_new(struct client *client, json_t *id);
 void request_reply(struct request *request, json_t *result); /* takes over result */
+void request_reply_text(struct request *request, struct rpc_text result);
 void request_fail(struct request *request, const struct error *error, json_t *data);
 /* Something ahead of the answer, as a notification; takes over params. */
 void request_notify(struct request *request, const char *method, json_t *params);
@@ -65,6 +66,8 @@ void server_handle_call(struct client *client, json_t *id, json_t *params);
 void server_handle_state(struct client *client, json_t *id, json_t *params);
 void server_handle_cast(struct client *client, json_t *id, json_t *params);
 void server_handle_send(struct client *client, json_t *id, json_t *params);
+/* A skimmed request was passed on; false: nothing was done, it has to be parsed. */
+bool server_handle_skimmed(struct client *client, const struct skim *skim);
 void server_handle_stop(struct client *client, json_t *id, json_t *params);
 
 /* set_aside.c: messages that their servers have crashed over too often */

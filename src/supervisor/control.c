@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "supervisor/envelope.h"
 #include "supervisor/pool.h"
 
 #include <sys/epoll.h>
@@ -117,6 +118,14 @@ request_reply(struct request *request, json_t *result)
 }
 
 void
+request_reply_text(struct request *request, struct rpc_text result)
+{
+	if (!request->client->is_gone)
+		rpc_add_text_result(&request->client->channel.out, request->id, result);
+	finish(request);
+}
+
+void
 request_fail(struct request *request, const struct error *error, json_t *data)
 {
 	if (request->client->is_gone)
@@ -193,14 +202,27 @@ answer_error(struct client *client, json_t *id, int code, const char *text)
 	queue(client);
 }
 
+static bool
+pass_on(struct client *client, const char *line, size_t length)
+{
+	struct skim skimmed;
+
+	return client->supervisor->phase >= PHASE_RUNNING &&
+	    skim(&skimmed, line, length, envelope_is_for) == 0 &&
+	    server_handle_skimmed(client, &skimmed);
+}
+
 static void
 client_line(void *arg, const char *line, size_t length)
 {
 	struct client *client = arg;
 	struct rpc_message message;
-	int code = rpc_parse(line, length, &message);
 	const struct method *method = methods;
+	int code;
 
+	if (pass_on(client, line, length))
+		return;
+	code = rpc_parse(line, length, &message);
 	if (code != 0) {
 		rpc_add_error(&client->channel.out, NULL, code,
 		    "this is not a JSON-RPC 2.0 message", NULL);

@@ -18,7 +18,7 @@
 #define MOST_BYTES_TO_SERVER SERVER_LARGEST_MESSAGE
 #define MOST_BYTES_TO_CLIENT (32 << 20)
 #define LEAST_MS 100   /* to find out who is in a group, however short the time */
-#define LARGEST_REF 72 /* behind it each member's has its id */
+#define LARGEST_REF (ENVELOPE_REF_SIZE - 24) /* behind it each member's has its id */
 
 const char *
 group_of(const json_t *params, const char **ret_wrong)
@@ -57,19 +57,19 @@ server_of(struct supervisor *supervisor, const struct group_member *member)
 
 struct sending {
 	struct asker asker;
-	json_t *message;
+	char *message;
 	bool is_info;
 };
 
 static struct sending *
-sending_new(struct supervisor *supervisor, bool is_info, json_t *message,
+sending_new(struct supervisor *supervisor, bool is_info, struct rpc_text message,
     struct caller caller)
 {
 	struct sending *sending = xcalloc(1, sizeof(*sending));
 
 	sending->asker = asker_of(supervisor, caller);
 	sending->is_info = is_info;
-	sending->message = json_incref(message);
+	sending->message = xstrndup(message.text, message.length);
 	return sending;
 }
 
@@ -86,8 +86,8 @@ give(const struct sending *sending, const struct group_member *member)
 	}
 	if (!member->is_durable)
 		return server != NULL && server->plain == NULL &&
-		    router_send(server, sending->is_info ? "info" : "cast", sending->message,
-			0, 0) == 0;
+		    router_send(server, sending->is_info ? "info" : "cast",
+			rpc_text(sending->message), 0, 0) == 0;
 	if (member->is_kept && server != NULL) {
 		behind_accepted(server, member->seq);
 		mailbox_look(server);
@@ -110,7 +110,7 @@ recorded(void *arg, struct step *step)
 		router_answer_error(asker_find(&sending->asker), step->error.code,
 		    step->error.text, NULL);
 	asker_drop(&sending->asker);
-	json_decref(sending->message);
+	free(sending->message);
 	free(sending);
 }
 
@@ -120,7 +120,7 @@ make_record(const char *group, struct sending *sending)
 	struct step *step = make_step(group, recorded, sending);
 
 	step->members.is_info = sending->is_info;
-	step->members.text = json_dumps(sending->message, JSON_COMPACT | JSON_ENCODE_ANY);
+	step->members.text = xstrdup(sending->message);
 	step->members.most = MAILBOX_MOST;
 	return step;
 }
@@ -146,8 +146,8 @@ members_known(void *arg, struct step *step)
 }
 
 void
-group_send(struct supervisor *supervisor, const char *group, bool is_info, json_t *message,
-    struct caller caller)
+group_send(struct supervisor *supervisor, const char *group, bool is_info,
+    struct rpc_text message, struct caller caller)
 {
 	turn_add_made(supervisor,
 	    make_step(group, members_known,
@@ -156,7 +156,7 @@ group_send(struct supervisor *supervisor, const char *group, bool is_info, json_
 
 struct step *
 group_make_send(struct supervisor *supervisor, const char *group, bool is_info,
-    json_t *message)
+    struct rpc_text message)
 {
 	return make_record(
 	    group, sending_new(supervisor, is_info, message, (struct caller){ 0 }));
@@ -166,8 +166,8 @@ group_make_send(struct supervisor *supervisor, const char *group, bool is_info,
 
 struct gather {
 	struct asker asker;
-	json_t *message;
-	char ref[LARGEST_REF + 1], from[40];
+	char *message;
+	char ref[LARGEST_REF], from[40];
 	int64_t timeout_ms;
 	struct mono since;
 	struct timer timer; /* until it is known who is in the group */
@@ -188,7 +188,7 @@ gather_free(struct gather *gather)
 {
 	loop_timer_remove(gather->asker.supervisor->loop, &gather->timer);
 	asker_drop(&gather->asker);
-	json_decref(gather->message);
+	free(gather->message);
 	json_decref(gather->replies);
 	json_decref(gather->bad);
 	free(gather);
@@ -248,21 +248,23 @@ ask_member(struct gather *gather, const struct group_member *member)
 	struct group_part *part = xcalloc(1, sizeof(*part));
 	struct caller caller = { .part = part };
 	struct server *server = server_of(supervisor, member);
-	char ref[LARGEST_REF + 24];
+	struct envelope envelope = {
+		.message = rpc_text(gather->message),
+		.timeout_ms = time_left(gather),
+		.is_repeated = gather->is_repeated,
+	};
 
 	gather->pending++;
 	part->gather = gather;
 	memcpy(part->name, member->name, sizeof(part->name));
-	snprintf(ref, sizeof(ref), "%s/%" PRId64, gather->ref, member->job);
+	snprintf(envelope.ref, sizeof(envelope.ref), "%s/%" PRId64, gather->ref, member->job);
 	if (member->is_pool)
-		pool_call(supervisor, pool_get(supervisor, member->job), gather->message, caller,
-		    ref, time_left(gather), gather->is_repeated);
+		pool_call(supervisor, pool_get(supervisor, member->job), &envelope, caller);
 	else if (server == NULL || server->plain != NULL ||
 	    member->job == gather->asker.key.job)
 		group_take_answer(part, NULL);
 	else
-		router_call(server, caller, ref, gather->from, gather->message,
-		    time_left(gather), gather->is_repeated);
+		router_call(server, caller, gather->from, &envelope);
 }
 
 static void
@@ -294,22 +296,22 @@ took_too_long(void *arg)
 }
 
 void
-group_call(struct supervisor *supervisor, const struct group_question *question,
-    struct caller caller)
+group_call(struct supervisor *supervisor, const struct envelope *envelope,
+    const char *from, struct caller caller)
 {
 	struct gather *gather;
 
-	if (strlen(question->ref) > LARGEST_REF) {
+	if (strlen(envelope->ref) >= LARGEST_REF) {
 		router_answer_error(caller, RPC_INVALID_PARAMS, "ref is too long", NULL);
 		return;
 	}
 	gather = xcalloc(1, sizeof(*gather));
 	gather->asker = asker_of(supervisor, caller);
-	gather->message = json_incref(question->message);
-	snprintf(gather->ref, sizeof(gather->ref), "%s", question->ref);
-	snprintf(gather->from, sizeof(gather->from), "%s", question->from);
-	gather->timeout_ms = question->timeout_ms;
-	gather->is_repeated = question->is_repeated;
+	gather->message = xstrndup(envelope->message.text, envelope->message.length);
+	snprintf(gather->ref, sizeof(gather->ref), "%s", envelope->ref);
+	snprintf(gather->from, sizeof(gather->from), "%s", from);
+	gather->timeout_ms = envelope->timeout_ms;
+	gather->is_repeated = envelope->is_repeated;
 	gather->since = clock_mono();
 	gather->replies = json_object();
 	gather->bad = json_array();
@@ -317,5 +319,5 @@ group_call(struct supervisor *supervisor, const struct group_question *question,
 	if (gather->timeout_ms >= 0)
 		loop_timer_set(supervisor->loop, &gather->timer,
 		    gather->timeout_ms > LEAST_MS ? gather->timeout_ms : LEAST_MS);
-	turn_add_made(supervisor, make_step(question->group, ask_members, gather));
+	turn_add_made(supervisor, make_step(envelope->group, ask_members, gather));
 }

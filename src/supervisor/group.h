@@ -7,26 +7,18 @@
 
 /* Who asked is answered {"count": N}: so many were given it, or have it in their mailbox. */
 void group_send(struct supervisor *supervisor, const char *group, bool is_info,
-    json_t *message, struct caller caller);
+    struct rpc_text message, struct caller caller);
 /* The same as a part of something, for nobody. */
 struct step *group_make_send(struct supervisor *supervisor, const char *group, bool is_info,
-    json_t *message);
-
-struct group_question {
-	const char *group;
-	json_t *message;   /* borrowed */
-	const char *ref;   /* of the call; each member's is made of it */
-	const char *from;
-	int64_t timeout_ms; /* for all of it; -1: none */
-	bool is_repeated;
-};
+    struct rpc_text message);
 
 /*
- * Call them all. Who asked is answered {"replies": {NAME: REPLY, …}, "bad": [NAME, …]} when
+ * Call all of the envelope's group; each member's ref is made of the envelope's, its time is for
+ * all of it. Who asked is answered {"replies": {NAME: REPLY, …}, "bad": [NAME, …]} when
  * each has answered, or cannot any more, or the time has passed.
  */
-void group_call(struct supervisor *supervisor, const struct group_question *question,
-    struct caller caller);
+void group_call(struct supervisor *supervisor, const struct envelope *envelope,
+    const char *from, struct caller caller);
 
 /* What a member has answered, taken over; NULL: nothing good. `part` is gone then. */
 struct group_part;

@@ -20,7 +20,6 @@ struct kept {
 	struct supervisor *supervisor;
 	struct attempt_key key; /* of the server that sends; job 0: a client, or nobody */
 	struct caller caller;
-	json_t *message;
 };
 
 static struct server *
@@ -54,7 +53,8 @@ send_unkept(struct kept *kept, const struct step *step)
 	struct server *server = server_of(kept->supervisor, step->send.ret_job);
 
 	if (server != NULL &&
-	    router_send(server, step->send.is_info ? "info" : "cast", kept->message, 0, 0) == 0)
+	    router_send(server, step->send.is_info ? "info" : "cast", rpc_text(step->send.text),
+		0, 0) == 0)
 		answer_kept(kept, STATUS_OK, NULL);
 	else if (server != NULL)
 		answer_kept(kept, STATUS_TRY_LATER, "overloaded");
@@ -83,13 +83,12 @@ is_kept(void *arg, struct step *step)
 	}
 	if (kept->key.job != 0)
 		json_decref(kept->caller.id);
-	json_decref(kept->message);
 	free(kept);
 }
 
 struct step *
 mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
-    const json_t *message, struct caller caller)
+    struct rpc_text message, struct caller caller)
 {
 	struct pool *pool =
 	    to != NULL ? pool_find(supervisor, to, server_find(supervisor, to)) : NULL;
@@ -103,7 +102,6 @@ mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
 	step = batch_make_step(STEP_SEND, is_kept, kept);
 	kept->supervisor = supervisor;
 	kept->caller = caller;
-	kept->message = json_incref((json_t *)message);
 	if (caller.server != NULL) {
 		kept->key = caller.server->live->key;
 		json_incref(caller.id);
@@ -114,14 +112,14 @@ mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
 		snprintf(step->send.name, sizeof(step->send.name), "%.*s", NAME_SIZE - 1, word);
 	}
 	step->send.is_info = is_info;
-	step->send.text = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
+	step->send.text = xstrndup(message.text, message.length);
 	step->send.most = MAILBOX_MOST;
 	return step;
 }
 
 void
 mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
-    const json_t *message, struct caller caller)
+    struct rpc_text message, struct caller caller)
 {
 	turn_add_made(supervisor, mailbox_make_send(supervisor, to, is_info, message, caller));
 	if (caller.request != NULL || caller.server != NULL)
@@ -130,15 +128,27 @@ mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
 
 /* ---- out of it ---- */
 
+/* JSON of the database, in which somebody else may have put more than one line; to be freed. */
+static char *
+one_line(const char *text)
+{
+	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+	char *line = rpc_dump(value);
+
+	json_decref(value);
+	return line;
+}
+
 /* False: too much is on its way to it already; a commit makes room. */
 static bool
 give(struct server *server, const struct message *message)
 {
-	json_t *value = json_loads(message->text, JSON_DECODE_ANY, NULL);
-	bool is_sent = value == NULL ||
-	    router_send(server, message->is_info ? "info" : "cast", value, message->seq, 0) == 0;
+	char *line = one_line(message->text);
+	bool is_sent = line == NULL ||
+	    router_send(server, message->is_info ? "info" : "cast", rpc_text(line), message->seq,
+		0) == 0;
 
-	json_decref(value);
+	free(line);
 	if (!is_sent)
 		return false;
 	server->given = message->seq;
@@ -225,7 +235,7 @@ mailbox_handling(const struct server *server)
 
 /* A timer's message to a pool: recorded together with that timer's end. */
 static void
-owe(struct supervisor *supervisor, const json_t *to, const json_t *message)
+owe(struct supervisor *supervisor, const json_t *to, struct rpc_text message)
 {
 	struct step *step =
 	    mailbox_make_send(supervisor, to, true, message, (struct caller){ 0 });
@@ -240,23 +250,26 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 	for (size_t i = 0; i < count; i++) {
 		struct server *server = server_of(supervisor, messages[i].job);
 		struct step *step;
-		json_t *value, *to;
+		struct rpc_text line;
+		char *owned;
+		json_t *to;
 
 		if (messages[i].text == NULL) { /* it is in the mailbox */
 			if (server != NULL)
 				mailbox_look(server);
 			continue;
 		}
-		value = json_loads(messages[i].text, JSON_DECODE_ANY, NULL);
+		owned = one_line(messages[i].text);
+		line = rpc_text(owned);
 		to = json_integer(messages[i].job);
-		if (value != NULL && pool_find(supervisor, to, server) != NULL)
-			owe(supervisor, to, value);
-		else if (server != NULL && value != NULL &&
-		    router_send(server, "info", value, 0, messages[i].seq) == -1)
+		if (owned != NULL && pool_find(supervisor, to, server) != NULL)
+			owe(supervisor, to, line);
+		else if (server != NULL && owned != NULL &&
+		    router_send(server, "info", line, 0, messages[i].seq) == -1)
 			log_warn("job=%" PRId64 " overloaded: a timer's message is dropped",
 			    messages[i].job);
 		json_decref(to);
-		json_decref(value);
+		free(owned);
 		step = turn_add(supervisor, STEP_TIMER_END, NULL, NULL);
 		step->timer_end.timer = messages[i].seq;
 		step->timer_end.is_cancel = true;

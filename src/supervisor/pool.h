@@ -94,11 +94,13 @@ pool_is_message(const struct live *live)
 
 /* A step that records the message; who asked is answered {"id": JOB} then. */
 struct step *pool_make_send(struct supervisor *supervisor, const struct pool *pool,
-    const json_t *message, struct caller caller);
-/* The same at once, and the caller is answered with what the member says in the end. */
+    struct rpc_text message, struct caller caller);
+/*
+ * The same at once, and the caller is answered with what the member says in the end. The
+ * envelope has a ref.
+ */
 void pool_call(struct supervisor *supervisor, const struct pool *pool,
-    const json_t *message, struct caller caller, const char *ref, int64_t timeout_ms,
-    bool is_repeated);
+    const struct envelope *envelope, struct caller caller);
 /* A member has answered this message: kept for those that wait for its end. */
 void pool_note_result(struct supervisor *supervisor, int64_t job, json_t *result);
 /* Does somebody wait for one of these? And they are told. */

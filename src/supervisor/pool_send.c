@@ -16,7 +16,7 @@
 /* ---- into the store ---- */
 
 static struct step *
-make_submit(const struct pool *pool, const json_t *message,
+make_submit(const struct pool *pool, struct rpc_text message,
     void (*act)(void *arg, struct step *step), void *arg)
 {
 	struct step *step = batch_make_step(STEP_SUBMIT, act, arg);
@@ -25,8 +25,7 @@ make_submit(const struct pool *pool, const json_t *message,
 	spec_init(spec);
 	spec->is_message = true;
 	strings_add_owned(&spec->command, xasprintf("%" PRId64, pool->id));
-	strings_add_owned(
-	    &spec->command, json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY));
+	strings_add_owned(&spec->command, xstrndup(message.text, message.length));
 	step->submit.specs = spec;
 	step->submit.count = 1;
 	return step;
@@ -54,8 +53,8 @@ is_sent(void *arg, struct step *step)
 }
 
 struct step *
-pool_make_send(struct supervisor *supervisor, const struct pool *pool, const json_t *message,
-    struct caller caller)
+pool_make_send(struct supervisor *supervisor, const struct pool *pool,
+    struct rpc_text message, struct caller caller)
 {
 	struct sending *sending = xcalloc(1, sizeof(*sending));
 
@@ -242,21 +241,21 @@ is_recorded(void *arg, struct step *step)
 }
 
 void
-pool_call(struct supervisor *supervisor, const struct pool *pool, const json_t *message,
-    struct caller caller, const char *ref, int64_t timeout_ms, bool is_repeated)
+pool_call(struct supervisor *supervisor, const struct pool *pool,
+    const struct envelope *envelope, struct caller caller)
 {
 	struct pool_call *call = xcalloc(1, sizeof(*call));
-	struct step *step = make_submit(pool, message, is_recorded, call);
+	struct step *step = make_submit(pool, envelope->message, is_recorded, call);
 
 	call->asker = asker_of(supervisor, caller);
 	call->pool = pool->id;
-	call->is_repeated = is_repeated;
+	call->is_repeated = envelope->is_repeated;
 	call->timer = (struct timer){ .fire = timed_out, .arg = call };
 	call->steps = 1;
-	if (timeout_ms >= 0)
-		loop_timer_set(supervisor->loop, &call->timer, timeout_ms);
-	step->submit.token = xstrdup(ref);
-	step->submit.is_repeated = is_repeated;
+	if (envelope->timeout_ms >= 0)
+		loop_timer_set(supervisor->loop, &call->timer, envelope->timeout_ms);
+	step->submit.token = xstrdup(envelope->ref);
+	step->submit.is_repeated = envelope->is_repeated;
 	turn_add_made(supervisor, step);
 }
 

@@ -202,7 +202,7 @@ record_result(struct live *live, json_t *result)
 
 	step->note.key = live->key;
 	step->note.note = NOTE_RESULT;
-	step->note.text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+	step->note.text = rpc_dump(result);
 	pool_note_result(live->supervisor, live->key.job, result);
 }
 
@@ -211,7 +211,7 @@ static struct reason
 error_reason(const struct rpc_message *message)
 {
 	char *data = message->data != NULL
-	    ? json_dumps(message->data, JSON_COMPACT | JSON_ENCODE_ANY)
+	    ? rpc_dump(message->data)
 	    : NULL;
 	char *words = xasprintf("error: %s%s%s", message->message, data != NULL ? " " : "",
 	    data != NULL ? data : "");

@@ -14,13 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LARGEST_REF 96
-
 struct call {
 	RB_ENTRY(call) entry;	    /* by ref */
 	TAILQ_ENTRY(call) outgoing; /* of the calling server */
 	struct server *server;	    /* that is to answer */
-	char ref[LARGEST_REF];
+	char ref[ENVELOPE_REF_SIZE];
 	struct caller caller;
 	struct timer timer;
 };
@@ -60,6 +58,19 @@ router_answer(struct caller caller, json_t *result)
 		group_take_answer(caller.part, result);
 	else
 		json_decref(result);
+}
+
+void
+router_answer_text(struct caller caller, struct rpc_text result)
+{
+	if (caller.request != NULL)
+		request_reply_text(caller.request, result);
+	else if (caller.server != NULL) {
+		rpc_add_text_result(router_out(caller.server), caller.id, result);
+		router_queue(caller.server);
+	} else if (caller.part != NULL)
+		group_take_answer(caller.part,
+		    json_loadb(result.text, result.length, JSON_DECODE_ANY, NULL));
 }
 
 void
@@ -180,19 +191,8 @@ router_mailbox(struct server *server)
 
 _Static_assert(SERVER_LARGEST_MESSAGE == 1047552, "SERVER_TOO_LARGE says so");
 
-/* Of all that JSON knows numbers grow most as they are written again: 0.1 has 19 digits then. */
-#define MOST_GROWTH 8
-
-bool
-router_is_too_large(const struct channel *from, const json_t *message)
-{
-	return from->line_length > SERVER_LARGEST_MESSAGE / MOST_GROWTH &&
-	    json_dumpb(message, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) >
-	    SERVER_LARGEST_MESSAGE;
-}
-
 int
-router_send(struct server *to, const char *method, json_t *message, int64_t seq,
+router_send(struct server *to, const char *method, struct rpc_text message, int64_t seq,
     int64_t timer)
 {
 	bool is_next = seq != 0 && to->in_flight_count == 0; /* … without which it would wait */
@@ -206,7 +206,7 @@ router_send(struct server *to, const char *method, json_t *message, int64_t seq,
 		return 0; /* behind the stop nothing is handled */
 	out = router_out(to);
 	rpc_begin(out, NULL, method);
-	rpc_add_param(out, "message", json_incref(message));
+	rpc_add_text_param(out, "message", message);
 	if (seq != 0)
 		rpc_add_param(out, "seq", json_integer(seq));
 	if (timer != 0)
@@ -231,13 +231,13 @@ find_call(struct server *server, const char *ref)
 }
 
 static struct call *
-add_call(struct server *to, struct caller caller, const char *ref, int64_t timeout_ms)
+add_call(struct server *to, struct caller caller, const struct envelope *envelope)
 {
 	struct call *call = xcalloc(1, sizeof(*call));
 
 	call->server = to;
 	call->caller = caller;
-	memcpy(call->ref, ref, strlen(ref) + 1);
+	memcpy(call->ref, envelope->ref, strlen(envelope->ref) + 1);
 	call->timer = (struct timer){ .fire = timed_out, .arg = call };
 	if (caller.server != NULL) {
 		json_incref(caller.id);
@@ -245,8 +245,8 @@ add_call(struct server *to, struct caller caller, const char *ref, int64_t timeo
 	}
 	RB_INSERT(call_tree, &to->calls, call);
 	to->call_count++;
-	if (timeout_ms >= 0)
-		loop_timer_set(to->supervisor->loop, &call->timer, timeout_ms);
+	if (envelope->timeout_ms >= 0)
+		loop_timer_set(to->supervisor->loop, &call->timer, envelope->timeout_ms);
 	return call;
 }
 
@@ -262,14 +262,15 @@ must_send(const struct server *to, bool is_repeated)
 
 /* true: it has to wait. */
 static bool
-write_call(struct server *to, const char *ref, const char *from, json_t *message)
+write_call(struct server *to, const char *from, const struct envelope *envelope)
 {
+	struct rpc_text message = envelope->message;
 	struct buf *out = router_out(to);
 	size_t before = out->length;
 
-	rpc_begin(out, ref, message != NULL ? "call" : "state");
-	if (message != NULL) {
-		rpc_add_param(out, "message", json_incref(message));
+	rpc_begin(out, envelope->ref, message.text != NULL ? "call" : "state");
+	if (message.text != NULL) {
+		rpc_add_text_param(out, "message", message);
 		rpc_add_param(out, "from", json_string(from));
 	}
 	rpc_end(out);
@@ -277,36 +278,33 @@ write_call(struct server *to, const char *ref, const char *from, json_t *message
 }
 
 void
-router_call(struct server *to, struct caller caller, const char *ref, const char *from,
-    json_t *message, int64_t timeout_ms, bool is_repeated)
+router_call(struct server *to, struct caller caller, const char *from,
+    const struct envelope *envelope)
 {
+	bool is_repeated = envelope->is_repeated;
 	struct call *twin;
 
-	if (strlen(ref) >= LARGEST_REF) {
-		router_answer_error(caller, RPC_INVALID_PARAMS, "ref is too long", NULL);
-		return;
-	}
 	if (caller.server == to) {
 		router_answer_error(caller, STATUS_STATE, "calling_self", NULL);
 		return;
 	}
-	if (is_repeated && late_answer(to, caller, ref))
+	if (is_repeated && late_answer(to, caller, envelope->ref))
 		return;
 	if (is_overloaded(to) || to->call_count >= SERVER_MOST_CALLS) {
 		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
 		return;
 	}
-	twin = find_call(to, ref);
+	twin = find_call(to, envelope->ref);
 	if (twin != NULL) { /* its connection broke, and this is the same caller */
 		router_answer_error(twin->caller, STATUS_STATE, "asked again", NULL);
 		finish(twin);
 		is_repeated = true;
 	}
-	add_call(to, caller, ref, timeout_ms);
+	add_call(to, caller, envelope);
 	if (!must_send(to, is_repeated) || to->is_being_stopped)
 		return;
 	gauge_sent(to);
-	if (write_call(to, ref, from, message))
+	if (write_call(to, from, envelope))
 		return;
 	to->sent++;
 	router_queue(to);
@@ -327,6 +325,25 @@ router_take_answer(struct server *server, const struct rpc_message *message)
 	}
 	router_pass_answer(call->caller, message);
 	finish(call);
+}
+
+bool
+router_pass_on_answer(struct server *server, const struct skim *skim)
+{
+	struct rpc_text id;
+	char ref[ENVELOPE_REF_SIZE];
+	struct call *call;
+
+	if (!skim_string(skim->id, &id) || id.length >= sizeof(ref))
+		return false;
+	memcpy(ref, id.text, id.length);
+	ref[id.length] = '\0';
+	call = find_call(server, ref);
+	if (call == NULL)
+		return false;
+	router_answer_text(call->caller, skim->result);
+	finish(call);
+	return true;
 }
 
 void

@@ -2,6 +2,7 @@
 #define SUPERVISOR_SERVER_H
 
 #include "supervisor/client.h"
+#include "supervisor/envelope.h"
 #include "supervisor/live.h"
 
 /*
@@ -160,24 +161,25 @@ struct caller {
 };
 
 /*
- * Call it: the caller is answered some time, in any case. `ref` names the call, also to the
- * server; is_repeated: the caller has asked a supervisor process before this one. `message`
- * NULL: it is asked for its state.
+ * Call it: the caller, which goes by the name `from`, is answered some time, in any case. The
+ * envelope has a ref, which names the call to the server, too; without a message it is asked
+ * for its state. `to` and `group` in it do not matter.
  */
-void router_call(struct server *to, struct caller caller, const char *ref, const char *from,
-    json_t *message, int64_t timeout_ms, bool is_repeated);
+void router_call(struct server *to, struct caller caller, const char *from,
+    const struct envelope *envelope);
 /*
  * `method` is cast or info; seq and timer say where it comes from, 0: from nowhere. 0, or -1:
  * it is overloaded.
  */
-int router_send(struct server *to, const char *method, json_t *message, int64_t seq,
+int router_send(struct server *to, const char *method, struct rpc_text message, int64_t seq,
     int64_t timer);
-/* As JSON text this, of a line that came from there, has more than SERVER_LARGEST_MESSAGE bytes. */
-bool router_is_too_large(const struct channel *from, const json_t *message);
 void router_answer_error(struct caller caller, int code, const char *word, json_t *data);
 void router_answer(struct caller caller, json_t *result); /* takes over result */
+void router_answer_text(struct caller caller, struct rpc_text result);
 /* It has answered a call, or something that we do not know. */
 void router_take_answer(struct server *server, const struct rpc_message *message);
+/* The same with a skimmed line, if it is a call's result; false: it has to be parsed. */
+bool router_pass_on_answer(struct server *server, const struct skim *skim);
 /* All who wait for its answer get this. */
 void router_fail_calls(struct server *server, int code, const char *word);
 /* The server's answer, to whoever asked. */
@@ -213,10 +215,10 @@ void asks_end_tasks(struct supervisor *supervisor, const int64_t *jobs, size_t c
 
 /* Put a message into a mailbox that is kept; the caller (or nobody) is answered then. */
 void mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
-    const json_t *message, struct caller caller);
+    struct rpc_text message, struct caller caller);
 /* The same as a part of something: its step, to be added to it. `to` NULL: set send.job. */
 struct step *mailbox_make_send(struct supervisor *supervisor, const json_t *to, bool is_info,
-    const json_t *message, struct caller caller);
+    struct rpc_text message, struct caller caller);
 /* Something may be in there that it has not been given. */
 void mailbox_look(struct server *server);
 /* All of them: messages were made that nobody was told of. */
@@ -271,6 +273,8 @@ const char *server_handle_commit(struct server *server, json_t *id, const json_t
 /* Is this method one of servers? Then it is handled, and *ret_wrong NULL or a sentence. */
 bool server_handle(struct server *server, const struct rpc_message *message,
     const char **ret_wrong);
+/* A skimmed line was passed on; false: nothing was done, it has to be parsed. */
+bool server_pass_on(struct server *server, const struct skim *skim);
 /* No live server is meant: answer noproc, or restarting. */
 void router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
 /* The same for whoever wants to stop it. */

@@ -93,7 +93,7 @@ asks_read_timer(struct server *server, const json_t *params, struct step *step)
 	step->timer.key = server->live->key;
 	step->timer.is_durable = server->is_durable;
 	step->timer.delay_ms = json_integer_value(ms);
-	step->timer.text = json_dumps(message, JSON_COMPACT | JSON_ENCODE_ANY);
+	step->timer.text = rpc_dump(message);
 	return NULL;
 }
 

@@ -30,21 +30,21 @@ add_part(struct step *commit, struct step *part)
 static const char *
 add_message(struct server *server, struct step *commit, const json_t *item, bool is_info)
 {
-	const json_t *to = json_object_get(item, "to");
-	json_t *message = json_object_get(item, "message");
-	const char *wrong, *group = group_of(item, &wrong);
+	struct envelope envelope;
+	const char *wrong = envelope_read(&envelope, item, -1);
 
-	if (wrong != NULL)
-		return wrong;
-	if (group != NULL && message != NULL) {
-		add_part(commit, group_make_send(server->supervisor, group, is_info, message));
-		return NULL;
-	}
-	if ((!json_is_string(to) && !json_is_integer(to)) || message == NULL)
-		return "cast and send are arrays of objects with to or group, and message";
-	add_part(commit, mailbox_make_send(server->supervisor, to, is_info, message,
-	    (struct caller){ 0 }));
-	return NULL;
+	if (wrong != NULL) {
+	} else if (envelope.message.text == NULL ||
+	    (envelope.to == NULL && envelope.group == NULL))
+		wrong = "cast and send are arrays of objects with to or group, and message";
+	else if (envelope.group != NULL)
+		add_part(commit, group_make_send(server->supervisor, envelope.group, is_info,
+		    envelope.message));
+	else
+		add_part(commit, mailbox_make_send(server->supervisor, envelope.to, is_info,
+		    envelope.message, (struct caller){ 0 }));
+	envelope_done(&envelope);
+	return wrong;
 }
 
 static const char *
@@ -90,6 +90,7 @@ add_job(struct server *server, struct step *commit, const json_t *item)
 	struct step *part = batch_make_step(STEP_SUBMIT, asks_heed_job, server->supervisor);
 	struct error error;
 	json_t *message;
+	char *text;
 
 	if (asks_read_job(server, json_object_get(item, "job"),
 		json_is_true(json_object_get(item, "task")), part, &error) == NULL) {
@@ -99,10 +100,13 @@ add_job(struct server *server, struct step *commit, const json_t *item)
 	}
 	batch_free_step(part);
 	message = json_pack("{s:I, s:s}", "ref", ref, "error", error.text);
-	part = mailbox_make_send(server->supervisor, NULL, true, message, (struct caller){ 0 });
+	text = rpc_dump(message);
+	json_decref(message);
+	part = mailbox_make_send(
+	    server->supervisor, NULL, true, rpc_text(text), (struct caller){ 0 });
+	free(text);
 	part->send.job = server->live->key.job;
 	add_part(commit, part);
-	json_decref(message);
 	return NULL;
 }
 
@@ -234,7 +238,7 @@ server_handle_commit(struct server *server, json_t *id, const json_t *params)
 	step->arg = commit;
 	step->commit.key = server->live->key;
 	step->commit.seq = json_integer_value(seq);
-	step->commit.state = json_dumps(state, JSON_COMPACT | JSON_ENCODE_ANY);
+	step->commit.state = rpc_dump(state);
 	step->commit.id = json_dumps(id, JSON_ENCODE_ANY);
 	turn_add_made(server->supervisor, step);
 	/* Who asked is told when it is on disk; without a reply, nobody outside is told. */

@@ -23,37 +23,14 @@ fail(struct client *client, json_t *id, int code, const char *text)
 	request_fail(request_new(client, id), &error, NULL);
 }
 
-static bool
-is_address(const json_t *to)
-{
-	return json_is_string(to) || json_is_integer(to);
-}
-
-/* A duration that may be missing or null: -1. -2 if it is something else. */
-static int64_t
-timeout_of(const json_t *params)
-{
-	const json_t *timeout = json_object_get(params, "timeout_ms");
-
-	if (timeout == NULL || json_is_null(timeout))
-		return -1;
-	return json_is_integer(timeout) && json_integer_value(timeout) >= 0
-	    ? json_integer_value(timeout)
-	    : -2;
-}
-
 /* ---- call, state, cast, send ---- */
 
 static void
-make_ref(struct supervisor *supervisor, const json_t *params, char ref[64])
+make_ref(struct supervisor *supervisor, struct envelope *envelope)
 {
-	const char *given = json_string_value(json_object_get(params, "ref"));
-
-	if (given != NULL && strlen(given) < 60)
-		snprintf(ref, 64, "%s", given);
-	else
-		snprintf(ref, 64, "g%" PRId64 "-%" PRId64, supervisor->generation,
-		    ++supervisor->servers->next_ref);
+	if (envelope->ref[0] == '\0')
+		snprintf(envelope->ref, sizeof(envelope->ref), "g%" PRId64 "-%" PRId64,
+		    supervisor->generation, ++supervisor->servers->next_ref);
 }
 
 static const char *
@@ -70,127 +47,150 @@ name_of(struct client *client)
 	return client->name;
 }
 
-/* `message` NULL: for its state. */
+/* Without a message: for its state. */
 static void
-ask_server(struct client *client, json_t *id, json_t *params, json_t *message)
+ask_server(struct client *client, json_t *id, struct envelope *envelope)
 {
 	struct supervisor *supervisor = client->supervisor;
-	const json_t *to = json_object_get(params, "to");
-	int64_t timeout_ms = timeout_of(params);
-	struct server *server = server_find(supervisor, to);
-	struct pool *pool = pool_find(supervisor, to, server);
-	bool is_repeated = json_is_true(json_object_get(params, "repeated"));
-	struct caller caller = { 0 };
-	char ref[64];
+	struct server *server = server_find(supervisor, envelope->to);
+	struct pool *pool = pool_find(supervisor, envelope->to, server);
+	struct caller caller = { .request = request_new(client, id) };
 
-	if (!is_address(to) || timeout_ms == -2) {
-		fail(client, id, RPC_INVALID_PARAMS,
-		    "wants to and perhaps timeout_ms, a number");
-		return;
-	}
-	if (message != NULL && router_is_too_large(&client->channel, message)) {
-		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
-		return;
-	}
-	caller.request = request_new(client, id);
 	if (plain_refuses(server, caller))
 		return;
-	make_ref(supervisor, params, ref);
-	if (message != NULL && pool != NULL) {
-		pool_call(supervisor, pool, message, caller, ref, timeout_ms, is_repeated);
-		return;
-	}
-	if (server == NULL) {
-		router_call_nobody(supervisor, to, caller);
-		return;
-	}
-	router_call(
-	    server, caller, ref, name_of(client), message, timeout_ms, is_repeated);
+	make_ref(supervisor, envelope);
+	if (envelope->message.text != NULL && pool != NULL)
+		pool_call(supervisor, pool, envelope, caller);
+	else if (server == NULL)
+		router_call_nobody(supervisor, envelope->to, caller);
+	else
+		router_call(server, caller, name_of(client), envelope);
 }
 
 static void
-ask_group(struct client *client, json_t *id, json_t *params, const char *group)
+ask_group(struct client *client, json_t *id, struct envelope *envelope)
 {
-	struct caller caller = { 0 };
-	struct group_question question = { .group = group, .from = name_of(client) };
-	char ref[64];
+	make_ref(client->supervisor, envelope);
+	group_call(client->supervisor, envelope, name_of(client),
+	    (struct caller){ .request = request_new(client, id) });
+}
 
-	question.message = json_object_get(params, "message");
-	question.timeout_ms = timeout_of(params);
-	question.is_repeated = json_is_true(json_object_get(params, "repeated"));
-	if (question.timeout_ms == -2)
-		fail(client, id, RPC_INVALID_PARAMS, "timeout_ms is not a number");
-	else if (router_is_too_large(&client->channel, question.message))
+static void
+call(struct client *client, json_t *id, struct envelope *envelope)
+{
+	if (envelope->message.text == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "call: wants a message");
+	else if (envelope_is_too_large(envelope))
 		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
-	else {
-		make_ref(client->supervisor, params, ref);
-		question.ref = ref;
-		caller.request = request_new(client, id);
-		group_call(client->supervisor, &question, caller);
-	}
+	else if (envelope->group != NULL)
+		ask_group(client, id, envelope);
+	else if (envelope->to == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "call: wants to or group");
+	else
+		ask_server(client, id, envelope);
+}
+
+static void
+ask_state(struct client *client, json_t *id, struct envelope *envelope)
+{
+	envelope->message = (struct rpc_text){ 0 };
+	if (envelope->to == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "state: wants to");
+	else
+		ask_server(client, id, envelope);
+}
+
+static void
+send_message(
+    struct client *client, json_t *id, const struct envelope *envelope, bool is_info)
+{
+	struct supervisor *supervisor = client->supervisor;
+	const json_t *to = envelope->to;
+	struct rpc_text message = envelope->message;
+	struct server *server = server_find(supervisor, to);
+
+	if ((envelope->group == NULL && to == NULL) || message.text == NULL)
+		fail(client, id, RPC_INVALID_PARAMS, "wants to or group, and message");
+	else if (envelope_is_too_large(envelope))
+		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
+	else if (envelope->group != NULL)
+		group_send(supervisor, envelope->group, is_info, message,
+		    (struct caller){ .request = request_new(client, id) });
+	else if (server != NULL && server->plain != NULL)
+		plain_refuses(server, (struct caller){ .request = request_new(client, id) });
+	else if (server == NULL || server->is_durable || pool_find(supervisor, to, server) != NULL)
+		mailbox_keep(supervisor, to, is_info, message,
+		    (struct caller){ .request = request_new(client, id) });
+	else if (router_send(server, is_info ? "info" : "cast", message, 0, 0) == -1)
+		fail(client, id, STATUS_TRY_LATER, "overloaded");
+	else
+		request_reply_text(request_new(client, id), rpc_text("true"));
+}
+
+static void
+cast(struct client *client, json_t *id, struct envelope *envelope)
+{
+	send_message(client, id, envelope, false);
+}
+
+static void
+send_info(struct client *client, json_t *id, struct envelope *envelope)
+{
+	send_message(client, id, envelope, true);
+}
+
+static void
+open_and(struct client *client, json_t *id, const json_t *params,
+    void (*deliver)(struct client *client, json_t *id, struct envelope *envelope))
+{
+	struct envelope envelope;
+	const char *wrong = envelope_read(&envelope, params, -1);
+
+	if (wrong != NULL)
+		fail(client, id, RPC_INVALID_PARAMS, wrong);
+	else
+		deliver(client, id, &envelope);
+	envelope_done(&envelope);
 }
 
 void
 server_handle_call(struct client *client, json_t *id, json_t *params)
 {
-	json_t *message = json_object_get(params, "message");
-	const char *wrong, *group = group_of(params, &wrong);
-
-	if (message == NULL)
-		fail(client, id, RPC_INVALID_PARAMS, "call: wants a message");
-	else if (wrong != NULL)
-		fail(client, id, RPC_INVALID_PARAMS, wrong);
-	else if (group != NULL)
-		ask_group(client, id, params, group);
-	else
-		ask_server(client, id, params, message);
+	open_and(client, id, params, call);
 }
 
 void
 server_handle_state(struct client *client, json_t *id, json_t *params)
 {
-	ask_server(client, id, params, NULL);
-}
-
-static void
-send_message(struct client *client, json_t *id, json_t *params, const char *method)
-{
-	struct supervisor *supervisor = client->supervisor;
-	const json_t *to = json_object_get(params, "to");
-	json_t *message = json_object_get(params, "message");
-	struct server *server = server_find(supervisor, to);
-	const char *wrong, *group = group_of(params, &wrong);
-
-	if (wrong != NULL)
-		fail(client, id, RPC_INVALID_PARAMS, wrong);
-	else if ((group == NULL && !is_address(to)) || message == NULL)
-		fail(client, id, RPC_INVALID_PARAMS, "wants to or group, and message");
-	else if (router_is_too_large(&client->channel, message))
-		fail(client, id, STATUS_USAGE, SERVER_TOO_LARGE);
-	else if (group != NULL)
-		group_send(supervisor, group, method[0] == 'i', message,
-		    (struct caller){ .request = request_new(client, id) });
-	else if (server != NULL && server->plain != NULL)
-		plain_refuses(server, (struct caller){ .request = request_new(client, id) });
-	else if (server == NULL || server->is_durable || pool_find(supervisor, to, server) != NULL)
-		mailbox_keep(supervisor, to, method[0] == 'i', message,
-		    (struct caller){ .request = request_new(client, id) });
-	else if (router_send(server, method, message, 0, 0) == -1)
-		fail(client, id, STATUS_TRY_LATER, "overloaded");
-	else
-		request_reply(request_new(client, id), json_true());
+	open_and(client, id, params, ask_state);
 }
 
 void
 server_handle_cast(struct client *client, json_t *id, json_t *params)
 {
-	send_message(client, id, params, "cast");
+	open_and(client, id, params, cast);
 }
 
 void
 server_handle_send(struct client *client, json_t *id, json_t *params)
 {
-	send_message(client, id, params, "info");
+	open_and(client, id, params, send_info);
+}
+
+bool
+server_handle_skimmed(struct client *client, const struct skim *skim)
+{
+	struct envelope envelope;
+	json_t *id;
+
+	if (skim->kind != RPC_REQUEST || !envelope_skim(&envelope, skim, -1))
+		return false;
+	id = skim_json(skim->id);
+	(skim_is(skim->method, "call") ? call
+	    : skim_is(skim->method, "cast") ? cast : send_info)(client, id, &envelope);
+	json_decref(id);
+	envelope_done(&envelope);
+	return true;
 }
 
 /* ---- start ---- */
@@ -384,24 +384,21 @@ stop(struct server *server, struct reason reason, struct request *request, int64
 void
 server_handle_stop(struct client *client, json_t *id, json_t *params)
 {
-	struct supervisor *supervisor = client->supervisor;
-	const json_t *to = json_object_get(params, "to");
 	const json_t *reason = json_object_get(params, "reason");
-	int64_t timeout_ms = timeout_of(params);
-	struct server *server = server_find(supervisor, to);
+	struct envelope envelope;
+	const char *wrong = envelope_read(&envelope, params, -1);
+	struct server *server = server_find(client->supervisor, envelope.to);
 
-	if (!is_address(to) || timeout_ms == -2) {
+	if (wrong != NULL || envelope.to == NULL)
 		fail(client, id, RPC_INVALID_PARAMS,
 		    "stop: wants to and perhaps reason and timeout_ms");
-		return;
-	}
-	if (server == NULL) {
-		router_stop_nobody(
-		    supervisor, to, (struct caller){ .request = request_new(client, id) });
-		return;
-	}
-	stop(server,
-	    reason != NULL ? server_reason_from_json(reason)
-			   : (struct reason){ .kind = REASON_NORMAL },
-	    request_new(client, id), timeout_ms);
+	else if (server == NULL)
+		router_stop_nobody(client->supervisor, envelope.to,
+		    (struct caller){ .request = request_new(client, id) });
+	else
+		stop(server,
+		    reason != NULL ? server_reason_from_json(reason)
+				   : (struct reason){ .kind = REASON_NORMAL },
+		    request_new(client, id), envelope.timeout_ms);
+	envelope_done(&envelope);
 }

@@ -25,7 +25,7 @@ server_reason_from_json(const json_t *value)
 
 	if (json_is_string(value))
 		return reason_from_words(json_string_value(value));
-	text = json_dumps(detail != NULL ? detail : value, JSON_COMPACT | JSON_ENCODE_ANY);
+	text = rpc_dump(detail != NULL ? detail : value);
 	reason = reason_from_words(text != NULL ? text : "unknown");
 	if (detail != NULL && json_object_size(value) == 1) {
 		char *words = xasprintf("shutdown:%s",
@@ -118,131 +118,142 @@ reply(struct server *server, json_t *id, json_t *result)
 		json_decref(result);
 }
 
-/* How long a call waits: by default, not at all limited (null), or so long. */
-static int64_t
-timeout_of(const json_t *timeout)
+/* What names this call of the server's. -1: its id is too long for that. */
+static int
+make_ref(const struct server *server, const json_t *id, struct envelope *envelope)
 {
-	return json_is_integer(timeout) ? json_integer_value(timeout)
-	    : timeout == NULL		? DEFAULT_TIMEOUT_MS
-					: -1;
-}
-
-/* What names this call of the server's; to be freed. */
-static char *
-make_ref(const struct server *server, const json_t *id)
-{
-	char *id_text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
-	char *ref = xasprintf("j%" PRId64 ".%" PRId64 ".%s", server->live->key.job,
-	    server->live->key.attempt, id_text);
+	char *id_text = rpc_dump(id);
+	int length = snprintf(envelope->ref, sizeof(envelope->ref), "j%" PRId64 ".%" PRId64 ".%s",
+	    server->live->key.job, server->live->key.attempt, id_text);
 
 	free(id_text);
-	return ref;
+	return (size_t)length < sizeof(envelope->ref) ? 0 : -1;
 }
 
-static const char *
-call_group(struct server *server, json_t *id, const json_t *params, const char *group)
+static void
+call_server(struct server *server, struct caller caller, const char *from,
+    const struct envelope *envelope)
 {
-	const json_t *timeout = json_object_get(params, "timeout_ms");
-	struct group_question question = { .group = group };
-	char *ref, from[32];
+	struct server *other = server_find(server->supervisor, envelope->to);
+	struct pool *pool = pool_find(server->supervisor, envelope->to, other);
 
-	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
-		return "timeout_ms is not a number";
-	question.message = json_object_get(params, "message");
-	if (id == NULL || question.message == NULL)
-		return "call is a request with group and message";
-	if (router_is_too_large(server->live->channel, question.message))
-		return SERVER_TOO_LARGE;
-	ref = make_ref(server, id);
-	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
-	question.ref = ref;
-	question.from = from;
-	question.timeout_ms = timeout_of(timeout);
-	question.is_repeated =
-	    server->was_attached && json_is_true(json_object_get(params, "repeated"));
-	group_call(server->supervisor, &question, caller_of(server, id));
-	free(ref);
-	return NULL;
-}
-
-static const char *
-handle_call(struct server *server, json_t *id, const json_t *params)
-{
-	const json_t *to = json_object_get(params, "to");
-	json_t *message = json_object_get(params, "message");
-	const json_t *timeout = json_object_get(params, "timeout_ms");
-	struct server *other = server_find(server->live->supervisor, to);
-	struct pool *pool = pool_find(server->supervisor, to, other);
-	bool is_repeated =
-	    server->was_attached && json_is_true(json_object_get(params, "repeated"));
-	const char *wrong, *group = group_of(params, &wrong);
-	char *ref, from[32];
-
-	if (wrong != NULL || group != NULL)
-		return wrong != NULL ? wrong : call_group(server, id, params, group);
-	if (id == NULL || message == NULL || (!json_is_string(to) && !json_is_integer(to)))
-		return "call is a request with to and message";
-	if (timeout != NULL && !json_is_null(timeout) && !json_is_integer(timeout))
-		return "timeout_ms is not a number";
-	if (router_is_too_large(server->live->channel, message))
-		return SERVER_TOO_LARGE;
-	if (other == NULL && pool == NULL) {
-		router_call_nobody(server->live->supervisor, to, caller_of(server, id));
-		return NULL;
-	}
-	if (plain_refuses(other, caller_of(server, id)))
-		return NULL;
-	ref = make_ref(server, id);
-	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
-	if (pool != NULL)
-		pool_call(server->supervisor, pool, message, caller_of(server, id), ref,
-		    timeout_of(timeout), is_repeated);
+	if (other == NULL && pool == NULL)
+		router_call_nobody(server->supervisor, envelope->to, caller);
+	else if (plain_refuses(other, caller))
+		return;
+	else if (pool != NULL)
+		pool_call(server->supervisor, pool, envelope, caller);
 	else
-		router_call(other, caller_of(server, id), ref, from, message,
-		    timeout_of(timeout), is_repeated);
-	free(ref);
+		router_call(other, caller, from, envelope);
+}
+
+static const char *
+call(struct server *server, json_t *id, struct envelope *envelope)
+{
+	char from[32];
+
+	if (id == NULL || envelope->message.text == NULL ||
+	    (envelope->to == NULL && envelope->group == NULL))
+		return "call is a request with to or group, and message";
+	if (envelope_is_too_large(envelope))
+		return SERVER_TOO_LARGE;
+	if (make_ref(server, id, envelope) == -1)
+		return "its id is too long";
+	envelope->is_repeated = envelope->is_repeated && server->was_attached;
+	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
+	if (envelope->group != NULL)
+		group_call(server->supervisor, envelope, from, caller_of(server, id));
+	else
+		call_server(server, caller_of(server, id), from, envelope);
 	return NULL;
 }
 
 static const char *
-send_to(struct server *server, json_t *id, const json_t *params, const char *method)
+send_to(struct server *server, json_t *id, const struct envelope *envelope, bool is_info)
 {
-	const json_t *to = json_object_get(params, "to");
-	json_t *message = json_object_get(params, "message");
+	const json_t *to = envelope->to;
+	struct rpc_text message = envelope->message;
 	struct server *other = server_find(server->supervisor, to);
-	const char *wrong, *group = group_of(params, &wrong);
 	struct caller caller = id != NULL ? caller_of(server, id) : (struct caller){ 0 };
 
-	if (wrong != NULL)
-		return wrong;
-	if (message == NULL || (group == NULL && !json_is_string(to) && !json_is_integer(to)))
+	if (message.text == NULL || (to == NULL && envelope->group == NULL))
 		return "wants to or group, and message";
-	if (router_is_too_large(server->live->channel, message))
+	if (envelope_is_too_large(envelope))
 		return SERVER_TOO_LARGE;
-	if (id != NULL && group == NULL && plain_refuses(other, caller_of(server, id)))
+	if (envelope->group != NULL)
+		group_send(server->supervisor, envelope->group, is_info, message, caller);
+	else if (id != NULL && plain_refuses(other, caller))
 		return NULL;
-	if (group != NULL)
-		group_send(server->supervisor, group, method[0] == 'i', message, caller);
 	else if (other == NULL || other->is_durable ||
 	    pool_find(server->supervisor, to, other) != NULL)
-		mailbox_keep(server->supervisor, to, method[0] == 'i', message, caller);
-	else if (router_send(other, method, message, 0, 0) == 0)
-		reply(server, id, json_true());
+		mailbox_keep(server->supervisor, to, is_info, message, caller);
+	else if (router_send(other, is_info ? "info" : "cast", message, 0, 0) == 0)
+		router_answer_text(caller, rpc_text("true"));
 	else
 		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
 	return NULL;
 }
 
 static const char *
+cast(struct server *server, json_t *id, struct envelope *envelope)
+{
+	return send_to(server, id, envelope, false);
+}
+
+static const char *
+send_info(struct server *server, json_t *id, struct envelope *envelope)
+{
+	return send_to(server, id, envelope, true);
+}
+
+static const char *
+open_and(struct server *server, json_t *id, const json_t *params,
+    const char *(*deliver)(struct server *server, json_t *id, struct envelope *envelope))
+{
+	struct envelope envelope;
+	const char *wrong = envelope_read(&envelope, params, DEFAULT_TIMEOUT_MS);
+
+	if (wrong == NULL)
+		wrong = deliver(server, id, &envelope);
+	envelope_done(&envelope);
+	return wrong;
+}
+
+static const char *
+handle_call(struct server *server, json_t *id, const json_t *params)
+{
+	return open_and(server, id, params, call);
+}
+
+static const char *
 handle_cast(struct server *server, json_t *id, const json_t *params)
 {
-	return send_to(server, id, params, "cast");
+	return open_and(server, id, params, cast);
 }
 
 static const char *
 handle_send(struct server *server, json_t *id, const json_t *params)
 {
-	return send_to(server, id, params, "info");
+	return open_and(server, id, params, send_info);
+}
+
+bool
+server_pass_on(struct server *server, const struct skim *skim)
+{
+	struct envelope envelope;
+	const char *wrong;
+	json_t *id;
+
+	if (skim->kind == RPC_RESULT)
+		return router_pass_on_answer(server, skim);
+	if (!envelope_skim(&envelope, skim, DEFAULT_TIMEOUT_MS))
+		return false;
+	id = skim_json(skim->id);
+	wrong = (skim_is(skim->method, "call") ? call
+	    : skim_is(skim->method, "cast") ? cast : send_info)(server, id, &envelope);
+	json_decref(id);
+	envelope_done(&envelope);
+	return wrong == NULL;
 }
 
 static const char *

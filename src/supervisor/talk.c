@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "supervisor/envelope.h"
 #include "supervisor/live.h"
 #include "supervisor/plain.h"
 #include "supervisor/pool.h"
@@ -81,7 +82,7 @@ note_result(struct live *live, const json_t *params)
 
 	if (value == NULL)
 		return "there is no value";
-	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	text = rpc_dump(value);
 	add_note(live, NOTE_RESULT, -1, text);
 	return NULL;
 }
@@ -182,14 +183,29 @@ handle(struct live *live, const struct rpc_message *message)
 		answer_error(live, message->id, code, wrong);
 }
 
+static bool
+pass_on(struct live *live, const char *line, size_t length)
+{
+	struct skim skimmed;
+
+	if (!speaks(live) || skim(&skimmed, line, length, envelope_is_for) == -1 ||
+	    !server_pass_on(live->server, &skimmed))
+		return false;
+	live->was_attached = false;
+	return true;
+}
+
 static void
 talk_line(void *arg, const char *line, size_t length)
 {
 	struct live *live = arg;
 	struct rpc_message message;
-	int code = rpc_parse(line, length, &message);
 	char start[81];
+	int code;
 
+	if (pass_on(live, line, length))
+		return;
+	code = rpc_parse(line, length, &message);
 	if (code == 0) {
 		live->was_attached = false;
 		handle(live, &message);

@@ -67,12 +67,10 @@ deliver(struct channel *channel)
 			end(channel, "line too long");
 			return false;
 		case LINE_COMPLETE:
-			channel->line_length = length;
 			if (length > 0 || channel->hears_empty)
 				channel->line(channel->arg, line, length);
 			if (channel->is_closed || channel->is_closing)
 				return false;
-			channel->line_length = SIZE_MAX;
 			line_consume(&channel->in);
 		}
 	}
@@ -223,7 +221,6 @@ channel_init(struct channel *channel, struct loop *loop, int fd,
 		.loop = loop,
 		.largest_line = LINE_LARGEST,
 		.largest_out = LINE_LARGEST,
-		.line_length = SIZE_MAX,
 		.line = line,
 		.closed = closed,
 		.arg = arg,

@@ -23,7 +23,6 @@ struct channel {
 	bool hears_empty;    /* empty lines are delivered, too */
 	bool is_closing;     /* no more lines; closed() once all is written */
 	bool is_closed;	     /* closed() was called */
-	size_t line_length;  /* of the line that is being heard; SIZE_MAX: of none */
 	size_t held;	     /* bytes of lines that were delivered and are still in the socket */
 	bool is_drained;     /* all that is in the socket was delivered: no more reading */
 	void (*line)(void *arg, const char *line, size_t length);

@@ -60,6 +60,12 @@ rpc_message_done(struct rpc_message *message)
 	*message = (struct rpc_message){ 0 };
 }
 
+char *
+rpc_dump(const json_t *value)
+{
+	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
 /*
  * ---- to lines ----
  *
@@ -144,14 +150,27 @@ rpc_begin(struct buf *out, const char *id, const char *method)
 	buf_add_text(out, ",\"params\":{");
 }
 
-void
-rpc_add_param(struct buf *out, const char *name, json_t *value)
+static void
+begin_param(struct buf *out, const char *name)
 {
 	/* Nothing else that has been written ends with a brace that opens. */
 	buf_add_text(out, buf_start(out)[out->length - 1] == '{' ? "\"" : ",\"");
 	buf_add_text(out, name);
 	buf_add_text(out, "\":");
+}
+
+void
+rpc_add_param(struct buf *out, const char *name, json_t *value)
+{
+	begin_param(out, name);
 	add_value(out, value);
+}
+
+void
+rpc_add_text_param(struct buf *out, const char *name, struct rpc_text value)
+{
+	begin_param(out, name);
+	buf_add(out, value.text, value.length);
 }
 
 void
@@ -162,11 +181,17 @@ rpc_end(struct buf *out)
 }
 
 static void
-add_answer(struct buf *out, json_t *id, const char *name, json_t *value)
+begin_answer(struct buf *out, json_t *id, const char *name)
 {
 	buf_add_text(out, "{\"id\":");
 	add_value(out, id != NULL ? json_incref(id) : json_null());
 	buf_add_text(out, name);
+}
+
+static void
+add_answer(struct buf *out, json_t *id, const char *name, json_t *value)
+{
+	begin_answer(out, id, name);
 	add_value(out, value);
 	end(out);
 }
@@ -175,6 +200,14 @@ void
 rpc_add_result(struct buf *out, json_t *id, json_t *result)
 {
 	add_answer(out, id, ",\"result\":", result);
+}
+
+void
+rpc_add_text_result(struct buf *out, json_t *id, struct rpc_text result)
+{
+	begin_answer(out, id, ",\"result\":");
+	buf_add(out, result.text, result.length);
+	end(out);
 }
 
 void

@@ -252,29 +252,40 @@ message_that_is_too_large_is_refused_and_its_server_lives(void **state)
 	finish(&scene);
 }
 
-/* 0.1 has 19 digits when it is written again. */
+static struct rpc_message
+send_many_numbers(struct client_connection *connection, const char *first)
+{
+	struct buf line = { 0 };
+
+	buf_add_text(&line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":"
+			    "{\"to\":\"good\",\"message\":[");
+	buf_add_text(&line, first);
+	for (int i = 0; i < 60000; i++)
+		buf_add_text(&line, ",0.1");
+	buf_add_text(&line, "]}}\n");
+	assert_int_equal(buf_send(&line, connection->fd), 0);
+	buf_done(&line);
+	return next_answer(connection);
+}
+
+/* 0.1 has 19 digits when it is written again, as it is where a line has to be parsed. */
 static void
 message_that_becomes_too_large_on_its_way_is_refused(void **state)
 {
 	struct client_connection connection;
 	struct rpc_message answer;
-	struct buf line = { 0 };
 	struct scene scene;
 
 	(void)state;
 	begin(&scene);
 	start_counter(&scene);
 	connect_client(&scene, &connection);
-	buf_add_text(&line, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"send\",\"params\":"
-			    "{\"to\":\"good\",\"message\":[0.1");
-	for (int i = 0; i < 60000; i++)
-		buf_add_text(&line, ",0.1");
-	buf_add_text(&line, "]}}\n");
-	assert_int_equal(buf_send(&line, connection.fd), 0);
-	buf_done(&line);
-	answer = next_answer(&connection);
+	answer = send_many_numbers(&connection, "\"\\u00e4\"");
 	assert_int_equal(answer.kind, RPC_ERROR);
 	assert_has(answer.message, "too_large");
+	rpc_message_done(&answer);
+	answer = send_many_numbers(&connection, "\"plain\"");
+	assert_int_equal(answer.kind, RPC_RESULT);
 	rpc_message_done(&answer);
 	client_close(&connection);
 	succeeds(jobberd(&scene.instance, "call", "good", "get", NULL));
