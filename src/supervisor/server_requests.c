@@ -139,9 +139,10 @@ send_info(struct client *client, json_t *id, struct envelope *envelope)
 	send_message(client, id, envelope, true);
 }
 
+typedef void delivery(struct client *client, json_t *id, struct envelope *envelope);
+
 static void
-open_and(struct client *client, json_t *id, const json_t *params,
-    void (*deliver)(struct client *client, json_t *id, struct envelope *envelope))
+open_and(struct client *client, json_t *id, const json_t *params, delivery *deliver)
 {
 	struct envelope envelope;
 	const char *wrong = envelope_read(&envelope, params, -1);
@@ -181,13 +182,15 @@ bool
 server_handle_skimmed(struct client *client, const struct skim *skim)
 {
 	struct envelope envelope;
+	delivery *deliver = skim_is(skim->method, "call") ? call
+	    : skim_is(skim->method, "cast")		  ? cast
+							  : send_info;
 	json_t *id;
 
 	if (skim->kind != RPC_REQUEST || !envelope_skim(&envelope, skim, -1))
 		return false;
 	id = skim_json(skim->id);
-	(skim_is(skim->method, "call") ? call
-	    : skim_is(skim->method, "cast") ? cast : send_info)(client, id, &envelope);
+	deliver(client, id, &envelope);
 	json_decref(id);
 	envelope_done(&envelope);
 	return true;

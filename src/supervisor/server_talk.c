@@ -148,28 +148,39 @@ call_server(struct server *server, struct caller caller, const char *from,
 }
 
 static const char *
-call(struct server *server, json_t *id, struct envelope *envelope)
+wrong_with_call(struct server *server, json_t *id, struct envelope *envelope)
 {
-	char from[32];
-
 	if (id == NULL || envelope->message.text == NULL ||
 	    (envelope->to == NULL && envelope->group == NULL))
 		return "call is a request with to or group, and message";
 	if (envelope_is_too_large(envelope))
 		return SERVER_TOO_LARGE;
-	if (make_ref(server, id, envelope) == -1)
-		return "its id is too long";
+	return make_ref(server, id, envelope) == -1 ? "its id is too long" : NULL;
+}
+
+/* Each sets *ret_wrong if it is not delivered. */
+typedef void delivery(struct server *server, json_t *id, struct envelope *envelope,
+    const char **ret_wrong);
+
+static void
+call(struct server *server, json_t *id, struct envelope *envelope, const char **ret_wrong)
+{
+	char from[32];
+
+	*ret_wrong = wrong_with_call(server, id, envelope);
+	if (*ret_wrong != NULL)
+		return;
 	envelope->is_repeated = envelope->is_repeated && server->was_attached;
 	snprintf(from, sizeof(from), "job:%" PRId64, server->live->key.job);
 	if (envelope->group != NULL)
 		group_call(server->supervisor, envelope, from, caller_of(server, id));
 	else
 		call_server(server, caller_of(server, id), from, envelope);
-	return NULL;
 }
 
-static const char *
-send_to(struct server *server, json_t *id, const struct envelope *envelope, bool is_info)
+static void
+send_to(struct server *server, json_t *id, const struct envelope *envelope, bool is_info,
+    const char **ret_wrong)
 {
 	const json_t *to = envelope->to;
 	struct rpc_text message = envelope->message;
@@ -177,13 +188,13 @@ send_to(struct server *server, json_t *id, const struct envelope *envelope, bool
 	struct caller caller = id != NULL ? caller_of(server, id) : (struct caller){ 0 };
 
 	if (message.text == NULL || (to == NULL && envelope->group == NULL))
-		return "wants to or group, and message";
-	if (envelope_is_too_large(envelope))
-		return SERVER_TOO_LARGE;
-	if (envelope->group != NULL)
+		*ret_wrong = "wants to or group, and message";
+	else if (envelope_is_too_large(envelope))
+		*ret_wrong = SERVER_TOO_LARGE;
+	else if (envelope->group != NULL)
 		group_send(server->supervisor, envelope->group, is_info, message, caller);
 	else if (id != NULL && plain_refuses(other, caller))
-		return NULL;
+		return;
 	else if (other == NULL || other->is_durable ||
 	    pool_find(server->supervisor, to, other) != NULL)
 		mailbox_keep(server->supervisor, to, is_info, message, caller);
@@ -191,30 +202,28 @@ send_to(struct server *server, json_t *id, const struct envelope *envelope, bool
 		router_answer_text(caller, rpc_text("true"));
 	else
 		router_answer_error(caller, STATUS_TRY_LATER, "overloaded", NULL);
-	return NULL;
 }
 
-static const char *
-cast(struct server *server, json_t *id, struct envelope *envelope)
+static void
+cast(struct server *server, json_t *id, struct envelope *envelope, const char **ret_wrong)
 {
-	return send_to(server, id, envelope, false);
+	send_to(server, id, envelope, false, ret_wrong);
 }
 
-static const char *
-send_info(struct server *server, json_t *id, struct envelope *envelope)
+static void
+send_info(struct server *server, json_t *id, struct envelope *envelope, const char **ret_wrong)
 {
-	return send_to(server, id, envelope, true);
+	send_to(server, id, envelope, true, ret_wrong);
 }
 
 static const char *
-open_and(struct server *server, json_t *id, const json_t *params,
-    const char *(*deliver)(struct server *server, json_t *id, struct envelope *envelope))
+open_and(struct server *server, json_t *id, const json_t *params, delivery *deliver)
 {
 	struct envelope envelope;
 	const char *wrong = envelope_read(&envelope, params, DEFAULT_TIMEOUT_MS);
 
 	if (wrong == NULL)
-		wrong = deliver(server, id, &envelope);
+		deliver(server, id, &envelope, &wrong);
 	envelope_done(&envelope);
 	return wrong;
 }
@@ -241,7 +250,10 @@ bool
 server_pass_on(struct server *server, const struct skim *skim)
 {
 	struct envelope envelope;
-	const char *wrong;
+	const char *wrong = NULL;
+	delivery *deliver = skim_is(skim->method, "call") ? call
+	    : skim_is(skim->method, "cast")		  ? cast
+							  : send_info;
 	json_t *id;
 
 	if (skim->kind == RPC_RESULT)
@@ -249,8 +261,7 @@ server_pass_on(struct server *server, const struct skim *skim)
 	if (!envelope_skim(&envelope, skim, DEFAULT_TIMEOUT_MS))
 		return false;
 	id = skim_json(skim->id);
-	wrong = (skim_is(skim->method, "call") ? call
-	    : skim_is(skim->method, "cast") ? cast : send_info)(server, id, &envelope);
+	deliver(server, id, &envelope, &wrong);
 	json_decref(id);
 	envelope_done(&envelope);
 	return wrong == NULL;

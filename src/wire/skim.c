@@ -28,6 +28,7 @@ struct skimmer {
 	size_t first_key[MOST_DEPTH + 1]; /* … those of the one at this depth from here on */
 	size_t value_from[2]; /* the value of the last key: of the message, and of its params */
 	bool is_in_params;
+	size_t end; /* of the message, when it is whole */
 	bool (*wants)(struct rpc_text method);
 };
 
@@ -100,13 +101,19 @@ here(const struct skimmer *skimmer)
 	return yajl_get_bytes_consumed(skimmer->parser);
 }
 
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r';
+}
+
 /* What was read last, without what stands between its key and it. */
 static struct rpc_text
 value_since(const struct skimmer *skimmer, size_t from)
 {
 	const char *text = skimmer->line + from;
 
-	while (*text == ':' || *text == ' ' || *text == '\t' || *text == '\r')
+	while (*text == ':' || is_space(*text))
 		text++;
 	return (struct rpc_text){ text, (size_t)(skimmer->line + here(skimmer) - text) };
 }
@@ -148,6 +155,8 @@ take_param(struct skim *to, struct rpc_text name, struct rpc_text value)
 static int
 value_ends(struct skimmer *skimmer, bool is_object)
 {
+	if (skimmer->depth == 0)
+		skimmer->end = here(skimmer);
 	if (skimmer->depth == 0)
 		return is_object ? GO_ON : STOP;
 	if (skimmer->depth == 1) {
@@ -216,7 +225,7 @@ on_key(void *arg, const unsigned char *text, size_t length)
 }
 
 static int
-on_begin(void *arg)
+on_begin_object(void *arg)
 {
 	struct skimmer *skimmer = arg;
 
@@ -224,6 +233,17 @@ on_begin(void *arg)
 		return STOP;
 	skimmer->first_key[skimmer->depth] = skimmer->key_count;
 	return GO_ON;
+}
+
+/* A message is an object, and plain params are. */
+static int
+on_begin_array(void *arg)
+{
+	const struct skimmer *skimmer = arg;
+
+	if (skimmer->depth == 0 || (skimmer->depth == 1 && skimmer->is_in_params))
+		return STOP;
+	return on_begin_object(arg);
 }
 
 static int
@@ -249,31 +269,33 @@ static const yajl_callbacks callbacks = {
 	.yajl_boolean = on_boolean,
 	.yajl_number = on_number,
 	.yajl_string = on_string,
-	.yajl_start_map = on_begin,
+	.yajl_start_map = on_begin_object,
 	.yajl_map_key = on_key,
 	.yajl_end_map = on_end_object,
-	.yajl_start_array = on_begin,
+	.yajl_start_array = on_begin_array,
 	.yajl_end_array = on_end_array,
 };
 
 /* ---- the whole ---- */
 
-/* Nothing in it that the two libraries could see differently, but for numbers and keys. */
+/*
+ * Nothing in it that the two libraries could see differently, but for numbers and keys: yajl
+ * takes form feeds for spaces, and any bytes that look like UTF-8 for that.
+ */
 static bool
 has_plain_text(const char *line, size_t length)
 {
 	const char *end = line + length;
+	size_t bytes;
 
 	if (memmem(line, length, "\\u", 2) != NULL)
 		return false;
-	while (line < end) {
-		size_t bytes = (unsigned char)*line < 0x80
-		    ? 1
-		    : text_utf8_length(line, (size_t)(end - line));
+	for (; line < end; line += bytes) {
+		unsigned char byte = (unsigned char)*line;
 
-		if (bytes == 0)
+		bytes = byte < 0x80 ? 1 : text_utf8_length(line, (size_t)(end - line));
+		if (bytes == 0 || (byte < ' ' && !is_space(*line)))
 			return false;
-		line += bytes;
 	}
 	return true;
 }
@@ -312,5 +334,9 @@ skim(struct skim *ret, const char *line, size_t length, bool (*wants)(struct rpc
 		yajl_status_ok &&
 	    yajl_complete_parse(skimmer.parser) == yajl_status_ok;
 	yajl_free(skimmer.parser);
-	return is_read && has_plain_text(line, length) ? classify(ret) : -1;
+	/* yajl would wait for the rest of a word that begins behind it. */
+	while (skimmer.end < length && is_space(line[skimmer.end]))
+		skimmer.end++;
+	return is_read && skimmer.end == length && has_plain_text(line, length) ? classify(ret)
+										: -1;
 }

@@ -459,7 +459,7 @@ example_of_the_page_compiles_and_works(void **state)
 	setenv("JOBBERD", built, 1);
 	example_compile(source, program,
 	    (const char *const[]){ "-l:libjobber-main.a", "-l:libjobber.a", "-lsqlite3",
-		"-ljansson", "-lbsd", "-lm", NULL });
+		"-ljansson", "-lyajl", "-lbsd", "-lm", NULL });
 	setenv("JOBBERD", program, 1);
 	file = fopen(lines, "w");
 	fputs("one\ntwo\n", file);
