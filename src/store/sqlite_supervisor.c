@@ -17,10 +17,15 @@ enum { LIMITS, STARTS, SET_LIMIT, FIND, LIVE, OF_JOB, COUNT };
 static const char *const sql[] = {
 	[LIMITS] = "SELECT name, max_children, pool, rate, rate_ms, paused, state, reason, "
 		   "parent, position FROM supervisors",
-	[STARTS] = "SELECT ?3 - e.at FROM events e JOIN jobs j ON j.id = e.job_id "
+	/* One that is only claimed may have started, with nobody left to record it. */
+	[STARTS] = "SELECT ?3 - e.at AS age FROM events e JOIN jobs j ON j.id = e.job_id "
 		   "WHERE e.seq > (SELECT max(seq) FROM events) - " RECENT_EVENTS " "
 		   "AND e.event = 'started' AND e.at > ?3 - ?2 AND j.supervisor = ?1 "
-		   "ORDER BY e.seq DESC LIMIT ?4",
+		   "UNION ALL SELECT ?3 - o.claimed_at "
+		   "FROM attempts o INDEXED BY attempts_open CROSS JOIN jobs j "
+		   "ON j.id = o.job_id WHERE o.ended_at IS NULL AND o.started_at IS NULL "
+		   "AND o.claimed_at > ?3 - ?2 AND j.supervisor = ?1 "
+		   "ORDER BY age LIMIT ?4",
 	[SET_LIMIT] = "UPDATE supervisors SET max_children = ?2 WHERE name = ?1",
 	[FIND] = "SELECT pool, iif(overflow = 'reject', max_children, NULL), state, strategy, "
 		 "auto_shutdown, reason FROM supervisors WHERE name = ?1",

@@ -529,6 +529,36 @@ plain_commands_pay_nothing(void **state)
 	assert_true(has_tree(subject));
 }
 
+/* Starts that a supervisor process has not recorded when it is killed, the later ones too. */
+static void
+rate_knows_starts_that_are_only_claimed(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+	struct batch batch;
+	struct step *step;
+
+	make(subject, "slow", "rate=4/1m");
+	submit(subject, "supervisor=slow;supervisor=slow;supervisor=slow");
+	key = claim(subject, "slow");
+	assert_int_equal(started(subject, key), STEP_OK);
+	assert_int_equal(ended(subject, key, "normal"), STEP_OK);
+	assert_int_equal(started(subject, claim(subject, "slow")), STEP_OK);
+	claim(subject, "slow");
+	subject_restart(subject);
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_LIMITS, NULL, NULL);
+	step->limits.wants_starts = true;
+	run_ok(subject, &batch);
+	for (size_t i = 0; i < step->limits.ret_count; i++) {
+		const struct supervisor_limit *limit = &step->limits.ret_limits[i];
+
+		assert_int_equal(
+		    limit->start_count, strcmp(limit->name, "slow") == 0 ? 3 : 0);
+	}
+	batch_done(&batch);
+}
+
 #define CASE(function) { #function, function }
 
 static const struct {
@@ -549,6 +579,7 @@ static const struct {
 	CASE(each_has_its_own_budget_where_it_is_so),
 	CASE(very_many_supervisors_start_and_end_in_one_turn),
 	CASE(plain_commands_pay_nothing),
+	CASE(rate_knows_starts_that_are_only_claimed),
 };
 
 #define CASE_COUNT (sizeof(cases) / sizeof(cases[0]))
