@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define MOST_CLAIMS 64 /* a turn, and ahead of their turn */
+#define MOST_STARTING 64 /* each claim passes over all that are claimed and not recorded */
 #define MOST_CHAINS 64 /* with more places claims ahead gain nothing */
 #define AHEAD_MS 20    /* claims are ahead by what ends in this time */
 #define SHORTEST_RUN_US 500
@@ -198,7 +199,8 @@ claims_add(struct supervisor *supervisor)
 		struct step *step;
 
 		if (!place->may_have_ready || !place->is_there || place->is_paused ||
-		    !supervisor_lets_start(place->state))
+		    !supervisor_lets_start(place->state) ||
+		    place->starting - place->ahead > MOST_STARTING)
 			continue;
 		free_places = free_places > 0 ? free_places : 0;
 		/* Small portions cost as much as large ones: wait until half are used up. */

@@ -93,8 +93,10 @@ live_add(struct supervisor *supervisor, const struct attempt_key *key, const cha
 	live->socket_fd = live->output_watch = live->notify_fd = -1;
 	live->max_output = SPEC_DEFAULT_MAX_OUTPUT;
 	live->place = place != NULL ? live_place(supervisor, place) : NULL;
-	if (live->place != NULL)
+	if (live->place != NULL) {
 		live->place->taken++;
+		live->place->starting++;
+	}
 	twin = RB_INSERT(live_tree, &supervisor->live->tree, live);
 	assert(twin == NULL); /* one attempt of a job at a time */
 	supervisor->live->count++;
@@ -112,10 +114,19 @@ live_unlink(struct live *live)
 }
 
 void
+live_has_started(struct live *live)
+{
+	if (!live->is_started && live->place != NULL)
+		live->place->starting--;
+	live->is_started = true;
+}
+
+void
 live_remove(struct live *live)
 {
 	struct supervisor *supervisor = live->supervisor;
 
+	live_has_started(live); /* or never will */
 	if (live->place != NULL) {
 		if (live->is_ahead)
 			live->place->ahead--;
@@ -132,6 +143,7 @@ live_remove(struct live *live)
 	server_free(live->server);
 	talk_done(live);
 	rotate_free(live);
+	output_forget(live);
 	if (live->notify_fd != -1)
 		close(live->notify_fd);
 	RB_REMOVE(live_tree, &supervisor->live->tree, live);
@@ -371,6 +383,7 @@ live_init(struct supervisor *supervisor)
 	supervisor->live = xcalloc(1, sizeof(*supervisor->live));
 	RB_INIT(&supervisor->live->tree);
 	supervisor->live->inotify_fd = -1;
+	TAILQ_INIT(&supervisor->live->unwatched);
 	rotate_init(supervisor);
 	server_init(supervisor);
 	claims_init(supervisor);

@@ -29,7 +29,7 @@ struct live {
 	int64_t priority;
 	struct live *predecessor, *successor;
 	bool is_ordered;  /* the keeper has the order, or the process */
-	bool is_started;  /* its process is known, if not recorded yet */
+	bool is_started;  /* its process is known, if not recorded yet: live_has_started() */
 	bool has_ended;	  /* the keeper has reported its end */
 	bool was_attached; /* we came to it in the middle of its life */
 	bool is_in_store; /* settling: it has an open row */
@@ -50,6 +50,8 @@ struct live {
 	int64_t ordered_ticks; /* when the keeper was told, as /proc/PID/stat has times */
 	int64_t max_output, left_out; /* of its output file */
 	int output_watch; /* its inotify watch, -1: none */
+	bool is_unwatched; /* among those whose output is to be looked at */
+	TAILQ_ENTRY(live) unwatched;
 	struct rotation *rotation;   /* of its output; or NULL */
 	struct output_times *times; /* when it grew; NULL: it has not yet */
 	char *last_lines;
@@ -65,6 +67,7 @@ RB_HEAD(live_tree, live);
 struct live_table {
 	struct live_tree tree;
 	size_t count, messages; /* of these, those of pools */
+	TAILQ_HEAD(, live) unwatched;
 	int inotify_fd;
 	struct loop_watch *inotify_watch;
 	TAILQ_HEAD(, rotation) rotations; /* with something to copy */
@@ -79,6 +82,7 @@ struct live *live_next(struct live *live);
 struct live *live_add(struct supervisor *supervisor, const struct attempt_key *key,
     const char *place);
 void live_remove(struct live *live);
+void live_has_started(struct live *live);
 /* Out of the chain of those who take each other's place. */
 void live_unlink(struct live *live);
 struct place_count *live_place(struct supervisor *supervisor, const char *name);
@@ -132,6 +136,8 @@ void output_cut(struct live *live); /* punch out the middle if it is too long */
 void output_end(struct live *live, int64_t bytes); /* it is complete */
 char *output_last_lines(struct live *live, int64_t bytes); /* to be freed; NULL: none */
 void output_watch(struct live *live);
+/* It is removed. */
+void output_forget(struct live *live);
 
 /* output_remove.c */
 /* All that there is of this attempt. */

@@ -164,15 +164,37 @@ static void
 look(void *arg)
 {
 	struct supervisor *supervisor = arg;
+	struct live *live, *next;
 
-	for (struct live *live = live_first(supervisor); live != NULL;
-	     live = live_next(live)) {
-		if (!live->is_started || live->has_ended)
-			continue;
-		talk_listen(live);
-		if (live->output_watch == -1)
+	TAILQ_FOREACH_SAFE(live, &supervisor->live->unwatched, unwatched, next) {
+		if (live->is_started && !live->has_ended) {
+			talk_listen(live);
 			watch_file(live);
+			if (live->output_watch == -1)
+				continue; /* again with the next ones */
+		}
+		output_forget(live);
 	}
+}
+
+static void
+look_later(struct live *live)
+{
+	struct supervisor *supervisor = live->supervisor;
+
+	if (!live->is_unwatched)
+		TAILQ_INSERT_TAIL(&supervisor->live->unwatched, live, unwatched);
+	live->is_unwatched = true;
+	if (!timer_is_set(&supervisor->output_timer))
+		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+}
+
+void
+output_forget(struct live *live)
+{
+	if (live->is_unwatched)
+		TAILQ_REMOVE(&live->supervisor->live->unwatched, live, unwatched);
+	live->is_unwatched = false;
 }
 
 static int
@@ -188,9 +210,11 @@ take_watches(struct supervisor *supervisor, int *watches, size_t count, bool is_
 	qsort(watches, count, sizeof(watches[0]), compare_watches);
 	for (struct live *live = live_first(supervisor); live != NULL;
 	     live = live_next(live)) {
-		if (is_all || bsearch(&live->output_watch, watches, count, sizeof(watches[0]),
-				  compare_watches) != NULL)
-			live->output_watch = -1;
+		if (!is_all && bsearch(&live->output_watch, watches, count, sizeof(watches[0]),
+				   compare_watches) == NULL)
+			continue;
+		live->output_watch = -1;
+		look_later(live);
 	}
 }
 
@@ -218,11 +242,8 @@ inotify_ready(void *arg, uint32_t events)
 		if (event->mask & IN_MODIFY)
 			watches[count++] = event->wd;
 	}
-	if (count == 0 && !is_overflow)
-		return;
-	take_watches(supervisor, watches, count, is_overflow);
-	if (!timer_is_set(&supervisor->output_timer))
-		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+	if (count > 0 || is_overflow)
+		take_watches(supervisor, watches, count, is_overflow);
 }
 
 void
@@ -238,6 +259,5 @@ output_watch(struct live *live)
 		    supervisor->loop, table->inotify_fd, EPOLLIN, inotify_ready, supervisor);
 	supervisor->output_timer.fire = look;
 	supervisor->output_timer.arg = supervisor;
-	if (!timer_is_set(&supervisor->output_timer))
-		loop_timer_set(supervisor->loop, &supervisor->output_timer, LOOK_AGAIN_MS);
+	look_later(live);
 }

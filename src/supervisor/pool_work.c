@@ -122,7 +122,8 @@ note_start(struct handling *handling)
 
 	if (handling->is_written)
 		return;
-	handling->is_written = live->is_started = true;
+	handling->is_written = true;
+	live_has_started(live);
 	live->started = clock_mono();
 	step = turn_add(live->supervisor, STEP_STARTED, start_recorded, live->supervisor);
 	step->started.key = live->key;
@@ -315,7 +316,9 @@ pool_settle(struct supervisor *supervisor, const struct open_attempt *open)
 	    open->timeout_ms == SPEC_UNSET    ? -1
 		: open->timeout_ms > open->age_ms ? open->timeout_ms - open->age_ms
 						  : 0);
-	live->handling->is_written = live->is_started = open->is_started;
+	live->handling->is_written = open->is_started;
+	if (open->is_started)
+		live_has_started(live);
 	live->handling->is_in_doubt = !open->is_started;
 	live->started.ms = clock_mono().ms - open->age_ms;
 	if (member->has_ended)

@@ -232,7 +232,8 @@ reports_acknowledge(struct supervisor *supervisor, const struct attempt_key *key
 static void
 take_start(struct live *live, const struct report_started *start, int descriptor)
 {
-	live->is_ordered = live->is_started = true;
+	live->is_ordered = true;
+	live_has_started(live);
 	live->pid = start->pid;
 	live->pid_start = start->pid_start;
 	live->started.ms = start->at_mono_ms;

@@ -124,8 +124,10 @@ settle_held(struct supervisor *supervisor, struct live *live,
 	live->has_key = open->has_key;
 	live->position = open->position;
 	live->place = live_place(supervisor, open->supervisor);
-	if (live->place != NULL)
+	if (live->place != NULL) {
 		live->place->taken++;
+		live->place->starting += !live->is_started;
+	}
 	live->is_being_ended = open->stop.kind != REASON_NONE;
 	if (!open->is_started && live->is_started)
 		reports_record_start(live);

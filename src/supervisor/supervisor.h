@@ -52,6 +52,7 @@ struct place_count {
 	int64_t max_children; /* -1: no limit */
 	int64_t taken;	      /* attempts that have, or are about to have, a process */
 	int64_t ahead;	      /* attempts claimed to follow one of these */
+	int64_t starting;     /* of all these, those whose processes are not there yet */
 	int64_t run_us;	      /* how long a run takes, a running average; -1: not known */
 	bool may_have_ready;  /* something may be ready: ask */
 	bool wants_free_place; /* … which is not to be claimed ahead of its turn */
