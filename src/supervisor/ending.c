@@ -117,12 +117,17 @@ ending_go_on(struct supervisor *supervisor)
 	int64_t grace_ms = supervisor->stop_grace_ms;
 	struct turn turn = { 0 };
 
+	if (!supervisor->somebody_waits_to_end)
+		return;
+	supervisor->somebody_waits_to_end = false;
 	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
 		if (!is_to_end(live) ||
 		    (grace_ms != 0 ? live->is_being_ended : live->is_being_killed))
 			continue;
-		if (grace_ms != 0 && !has_turn(supervisor, live, &turn))
+		if (grace_ms != 0 && !has_turn(supervisor, live, &turn)) {
+			supervisor->somebody_waits_to_end = true;
 			continue;
+		}
 		live_interrupt(live, grace_ms);
 		loop_again(supervisor->loop);
 	}
@@ -133,5 +138,6 @@ ending_begin(struct supervisor *supervisor, int64_t grace_ms)
 {
 	supervisor->stop_grace_ms = grace_ms;
 	find_orders(supervisor);
+	supervisor->somebody_waits_to_end = true;
 	ending_go_on(supervisor);
 }

@@ -142,6 +142,7 @@ struct supervisor {
 	const char *leaving_because; /* for the generation's row */
 	bool is_leaving_jobs;	     /* they run on */
 	int64_t stop_grace_ms;	     /* PHASE_STOPPING: what jobs get; or STOP_OWN_GRACE */
+	bool somebody_waits_to_end;  /* likewise: for those behind it to be gone */
 	int wish;		     /* enum wish heard from the keeper, -1: none */
 	int64_t *just_ended; /* exit_with.c: jobs, until it is known which ones they are */
 	size_t just_ended_count;
