@@ -25,14 +25,22 @@ read_timeout(const json_t *timeout, int64_t default_ms)
 	    : -2;
 }
 
-/* A name that is too long is none: the call gets another one. */
-static void
+/*
+ * A name that is too long is none: the call gets another one. NULL, or what is wrong: what we
+ * name ourselves (a letter before a number: calls without a ref, of servers, of pools) is ours.
+ */
+static const char *
 set_ref(struct envelope *envelope, struct rpc_text ref)
 {
 	if (ref.text == NULL || ref.length > ENVELOPE_LONGEST_REF)
-		return;
+		return NULL;
+	if (skim_is(ref, INIT_ID) || skim_is(ref, TERMINATE_ID) ||
+	    (ref.length > 1 && strchr("gjm", ref.text[0]) != NULL && ref.text[1] >= '0' &&
+		ref.text[1] <= '9'))
+		return "ref is a name of ours";
 	memcpy(envelope->ref, ref.text, ref.length);
 	envelope->ref[ref.length] = '\0';
+	return NULL;
 }
 
 const char *
@@ -40,7 +48,7 @@ envelope_read(struct envelope *ret, const json_t *params, int64_t default_ms)
 {
 	const json_t *message = json_object_get(params, "message");
 	json_t *to = json_object_get(params, "to");
-	const char *wrong;
+	const char *wrong, *wrong_ref;
 
 	*ret = (struct envelope){ 0 };
 	ret->group = group_of(params, &wrong);
@@ -51,12 +59,12 @@ envelope_read(struct envelope *ret, const json_t *params, int64_t default_ms)
 	ret->message = rpc_text(ret->dumped);
 	ret->timeout_ms = read_timeout(json_object_get(params, "timeout_ms"), default_ms);
 	ret->is_repeated = json_is_true(json_object_get(params, "repeated"));
-	set_ref(ret, rpc_text(json_string_value(json_object_get(params, "ref"))));
-	if (wrong != NULL)
-		return wrong;
-	if (to != NULL && ret->to == NULL)
-		return "to is not a name or an id";
-	return ret->timeout_ms == -2 ? "timeout_ms is not a number, 0 or more" : NULL;
+	wrong_ref = set_ref(ret, rpc_text(json_string_value(json_object_get(params, "ref"))));
+	if (wrong == NULL && to != NULL && ret->to == NULL)
+		wrong = "to is not a name or an id";
+	if (wrong == NULL && ret->timeout_ms == -2)
+		wrong = "timeout_ms is not a number, 0 or more";
+	return wrong != NULL ? wrong : wrong_ref;
 }
 
 bool
@@ -76,7 +84,8 @@ envelope_skim(struct envelope *ret, const struct skim *skim, int64_t default_ms)
 	else if (timeout.text != NULL &&
 	    (!skim_integer(timeout, &ret->timeout_ms) || ret->timeout_ms < 0))
 		return false;
-	set_ref(ret, ref);
+	if (set_ref(ret, ref) != NULL)
+		return false;
 	ret->to = skim_json(skim_param(skim, "to"));
 	return ret->to != NULL;
 }

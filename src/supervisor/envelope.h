@@ -11,6 +11,10 @@
  * What stands on a message to a server: to whom it goes, and for a call how long that may take.
  * The message itself is not opened.
  */
+/* Requests of ours to a server; a call's is its ref. */
+#define INIT_ID "init"
+#define TERMINATE_ID "terminate"
+
 #define ENVELOPE_REF_SIZE 96
 #define ENVELOPE_LONGEST_REF 59 /* of a client's; we put names of our own behind it */
 

@@ -17,8 +17,6 @@
 #include <sys/socket.h>
 
 #define LEAVE_MS 1000 /* from saying that it ends to being ended */
-#define INIT_ID "init"
-#define TERMINATE_ID "terminate"
 
 static int
 compare(const struct server *a, const struct server *b)

@@ -195,6 +195,8 @@ requests_that_make_no_sense_are_refused(void **state)
 		{ "call", "{'group':7,'message':1}", "group is not a name" },
 		{ "call", "{'group':'web'}", "wants a message" },
 		{ "call", "{'group':'web','message':1,'timeout_ms':'x'}", "timeout_ms" },
+		{ "call", "{'to':'a','message':1,'ref':'terminate'}", "ref is a name of ours" },
+		{ "call", "{'to':'a','message':'\\u00e4','ref':'g1-7'}", "ref is a name of ours" },
 		{ "cast", "{'to':1,'group':'web','message':1}", "to or group, not both" },
 		{ "cast", "{'group':'','message':1}", "group is not a name" },
 		{ "send", "{'group':'web'}", "wants to or group, and message" },
