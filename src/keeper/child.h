@@ -20,6 +20,8 @@ enum child_state {
 	CHILD_ENDED,   /* reported, not acknowledged yet */
 };
 
+struct launch;
+
 struct child {
 	RB_ENTRY(child) by_key, by_pid;
 	TAILQ_ENTRY(child) in_closing, in_untold;
@@ -33,6 +35,7 @@ struct child {
 	bool has_leaf;	      /* a cgroup of its own, until that is empty */
 	bool was_killed;      /* its SIGKILL came from us */
 	pid_t pid;	      /* also its process group and session; 0: never had one */
+	struct launch *launch; /* it is not its program yet: keeper_launch.h; else NULL */
 	pid_t lost_pid;	      /* adopted too late: what it had; told, but nothing is done to it */
 	int64_t pid_start;
 	int notify_fd;	      /* what it says how it is to; -1: nothing */

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/xalloc.h"
+#include "keeper/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,13 +109,19 @@ journal_give_back(struct journal *journal, size_t slot)
 }
 
 int
+journal_put(int fd, size_t slot, const struct journal_record *record)
+{
+	ssize_t done = raw_call(SYS_pwrite64, fd, (long)record, sizeof(*record),
+	    (long)(slot * sizeof(*record)));
+
+	return done == (ssize_t)sizeof(*record) ? 0 : done < 0 ? (int)-done : ENOSPC;
+}
+
+int
 journal_write(int fd, size_t slot, const struct journal_record *record)
 {
-	ssize_t done = pwrite(fd, record, sizeof(*record), (off_t)(slot * sizeof(*record)));
+	int error = journal_put(fd, slot, record);
 
-	if (done == (ssize_t)sizeof(*record))
-		return 0;
-	if (done != -1)
-		errno = ENOSPC;
-	return -1;
+	errno = error;
+	return error == 0 ? 0 : -1;
 }

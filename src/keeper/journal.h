@@ -7,7 +7,7 @@
 
 /*
  * Which attempts came as far as having a process: one fixed record in a slot of
- * STATE/jobberd.journal, written by the child itself between vfork and exec. A claim
+ * STATE/jobberd.journal, written by the child itself between clone and exec. A claim
  * without a record in this boot was never started. A slot is used again only after its
  * attempt's end was acknowledged, so the file stays as small as what ran at once. It is not
  * synced: after a power cut nothing runs.
@@ -48,7 +48,9 @@ size_t journal_move(struct journal *journal, const struct journal_record *record
 size_t journal_take(struct journal *journal);
 void journal_give_back(struct journal *journal, size_t slot);
 
-/* The child's side: only system calls. 0 or -1 with errno. */
+/* 0 or -1 with errno. */
 int journal_write(int fd, size_t slot, const struct journal_record *record);
+/* The child's side: only a system call. 0 or an errno. */
+int journal_put(int fd, size_t slot, const struct journal_record *record);
 
 #endif

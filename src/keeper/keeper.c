@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/socket.h"
 #include "base/xalloc.h"
+#include "keeper/keeper_launch.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/lock.h"
 #include "keeper/notify.h"
@@ -278,12 +279,14 @@ tear_down(struct keeper *keeper)
 {
 	struct child *child;
 
+	keeper_settle_all(keeper);
 	while ((child = children_first(&keeper->children)) != NULL)
 		keeper_free_child(keeper, child);
 	link_free(keeper->link);
 	keeper_leaves_close(keeper);
 	if (keeper->state_fd != -1 && keeper->listen_fd != -1)
 		unlinkat(keeper->state_fd, SOCKET_FILE, 0);
+	keeper_launches_done(keeper);
 	tree_self_done(&keeper->self);
 	journal_close(&keeper->journal);
 	free(keeper->old_records);
@@ -325,6 +328,7 @@ run(const struct keeper_setup *setup, struct error *error)
 	    keeper.reap_timer.arg = keeper.remains_timer.arg = &keeper;
 	children_init(&keeper.children);
 	TAILQ_INIT(&keeper.watched_leaves);
+	keeper_launches_init(&keeper);
 	if (set_up(&keeper, error) == -1) {
 		status = error->code;
 		tear_down(&keeper);

@@ -55,6 +55,8 @@ struct keeper {
 	struct tree_self self;
 	struct timer reap_timer; /* then all children are asked whether they have died */
 	struct timer remains_timer; /* then those of adopted ones are looked for (again) */
+	TAILQ_HEAD(, launch) launches, free_launches; /* keeper_launch.c */
+	struct timer launch_timer;
 	int state_fd, lock_fd, listen_fd, null_fd;
 	int notify_fd; /* the directory of sockets of services; -1: not opened yet */
 	struct outputs outputs;

@@ -8,6 +8,7 @@
 
 #include "base/xalloc.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_launch.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/pidfd.h"
 
@@ -59,7 +60,8 @@ signal_group(struct child *child, int number)
 	/* An adopted leader may be gone and its group's id somebody else's: ask its pidfd. */
 	if (child->is_adopted && !pidfd_is_alive(child->pidfd))
 		return;
-	kill(-child->pid, number);
+	/* It may not have its group yet, and is all that there is of it. */
+	kill(child->launch != NULL ? child->pid : -child->pid, number);
 }
 
 void
@@ -103,6 +105,7 @@ keeper_kill_all(struct keeper *keeper)
 {
 	struct child *child, *next;
 
+	keeper_settle_all(keeper);
 	for (child = children_first(&keeper->children); child != NULL; child = next) {
 		next = children_next(child);
 		keeper_stop_child(keeper, child, STOP_INTERRUPTED, 0);

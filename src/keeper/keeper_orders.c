@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_launch.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/notify.h"
 
@@ -36,6 +37,10 @@ order_stop(const struct received *received)
 	const struct order *order = received->order;
 	struct child *child = children_find(&received->keeper->children, &order->key);
 
+	if (child != NULL && child->launch != NULL) {
+		keeper_settle(received->keeper, child);
+		child = children_find(&received->keeper->children, &order->key);
+	}
 	/* It may have ended meanwhile: its report is on the way. */
 	if (child != NULL && order->stop.cause < STOP_CAUSE_COUNT)
 		keeper_stop_child(received->keeper, child, order->stop.cause,
@@ -188,10 +193,11 @@ keeper_turn_end(void *arg)
 {
 	struct keeper *keeper = arg;
 
-	if (!keeper->must_tell)
-		return;
+	keeper_launches_look(keeper);
+	if (keeper->must_tell)
+		link_flush(keeper->link);
 	keeper->must_tell = false;
-	link_flush(keeper->link);
+	keeper_launches_wait(keeper);
 }
 
 static void
@@ -214,6 +220,7 @@ keeper_send_table(struct keeper *keeper)
 		.table_end = { keeper->restarts, keeper_cgroup_use(keeper) } };
 	struct child *child;
 
+	keeper_settle_all(keeper);
 	for (child = children_first(&keeper->children); child != NULL;
 	     child = children_next(child)) {
 		if (child->pid != 0 || child->lost_pid != 0)

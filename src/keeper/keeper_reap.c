@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_launch.h"
 #include "keeper/keeper_leaf.h"
 
 #include <sys/wait.h>
@@ -176,6 +177,12 @@ died(struct keeper *keeper, const siginfo_t *info)
 	struct child *child = children_find_pid(&keeper->children, info->si_pid);
 	int status;
 
+	if (child != NULL && child->launch != NULL) {
+		keeper_settle(keeper, child);
+		child = children_find_pid(&keeper->children, info->si_pid);
+		if (child == NULL)
+			return; /* it did not become its program, and has been reaped for that */
+	}
 	if (info->si_pid == keeper->supervisor_pid) {
 		waitpid(info->si_pid, &status, 0);
 		keeper_supervisor_died(keeper, status);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "keeper/keeper.h"
+#include "keeper/keeper_launch.h"
 #include "keeper/keeper_leaf.h"
 #include "keeper/spawn.h"
 
@@ -27,18 +28,6 @@ report_refused(struct keeper *keeper, const struct order_key *key, int error)
 		.key = *key, .refused.error = error };
 
 	keeper_report(keeper, &report, -1);
-}
-
-static void
-spawned(struct keeper *keeper, struct child *child, const struct order_start *start,
-    pid_t pid)
-{
-	children_set_pid(&keeper->children, child, pid);
-	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
-	if (start->timeout_ms >= 0)
-		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
-	children_set_untold(&keeper->children, child, true);
-	keeper_tell_soon(keeper, start->is_awaited != 0);
 }
 
 static void
@@ -72,11 +61,11 @@ room_for_pid(char **variables)
 	return NULL;
 }
 
-static void
-spawn_child(struct keeper *keeper, struct child *child, const struct order_start *start,
-    const struct start_text *text, int output_fd, int sockets[2])
+struct spawn
+keeper_spawn_of(struct keeper *keeper, struct child *child, const struct order_start *start,
+    const struct start_text *text, int output_fd, int socket_fd)
 {
-	struct spawn spawn = {
+	return (struct spawn){
 		.behaviour = spawn_find_behaviour(
 		    keeper->setup->behaviours, text->arguments[0]),
 		.map = keeper->has_map ? &keeper->map : NULL,
@@ -86,7 +75,7 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		.stdin_path = text->stdin_path,
 		.stdin_fd = keeper->null_fd,
 		.output_fd = output_fd,
-		.socket_fd = sockets[1],
+		.socket_fd = socket_fd,
 		.ready_fd = start->ready_fd,
 		.own_pid = start->knows_pid ? room_for_pid(text->variables) : NULL,
 		.umask = (mode_t)start->umask,
@@ -98,21 +87,38 @@ spawn_child(struct keeper *keeper, struct child *child, const struct order_start
 		.record = { .check = JOURNAL_CHECK, .key = child->key,
 		    .pid_start = child->pid_start },
 	};
-	pid_t pid;
-	int result = spawn.behaviour != NULL
-	    ? spawn_behaviour(&spawn, &pid, &child->pid_start)
-	    : spawn_command(&spawn, &pid, &child->pid_start);
-	int error = result == -1 ? errno : result;
+}
 
-	close(sockets[1]);
-	keeper_leaf_made(keeper, child, spawn.cgroup_fd, error == 0);
-	child->socket_fd = sockets[0];
-	if (error == 0)
-		spawned(keeper, child, start, pid);
-	else if (result == -1 || spawn_is_lack(error))
+void
+keeper_launched(struct keeper *keeper, struct child *child, const struct order_start *start,
+    int error, bool is_lack)
+{
+	if (error == 0) {
+		children_set_untold(&keeper->children, child, true);
+		keeper_tell_soon(keeper, start->is_awaited != 0);
+	} else if (is_lack || spawn_is_lack(error))
 		refused(keeper, child, error);
 	else
 		not_executed(keeper, child, error);
+}
+
+/* A behaviour: it is there, or not, at once. */
+static void
+fork_child(struct keeper *keeper, struct child *child, const struct order_start *start,
+    const struct start_text *text, int output_fd, int socket_fd)
+{
+	struct spawn spawn =
+	    keeper_spawn_of(keeper, child, start, text, output_fd, socket_fd);
+	pid_t pid;
+	int result = spawn_behaviour(&spawn, &pid, &child->pid_start);
+	int error = result == -1 ? errno : result;
+
+	close(output_fd);
+	close(socket_fd);
+	keeper_leaf_made(keeper, child, spawn.cgroup_fd, error == 0);
+	if (error == 0)
+		children_set_pid(&keeper->children, child, pid);
+	keeper_launched(keeper, child, start, error, result == -1);
 }
 
 int
@@ -126,33 +132,43 @@ keeper_move_high(int fd)
 	return high;
 }
 
+/* Takes over the text. */
 static void
 start_now(struct keeper *keeper, struct child *child, const struct order *order,
-    const struct start_text *text)
+    struct start_text *text)
 {
+	const struct order_start *start = &order->start;
 	int output_fd = outputs_make(&keeper->outputs, &child->key), sockets[2];
 
-	child->grace_ms = order->start.grace_ms;
-	child->leaves_children = order->start.leaves_children != 0;
-	if (order->start.stop_signal != 0)
-		child->stop_signal = order->start.stop_signal;
+	child->grace_ms = start->grace_ms;
+	child->leaves_children = start->leaves_children != 0;
+	if (start->stop_signal != 0)
+		child->stop_signal = start->stop_signal;
 	child->journal_slot = journal_take(&keeper->journal);
 	children_set_state(&keeper->children, child, CHILD_RUNNING);
 	child->started = clock_mono();
 	child->pid_start = spawn_start_ticks();
 	if (output_fd == -1 ||
-	    (order->start.notifies && keeper_notify_open(keeper, child) == -1) ||
+	    (start->notifies && keeper_notify_open(keeper, child) == -1) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == -1) {
 		int error = errno;
 
 		if (output_fd != -1)
 			close(output_fd);
+		start_text_done(text);
 		refused(keeper, child, error);
 		return;
 	}
-	sockets[0] = keeper_move_high(sockets[0]);
-	spawn_child(keeper, child, &order->start, text, output_fd, sockets);
-	close(output_fd);
+	child->socket_fd = keeper_move_high(sockets[0]);
+	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
+	if (start->timeout_ms >= 0)
+		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
+	if (spawn_find_behaviour(keeper->setup->behaviours, text->arguments[0]) == NULL) {
+		keeper_launch(keeper, child, start, text, output_fd, sockets[1]);
+		return;
+	}
+	fork_child(keeper, child, start, text, output_fd, sockets[1]);
+	start_text_done(text);
 }
 
 /* ---- claims ahead: whoever ends is followed at once, without anybody being asked ---- */
@@ -191,7 +207,6 @@ keeper_start_successor(struct keeper *keeper, struct child *child)
 	free(child->order);
 	child->order = NULL;
 	start_now(keeper, child, &order, &text);
-	start_text_done(&text);
 }
 
 static void
@@ -238,7 +253,6 @@ keeper_start_child(struct keeper *keeper, const struct order *order, size_t leng
 		return;
 	}
 	start_now(keeper, child, order, &text);
-	start_text_done(&text);
 }
 
 void

@@ -21,9 +21,10 @@ struct spawn_behaviour {
 };
 
 /*
- * Making a process: clone with VM and VFORK, then nothing but system calls up to execve,
- * so that the keeper's size costs nothing. The child gets its own session and process
- * group, default signals, nothing blocked, the descriptors below and no others.
+ * Making a process: clone with VM, then nothing but system calls up to execve, so that the
+ * keeper's size costs nothing. The child gets its own session and process group, default
+ * signals, nothing blocked, the descriptors below and no others. It goes its way beside us: an
+ * execve takes longer than all the rest, and one from a dead network file system for ever.
  */
 struct spawn {
 	const struct spawn_behaviour *behaviour; /* NULL: execute the arguments */
@@ -46,16 +47,38 @@ struct spawn {
 	struct journal_record record; /* all but the pid; its start: no later than it will be */
 };
 
-/*
- * 0: *ret_pid runs, since *ret_start (see journal.h). -1: no process could be made (errno, a
- * lack of resources). A positive errno: the child could not become the program; it has been
- * reaped.
- */
-int spawn_command(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
+struct spawn_plan {
+	const struct spawn *spawn;
+	char **programs;    /* where it may be, the paths in their order … */
+	bool is_searched;   /* … by PATH */
+	int64_t start;	    /* written by the child: see journal.h */
+	int error;	    /* … when it fails */
+	bool is_unrecorded; /* … and this was not the command's fault */
+	int is_sharing;	    /* our memory: set to 0 by the kernel */
+};
+
+/* A stack for spawn_begin(); NULL with errno. */
+void *spawn_stack_new(void);
+void spawn_stack_free(void *stack);
 
 /*
- * The same for a behaviour (spawn_fork.c). Its process has its arguments and environment, for
- * getenv(3) and in /proc, and its name.
+ * A child is on its way: *plan, *spawn with all in it, its descriptors and the stack are its,
+ * too, until spawn_is_over(). 0 and *ret_pid, or -1: no process could be made (errno).
+ */
+int spawn_begin(struct spawn_plan *plan, const struct spawn *spawn, void *stack, pid_t *ret_pid);
+/* It has become its program, or has failed: spawn_end() is next. */
+bool spawn_is_over(const struct spawn_plan *plan);
+/* Wait for that, so many microseconds at most. */
+void spawn_wait(const struct spawn_plan *plan, int64_t us);
+/*
+ * 0: it runs, since plan->start. A positive errno: the child could not become the program; -1,
+ * with errno: for a lack of ours. It has been reaped then.
+ */
+int spawn_end(struct spawn_plan *plan, pid_t pid);
+
+/*
+ * A behaviour's process (spawn_fork.c): 0 and *ret_pid runs, since *ret_start; else as
+ * spawn_end(). It has its arguments and environment, for getenv(3) and in /proc, and its name.
  */
 int spawn_behaviour(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
 
@@ -86,13 +109,6 @@ int spawn_helper(const char *path, char *const *arguments, const int *descriptor
 int spawn_detached(const char *path, char *const *arguments, int output_fd, int error_fd);
 
 /* ---- between spawn.c and spawn_fork.c ---- */
-
-struct spawn_plan {
-	const struct spawn *spawn;
-	int64_t start;	    /* written by the child: as /proc/PID/stat has it, or 1 less */
-	int error;	    /* … when it fails */
-	bool is_unrecorded; /* … and this was not the command's fault */
-};
 
 /* In the child: become all that the plan says but the program. 0, or -1 and its error. */
 int spawn_enter(struct spawn_plan *plan);

@@ -308,7 +308,7 @@ group_call(struct supervisor *supervisor, const struct envelope *envelope,
 	gather = xcalloc(1, sizeof(*gather));
 	gather->asker = asker_of(supervisor, caller);
 	gather->message = xstrndup(envelope->message.text, envelope->message.length);
-	snprintf(gather->ref, sizeof(gather->ref), "%s", envelope->ref);
+	memcpy(gather->ref, envelope->ref, strlen(envelope->ref) + 1);
 	snprintf(gather->from, sizeof(gather->from), "%s", from);
 	gather->timeout_ms = envelope->timeout_ms;
 	gather->is_repeated = envelope->is_repeated;

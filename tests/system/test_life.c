@@ -5,11 +5,15 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/system.h"
 
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void
 submitted_with_nothing_running_is_run_by_the_next_supervise(void **state)
@@ -254,6 +258,50 @@ cancel_ends_the_process_and_a_waiting_job_alike(void **state)
 	instance_finish(&i);
 }
 
+/*
+ * As from a network file system that is dead: whoever opens a file with a lease waits until its
+ * holder gives that up, or 45 s.
+ */
+static void
+program_that_takes_its_time_to_load_holds_up_nobody(void **state)
+{
+	struct instance i;
+	char *path, command[400];
+	struct result result;
+	int64_t slow, slower, next;
+	int lease;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "4", NULL);
+	path = xasprintf("%s/program", i.directory);
+	snprintf(command, sizeof(command), "cp /bin/true %s", path);
+	next = submit_job(&i, "--", "sh", "-c", command, NULL);
+	assert_int_equal(wait_job(&i, next), 0);
+	lease = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fcntl(lease, F_SETSIG, SIGURG), 0); /* of which nobody takes notice */
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
+	slow = submit_job(&i, "-r", "0", "--timeout", "100ms", "--", path, NULL);
+	slower = submit_job(&i, "-r", "0", "--", path, NULL);
+	next = submit_job(&i, "--", "true", NULL);
+	assert_int_equal(wait_job(&i, next), 0);
+	assert_int_equal(wait_job(&i, slow), 1);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2 AND "
+		"reason = 'timeout'"), 1);
+	assert_int_equal(sql_number(&i, "SELECT started_at IS NULL FROM attempts WHERE "
+		"job_id = 3"), 1);
+	result = jobberd(&i, "cancel", "3", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, slower), 1);
+	slower = submit_job(&i, "-r", "0", "--", path, NULL);
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_UNLCK), 0);
+	assert_int_equal(wait_job(&i, slower), 0);
+	close(lease);
+	free(path);
+	instance_finish(&i);
+}
+
 static void
 job_talks_on_its_socket(void **state)
 {
@@ -319,6 +367,7 @@ main(void)
 		cmocka_unit_test(process_has_defaults_and_nothing_else),
 		cmocka_unit_test(what_a_job_leaves_running_is_killed),
 		cmocka_unit_test(cancel_ends_the_process_and_a_waiting_job_alike),
+		cmocka_unit_test(program_that_takes_its_time_to_load_holds_up_nobody),
 		cmocka_unit_test(job_talks_on_its_socket),
 		cmocka_unit_test(second_supervise_is_refused_with_the_pid_of_the_first),
 	};

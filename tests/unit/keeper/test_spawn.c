@@ -8,6 +8,7 @@
 #include "keeper/orders.h"
 #include "keeper/spawn.h"
 #include "keeper/tree.h"
+#include "support/spawning.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -126,7 +127,7 @@ output_of(struct scene *scene, char *const *arguments)
 	assert_int_equal(ftruncate(scene->spawn.output_fd, 0), 0);
 	assert_int_equal(lseek(scene->spawn.output_fd, 0, SEEK_SET), 0);
 	scene->spawn.arguments = arguments;
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	buf_clear(&scene->output);
 	while ((got = pread(scene->spawn.output_fd, bytes, sizeof(bytes), at)) > 0) {
@@ -146,7 +147,7 @@ check_error(struct scene *scene, char *const *arguments, int error)
 	int64_t start;
 
 	scene->spawn.arguments = arguments;
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &start), error);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), error);
 	assert_int_equal(pid, 42);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
 	assert_int_equal(errno, ECHILD);
@@ -378,7 +379,7 @@ command_is_recorded_before_it_runs(void **state)
 
 	scene->spawn.journal_slot = 5;
 	scene->spawn.arguments = ARGUMENTS("true");
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), 0);
 	assert_int_equal(pread(scene->spawn.journal_fd, &record, sizeof(record),
 			     5 * sizeof(record)),
 	    sizeof(record));
@@ -400,10 +401,10 @@ command_that_cannot_be_recorded_is_not_run(void **state)
 
 	scene->spawn.arguments = SHELL("echo ran");
 	scene->spawn.journal_fd = full;
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &start), -1);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), -1);
 	assert_int_equal(errno, ENOSPC);
 	scene->spawn.journal_fd = -1;
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &start), -1);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), -1);
 	assert_int_equal(errno, EBADF);
 	scene->spawn.journal_fd = journal;
 	assert_int_equal(lseek(scene->spawn.output_fd, 0, SEEK_END), 0);
@@ -421,7 +422,7 @@ start_ticks_are_those_in_proc(void **state)
 	int64_t told;
 
 	scene->spawn.arguments = SHELL("read x <&3; :");
-	assert_int_equal(spawn_command(&scene->spawn, &pid, &told), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &told), 0);
 	after = spawn_start_ticks();
 	assert_int_equal(tree_stat(pid, &start, &life, &status), 0);
 	assert_true(start >= before && start <= after);

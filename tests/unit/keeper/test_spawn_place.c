@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/file.h"
-#include "keeper/spawn.h"
+#include "support/spawning.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ exit_status_of(const char *script, bool resets_oom_score, int cgroup_fd)
 	pid_t pid;
 	int64_t start;
 
-	assert_int_equal(spawn_command(&spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&spawn, &pid, &start), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	close(null);
 	close(journal);
