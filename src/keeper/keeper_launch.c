@@ -190,8 +190,9 @@ keeper_launch(struct keeper *keeper, struct child *child, const struct order_sta
 
 	make_room(keeper);
 	launch = take(keeper);
-	error = launch == NULL ? errno : 0;
-	if (error == 0) {
+	if (launch == NULL)
+		error = errno;
+	else {
 		launch->child = child;
 		launch->start = *start;
 		launch->text = *text;
