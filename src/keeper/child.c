@@ -37,7 +37,7 @@ children_init(struct children *children)
 	RB_INIT(&children->pids);
 	TAILQ_INIT(&children->closing);
 	TAILQ_INIT(&children->untold);
-	children->count = 0;
+	children->count = children->pid_count = 0;
 }
 
 struct child *
@@ -69,6 +69,7 @@ children_set_pid(struct children *children, struct child *child, pid_t pid)
 {
 	child->pid = pid;
 	child->is_known_by_pid = RB_INSERT(children_by_pid, &children->pids, child) == NULL;
+	children->pid_count += child->is_known_by_pid;
 }
 
 void
@@ -76,6 +77,7 @@ children_forget_pid(struct children *children, struct child *child)
 {
 	if (child->is_known_by_pid)
 		RB_REMOVE(children_by_pid, &children->pids, child);
+	children->pid_count -= child->is_known_by_pid;
 	child->is_known_by_pid = false;
 }
 

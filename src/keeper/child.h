@@ -67,7 +67,7 @@ struct children {
 	struct children_by_pid pids;
 	TAILQ_HEAD(, child) closing;
 	TAILQ_HEAD(, child) untold; /* is_start_untold, in their order */
-	size_t count;
+	size_t count, pid_count; /* all, and those that are known by their pid */
 };
 
 void children_init(struct children *children);

@@ -241,7 +241,9 @@ keeper_launches_wait(struct keeper *keeper)
 		int64_t age_ms = age_of(launch);
 
 		if (age_ms < LONG_MS) {
-			spawn_wait(&launch->plan, WAIT_US);
+			/* With nobody else there, there is nobody else's end to hear of. */
+			spawn_wait(&launch->plan,
+			    keeper->children.pid_count > 1 ? WAIT_US : LONG_MS * 1000);
 			loop_again(keeper->loop);
 			return;
 		}
