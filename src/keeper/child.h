@@ -32,6 +32,7 @@ struct child {
 	bool is_adopted;      /* not our child: seen through its pidfd */
 	bool leaves_children;
 	bool is_start_untold; /* it is reported soon, or with its end: children_set_untold() */
+	bool is_start_told;   /* it was reported by itself */
 	bool has_leaf;	      /* a cgroup of its own, until that is empty */
 	bool was_killed;      /* its SIGKILL came from us */
 	pid_t pid;	      /* also its process group and session; 0: never had one */

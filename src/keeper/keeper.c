@@ -279,6 +279,7 @@ tear_down(struct keeper *keeper)
 {
 	struct child *child;
 
+	keeper_drop_waiting(keeper); /* nobody is started any more */
 	keeper_settle_all(keeper);
 	while ((child = children_first(&keeper->children)) != NULL)
 		keeper_free_child(keeper, child);

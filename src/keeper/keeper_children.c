@@ -130,6 +130,7 @@ keeper_report_started(struct keeper *keeper, struct child *child)
 		.key = child->key, .started = start_of(child) };
 
 	children_set_untold(&keeper->children, child, false);
+	child->is_start_told = true;
 	keeper_report(keeper, &report, child->socket_fd);
 }
 

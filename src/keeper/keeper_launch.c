@@ -47,15 +47,6 @@ keeper_launches_init(struct keeper *keeper)
 	keeper->launch_timer = (struct timer){ .fire = due };
 }
 
-static void
-launch_free(struct launch *launch)
-{
-	if (launch == NULL)
-		return;
-	spawn_stack_free(launch->stack);
-	free(launch);
-}
-
 /* Those that are still on their way need what they have for longer than we are there. */
 void
 keeper_launches_done(struct keeper *keeper)
@@ -64,7 +55,8 @@ keeper_launches_done(struct keeper *keeper)
 
 	while ((launch = TAILQ_FIRST(&keeper->free_launches)) != NULL) {
 		TAILQ_REMOVE(&keeper->free_launches, launch, entry);
-		launch_free(launch);
+		spawn_stack_free(launch->stack);
+		free(launch);
 	}
 }
 
@@ -210,6 +202,13 @@ keeper_launch(struct keeper *keeper, struct child *child, const struct order_sta
 	keeper_launched(keeper, child, start, error, true);
 }
 
+static void
+await(const struct launch *launch)
+{
+	while (!spawn_is_over(&launch->plan) && age_of(launch) < SETTLE_MS)
+		spawn_wait(&launch->plan, SETTLE_MS * 1000);
+}
+
 void
 keeper_settle(struct keeper *keeper, struct child *child)
 {
@@ -217,19 +216,20 @@ keeper_settle(struct keeper *keeper, struct child *child)
 
 	if (launch == NULL)
 		return;
-	while (!spawn_is_over(&launch->plan) && age_of(launch) < SETTLE_MS)
-		spawn_wait(&launch->plan, SETTLE_MS * 1000);
+	await(launch);
 	if (spawn_is_over(&launch->plan))
 		end(keeper, launch);
 }
 
+/* The end of one may be the beginning of another, or its end. */
 void
 keeper_settle_all(struct keeper *keeper)
 {
-	struct launch *launch, *next;
+	const struct launch *launch;
 
-	TAILQ_FOREACH_SAFE(launch, &keeper->launches, entry, next)
-		keeper_settle(keeper, launch->child);
+	TAILQ_FOREACH(launch, &keeper->launches, entry)
+		await(launch);
+	keeper_launches_look(keeper);
 }
 
 void

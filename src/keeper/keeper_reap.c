@@ -221,15 +221,18 @@ keeper_reap_all(void *arg)
 static bool
 reap_young(struct keeper *keeper)
 {
-	struct child *child = children_last(&keeper->children), *previous;
+	struct child *child = children_last(&keeper->children);
+	pid_t pids[FEW];
+	size_t count = 0;
 	bool found = false;
 
-	for (int i = 0; i < FEW && child != NULL; i++, child = previous) {
-		previous = children_previous(child);
-		if (child->state == CHILD_RUNNING && !child->is_adopted &&
-		    reap_one(keeper, P_PID, child->pid))
-			found = true;
+	/* First who they are: the end of one may be that of others in the table. */
+	for (int i = 0; i < FEW && child != NULL; i++, child = children_previous(child)) {
+		if (child->state == CHILD_RUNNING && !child->is_adopted)
+			pids[count++] = child->pid;
 	}
+	for (size_t i = 0; i < count; i++)
+		found = reap_one(keeper, P_PID, pids[i]) || found;
 	return found;
 }
 

@@ -93,6 +93,9 @@ void
 keeper_launched(struct keeper *keeper, struct child *child, const struct order_start *start,
     int error, bool is_lack)
 {
+	/* A supervisor process that came while it was on its way was told with the table. */
+	if (error == 0 && child->is_start_told)
+		return;
 	if (error == 0) {
 		children_set_untold(&keeper->children, child, true);
 		keeper_tell_soon(keeper, start->is_awaited != 0);

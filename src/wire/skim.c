@@ -155,10 +155,10 @@ take_param(struct skim *to, struct rpc_text name, struct rpc_text value)
 static int
 value_ends(struct skimmer *skimmer, bool is_object)
 {
-	if (skimmer->depth == 0)
+	if (skimmer->depth == 0) {
 		skimmer->end = here(skimmer);
-	if (skimmer->depth == 0)
 		return is_object ? GO_ON : STOP;
+	}
 	if (skimmer->depth == 1) {
 		skimmer->is_in_params = false;
 		return take_member(

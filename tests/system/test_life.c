@@ -295,8 +295,14 @@ program_that_takes_its_time_to_load_holds_up_nobody(void **state)
 	result_done(&result);
 	assert_int_equal(wait_job(&i, slower), 1);
 	slower = submit_job(&i, "-r", "0", "--", path, NULL);
+	next = submit_job(&i, "--", "true", NULL);
+	assert_int_equal(wait_job(&i, next), 0); /* … and so is the other on its way */
+	instance_kill_supervisor(&i);
+	next = submit_job(&i, "--", "true", NULL);
+	assert_int_equal(wait_job(&i, next), 0);
 	assert_int_equal(fcntl(lease, F_SETLEASE, F_UNLCK), 0);
 	assert_int_equal(wait_job(&i, slower), 0);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 5"), 1);
 	close(lease);
 	free(path);
 	instance_finish(&i);
