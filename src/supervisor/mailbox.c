@@ -128,22 +128,11 @@ mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,
 
 /* ---- out of it ---- */
 
-/* JSON of the database, in which somebody else may have put more than one line; to be freed. */
-static char *
-one_line(const char *text)
-{
-	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
-	char *line = rpc_dump(value);
-
-	json_decref(value);
-	return line;
-}
-
 /* False: too much is on its way to it already; a commit makes room. */
 static bool
 give(struct server *server, const struct message *message)
 {
-	char *line = one_line(message->text);
+	char *line = rpc_one_line(message->text);
 	bool is_sent = line == NULL ||
 	    router_send(server, message->is_info ? "info" : "cast", rpc_text(line), message->seq,
 		0) == 0;
@@ -259,7 +248,7 @@ mailbox_take_due(struct supervisor *supervisor, const struct message *messages, 
 				mailbox_look(server);
 			continue;
 		}
-		owned = one_line(messages[i].text);
+		owned = rpc_one_line(messages[i].text);
 		line = rpc_text(owned);
 		to = json_integer(messages[i].job);
 		if (owned != NULL && pool_find(supervisor, to, server) != NULL)

@@ -61,14 +61,17 @@ write_call(struct handling *handling, const char *pool, const char *text)
 {
 	struct server *server = handling->member->server;
 	const struct attempt_key *key = &handling->message->key;
-	json_t *message = json_loads(text, JSON_DECODE_ANY, NULL);
-	char from[NAME_SIZE + 32];
+	struct buf *out = router_out(server);
+	char *line = rpc_one_line(text), from[NAME_SIZE + 32];
 
 	snprintf(from, sizeof(from), "%s#%" PRId64, pool, key->job);
-	rpc_add_named_request(router_out(server), handling->ref, "call",
-	    json_pack("{s:o, s:s, s:I, s:I}", "message",
-		message != NULL ? message : json_null(), "from", from, "job",
-		(json_int_t)key->job, "attempt", (json_int_t)key->attempt));
+	rpc_begin(out, handling->ref, "call");
+	rpc_add_text_param(out, "message", rpc_text(line != NULL ? line : "null"));
+	rpc_add_param(out, "from", json_string(from));
+	rpc_add_param(out, "job", json_integer(key->job));
+	rpc_add_param(out, "attempt", json_integer(key->attempt));
+	rpc_end(out);
+	free(line);
 	server->sent++;
 	gauge_sent(server);
 	router_queue(server);

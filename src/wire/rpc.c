@@ -2,6 +2,7 @@
 
 #include "wire/rpc.h"
 #include "base/text.h"
+#include "base/xalloc.h"
 
 #include <string.h>
 
@@ -58,6 +59,18 @@ rpc_message_done(struct rpc_message *message)
 {
 	json_decref(message->root);
 	*message = (struct rpc_message){ 0 };
+}
+
+char *
+rpc_one_line(const char *text)
+{
+	json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+	char *line = value == NULL	     ? NULL
+	    : strchr(text, '\n') == NULL ? xstrdup(text)
+					     : rpc_dump(value);
+
+	json_decref(value);
+	return line;
 }
 
 char *

@@ -48,6 +48,11 @@ void rpc_message_done(struct rpc_message *message);
 
 /* A value as it stands in a line; to be freed. NULL only for one that contains itself. */
 char *rpc_dump(const json_t *value);
+/*
+ * JSON as it may stand in a line, to be freed: the same text, for numbers written again may be
+ * longer, unless that has more lines than one. NULL: it is no JSON.
+ */
+char *rpc_one_line(const char *text);
 
 /*
  * Append a message with its newline. `params`, `result` and `data` are taken over. `method` is

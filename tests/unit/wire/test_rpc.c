@@ -364,6 +364,31 @@ rpc_add_appends(void **state)
 	buf_done(&out);
 }
 
+static void
+one_line_is_the_same_text_unless_it_has_more(void **state)
+{
+	static const struct {
+		const char *text, *line;
+	} rows[] = {
+		{ "[0.1, 1]", "[0.1, 1]" }, /* written again it would be longer */
+		{ "[1,\n2]", "[1,2]" },
+		{ "\"a\"", "\"a\"" },
+		{ "nonsense", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *line = rpc_one_line(rows[i].text);
+
+		if (rows[i].line == NULL)
+			assert_null(line);
+		else
+			assert_string_equal(line, rows[i].line);
+		free(line);
+	}
+}
+
 int
 main(void)
 {
@@ -383,6 +408,7 @@ main(void)
 		cmocka_unit_test(rpc_add_param_makes_what_a_whole_request_is),
 		cmocka_unit_test(rpc_add_result_that_contains_itself_is_null),
 		cmocka_unit_test(rpc_add_appends),
+		cmocka_unit_test(one_line_is_the_same_text_unless_it_has_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
