@@ -69,6 +69,18 @@ let_pass(struct instance *instance, int64_t ms)
 	close(keeper.fd);
 }
 
+void
+wait_sql(struct instance *instance, const char *question)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+
+	while (sql_number(instance, question) == 0) {
+		if (now_ms() > deadline)
+			fail_msg("it does not become true: %s", question);
+		let_pass(instance, 1);
+	}
+}
+
 /* ---- processes ---- */
 
 static char *

@@ -24,6 +24,8 @@ int64_t wall_ms(void); /* since 1970 */
 
 /* This much time, which is what is tested; fails if the keeper dies meanwhile. */
 void let_pass(struct instance *instance, int64_t ms);
+/* Until this question about the database is answered by a number other than 0. */
+void wait_sql(struct instance *instance, const char *question);
 
 /* ---- processes ---- */
 

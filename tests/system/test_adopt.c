@@ -134,14 +134,12 @@ process_that_was_slow_to_start_is_adopted_and_not_started_again(void **state)
 	submit_job(&i, "--", "sh", "-c", command, NULL);
 	bell_number(&pids);
 	helper_end(&strace);
-	while (sql_number(&i, "SELECT count(*) FROM attempts WHERE pid IS NOT NULL") == 0)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) > 0 FROM attempts WHERE pid IS NOT NULL");
 	instance_kill_keeper(&i);
 	instance_start(&i, NULL);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 1);
 	fifo_write(go.path, "go\n");
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") == 1)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) <> 1 FROM jobs WHERE status = 'running'");
 	text = sql(&i, "SELECT group_concat(reason) FROM attempts WHERE attempt = 1");
 	assert_string_equal(text, "exit:7");
 	free(text);
@@ -169,8 +167,7 @@ process_that_was_slow_to_start_is_found_in_the_journal(void **state)
 	    go.path);
 	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
 	/* It has sent its order, and is not to hear what became of it. */
-	while (sql_number(&i, "SELECT count(*) FROM attempts") == 0)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) > 0 FROM attempts");
 	let_pass(&i, 100);
 	kill(instance_supervisor_pid(&i), SIGSTOP);
 	bell_number(&pids);
@@ -205,8 +202,7 @@ process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid(void **
 	kill(i.keeper, SIGSTOP);
 	snprintf(command, sizeof(command), "echo $$ > %s; exec sleep 1000", pids.path);
 	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
-	while (sql_number(&i, "SELECT count(*) FROM attempts") == 0)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) > 0 FROM attempts");
 	/* Who answers has acted on what it recorded: the order is on its way. */
 	status = jobberd(&i, "status", NULL);
 	assert_int_equal(status.status, 0);

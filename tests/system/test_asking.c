@@ -121,8 +121,7 @@ every_job_tells_what_it_waits_for(void **state)
 	instance_expect(&i, "started");
 	/* The one of better priority runs first, and then it is the turn of the first. */
 	assert_int_equal(wait_job(&i, 3), 0);
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") == 0)
-		;
+	wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'running'");
 	expect_why(&i, "first", "running for ");
 	/* "1st in line", or "next" while it is claimed ahead. */
 	expect_why(&i, "2", "no free place (1 of 1), ");

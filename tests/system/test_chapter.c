@@ -92,8 +92,7 @@ case_257_id_stays_through_retries_and_restarts(void **state)
 	assert_int_equal(submit_job(&i, "-r", "2", "--backoff", "constant:100ms", "--cwd",
 			     i.directory, "--", "sh", "-c", "echo $JOBBERD_ID >> ids; false", NULL),
 	    1);
-	while (sql_number(&i, "SELECT failures FROM jobs") == 0)
-		let_pass(&i, 5);
+	wait_sql(&i, "SELECT failures > 0 FROM jobs");
 	instance_kill_keeper(&i);
 	instance_start(&i, NULL);
 	assert_int_equal(wait_job(&i, 1), 1);
@@ -133,8 +132,7 @@ case_261_job_that_waits_for_its_retry_takes_no_harm(void **state)
 	instance_start(&i, NULL);
 	submit_job(&i, "-r", "1", "--backoff", "constant:1h", "--", "sh", "-c",
 	    "exit $((JOBBERD_ATTEMPT < 2))", NULL);
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'errored'") == 0)
-		let_pass(&i, 5);
+	wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'errored'");
 	result = jobberd(&i, "release", "1", NULL);
 	result_done(&result);
 	result = jobberd(&i, "hold", "1", NULL);
@@ -165,8 +163,7 @@ case_263_statuses_are_new_errored_failed(void **state)
 	assert_string_equal(text, "new");
 	free(text);
 	instance_start(&i, NULL);
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'errored'") == 0)
-		let_pass(&i, 5);
+	wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'errored'");
 	assert_null(foreign(&i, "UPDATE jobs SET wake_at = 1"));
 	assert_int_equal(wait_job(&i, 1), 1);
 	text = sql(&i, "SELECT status FROM jobs");

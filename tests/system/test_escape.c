@@ -104,8 +104,7 @@ ends_among_hundreds_are_all_seen(void **state)
 	assert_between(sql_number(&i, "SELECT children_killed FROM attempts WHERE reason = "
 				      "'normal'"), 100, 200);
 	bell_done(&gate); /* now they read the end of it */
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") > 0)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) = 0 FROM jobs WHERE status = 'running'");
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE reason = 'exit:7'"),
 	    MANY);
 	bell_done(&bell);

@@ -355,8 +355,8 @@ row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 	instance_init(&i);
 	occupy(&i, &bell, &go);
 	free(bell_wait(&bell));
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") == 0)
-		let_pass(&i, 1); /* it runs before that is recorded */
+	/* It runs before that is recorded. */
+	wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'running'");
 	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++)
 		assert_refused(&i, cases[n].statement, cases[n].words);
 	fifo_write(go.path, "go\n");

@@ -281,8 +281,8 @@ what_is_no_task_of_its_own_is_not_ended_by_a_server(void **state)
 	play_expect(jobberd(&play.instance, "submit", "sleep", "60", NULL), 0, "2\n", NULL);
 	reply_to(&play, "{'do':[['shutdown_task',2],['shutdown_task',1],['start_job',{'command':"
 			"['sleep','60']}],['shutdown_task',3]],'reply':0}");
-	while (sql_number(&play.instance, "SELECT count(*) FROM jobs WHERE status = 'running'") < 3)
-		let_pass(&play.instance, 1); /* who was cancelled never is */
+	/* Who was cancelled never is. */
+	wait_sql(&play.instance, "SELECT count(*) >= 3 FROM jobs WHERE status = 'running'");
 	play_stop(&play, "s");
 	play_done(&play);
 }

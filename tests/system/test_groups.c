@@ -278,10 +278,9 @@ cast_and_send_reach_all_and_are_kept_for_the_durable(void **state) /* case 118 *
 	play_cast(&play, "kept", "{'quiet':true,'verb':'stop','reason':'bad'}");
 	play_follow(&play);
 	play_until(&play, "terminate bad 0");
-	while (sql_number(&play.instance, "SELECT count(*) FROM attempts a JOIN jobs j ON "
-					  "j.id = a.job_id WHERE j.name = 'kept' "
-					  "AND a.ended_at IS NULL") > 0)
-		let_pass(&play.instance, 5);
+	wait_sql(&play.instance, "SELECT count(*) = 0 FROM attempts a JOIN jobs j ON "
+				 "j.id = a.job_id WHERE j.name = 'kept' "
+				 "AND a.ended_at IS NULL");
 	play_expect(JOBBERD(&play, "send", "-g", "web", "two"), 0, "2\n", NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM messages WHERE "
 						    "message = '\"two\"' AND kind = 'info'"), 1);

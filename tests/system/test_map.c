@@ -666,8 +666,7 @@ interrupts_end_a_map_whose_output_is_not_read(void **state)
 	    "cd %s; mkfifo pipe; exec 8<>pipe; exec \"$JOBBERD\" -C %s map --name m -- "
 	    "sh -c 'head -c 200000 /dev/zero' sh >&8", i.directory, i.state);
 	helper_start(&map, "a\nb\n", (const char *const[]){ "sh", "-c", command, NULL });
-	while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'done'") < 2)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) >= 2 FROM jobs WHERE status = 'done'");
 	for (int n = 0; n < 1000 && is_alive(map.pid); n++) {
 		kill(map.pid, SIGTERM);
 		let_pass(&i, 1);

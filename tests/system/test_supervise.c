@@ -229,8 +229,7 @@ shutdown_now_waits_at_rest(void **state)
 	supervisor = instance_supervisor_pid(&i);
 	kill(i.keeper, SIGSTOP);
 	helper_jobberd(&shutdown, &i, NULL, "shutdown", "--now", NULL);
-	while (sql_number(&i, "SELECT count(*) FROM attempts WHERE stop_at > 0") == 0)
-		let_pass(&i, 1);
+	wait_sql(&i, "SELECT count(*) > 0 FROM attempts WHERE stop_at > 0");
 	before = cpu_ms(supervisor);
 	let_pass(&i, 400);
 	assert_between(cpu_ms(supervisor) - before, 0, 200);

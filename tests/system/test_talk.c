@@ -92,8 +92,7 @@ lines_that_were_read_and_not_recorded_are_read_again(void **state)
 		bell_init(&go, &i, "go");
 		submit_counting(&i, "((n % 30 != 0)) || read -t 0.01 x <> never");
 		free(bell_wait(&bell));
-		while (sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'running'") == 0)
-			let_pass(&i, 1);
+		wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'running'");
 		snprintf(expression, sizeof(expression),
 		    "inject=pwrite64:signal=SIGKILL:when=%d", when);
 		helper_strace(&strace, instance_supervisor_pid(&i), expression, NULL);
