@@ -140,14 +140,25 @@ assert_column(struct scene *scene, int64_t job, const char *name, const char *wa
 	free(text);
 }
 
+/* Wait for a line, and look for this in it. */
+static void
+expect_line(FILE *in, const char *wanted)
+{
+	char *line = NULL;
+	size_t room = 0;
+
+	assert_true(getline(&line, &room, in) > 0);
+	assert_has(line, wanted);
+	free(line);
+}
+
 /* A line on the control socket, and its answer. */
 static void
 say_and_hear(struct instance *i, const char *line, const char *wanted)
 {
 	int fd = connect_client(i);
 	FILE *in = fdopen(fd, "r");
-	size_t length = strlen(line), said = 0, room = 0;
-	char *answer = NULL;
+	size_t length = strlen(line), said = 0;
 
 	while (said < length) {
 		ssize_t wrote = write(fd, line + said, length - said);
@@ -155,9 +166,7 @@ say_and_hear(struct instance *i, const char *line, const char *wanted)
 		assert_true(wrote > 0);
 		said += (size_t)wrote;
 	}
-	assert_true(getline(&answer, &room, in) > 0);
-	assert_has(answer, wanted);
-	free(answer);
+	expect_line(in, wanted);
 	fclose(in);
 }
 
@@ -352,11 +361,35 @@ process_is_started_anew_after_max_messages(void **state)
 
 /* ---- it is stopped and started ---- */
 
+/*
+ * Ask for its end; once a question behind that is answered it has been begun, and has not
+ * been reached. To be passed to await_stop().
+ */
+static FILE *
+begin_stop(struct scene *scene)
+{
+	FILE *stream = fdopen(connect_client(&scene->i), "r+");
+
+	assert_non_null(stream);
+	fputs("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"stop\",\"params\":{\"to\":\"p\"}}\n"
+	      "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"status\"}\n", stream);
+	assert_int_equal(fflush(stream), 0);
+	expect_line(stream, "\"id\":2");
+	return stream;
+}
+
+static void
+await_stop(FILE *stream)
+{
+	expect_line(stream, "\"id\":1");
+	fclose(stream);
+}
+
 static void
 stop_ends_all_and_start_begins_all_and_messages_wait(void **state)
 {
 	struct scene scene;
-	struct helper stop;
+	FILE *stop;
 	int64_t first, id;
 
 	(void)state;
@@ -365,11 +398,9 @@ stop_ends_all_and_start_begins_all_and_messages_wait(void **state)
 	first = cast(&scene, scene.wait);
 	id = cast(&scene, "pid");
 	free(bell_wait(&scene.bell));
-	helper_jobberd(&stop, &scene.i, NULL, "stop", "p", NULL);
-	assert_true(helper_runs_for(&stop, 50)); /* until it has done what it is at */
+	stop = begin_stop(&scene); /* until it has done what it is at */
 	fifo_write(scene.go, "x");
-	assert_int_equal(helper_wait(&stop), 0);
-	helper_end(&stop);
+	await_stop(stop);
 	assert_int_equal(wait_job(&scene.i, first), 0);
 	assert_int_equal(
 	    sql_number(&scene.i, "SELECT count(*) FROM attempts WHERE ended_at IS NULL"), 0);
@@ -386,7 +417,7 @@ static void
 pool_ends_and_begins_as_one(void **state)
 {
 	struct scene scene;
-	struct helper stop;
+	FILE *stop;
 	int64_t id;
 
 	(void)state;
@@ -396,11 +427,9 @@ pool_ends_and_begins_as_one(void **state)
 	instance_expect(&scene.i, "job=3 ready");
 	id = cast(&scene, scene.wait);
 	free(bell_wait(&scene.bell));
-	helper_jobberd(&stop, &scene.i, NULL, "stop", "p", NULL);
-	assert_true(helper_runs_for(&stop, 50));
+	stop = begin_stop(&scene);
 	fifo_write(scene.go, "x");
-	assert_int_equal(helper_wait(&stop), 0);
-	helper_end(&stop);
+	await_stop(stop);
 	assert_int_equal(wait_job(&scene.i, id), 0);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM job_list WHERE id <= 3 "
 					      "AND status = 'done' AND reason = 'normal'"), 3);
@@ -421,7 +450,7 @@ static void
 check_stop_of_what_takes_too_long(const char *word)
 {
 	struct scene scene;
-	struct helper stop;
+	FILE *stop;
 	int64_t id;
 
 	scene_init(&scene);

@@ -256,6 +256,7 @@ drain_is_answered_when_nothing_runs(void **state)
 	expect(jobberd(&i, "submit", "cat", fifo, NULL), 0, "1\n", NULL);
 	instance_expect(&i, "job=1 started");
 	helper_jobberd(&drain, &i, NULL, "supervisor", "drain", "default", NULL);
+	wait_sql(&i, "SELECT count(*) > 0 FROM supervisors WHERE paused");
 	assert_true(helper_runs_for(&drain, 50));
 	expect(jobberd(&i, "submit", "true", NULL), 0, "2\n", NULL);
 	fifo_write(fifo, "x");
