@@ -450,7 +450,7 @@ static void
 check_stop_of_what_takes_too_long(const char *word)
 {
 	struct scene scene;
-	FILE *stop;
+	struct helper stop;
 	int64_t id;
 
 	scene_init(&scene);
