@@ -133,16 +133,24 @@ run_steps(struct sqlite_engine *engine, struct batch *batch)
 	return code;
 }
 
-/* Everything between BEGIN and COMMIT. */
+/*
+ * Everything between BEGIN and COMMIT. A turn that has changed nothing, as one that has found
+ * nothing to claim, has no mark to leave; but an empty one is there to see if it can be written.
+ */
 static int
-run_marked(struct sqlite_engine *engine, struct batch *batch)
+run_marked(struct sqlite_engine *engine, struct batch *batch, bool *ret_writes)
 {
+	int64_t before = sqlite3_total_changes64(engine->db.handle);
 	int code = look_for_changes(engine);
 
-	bind_number(engine->turn.prepared[MARK], 1, engine->token);
 	if (code == SQLITE_OK)
-		code = run(engine, MARK);
-	return code == SQLITE_OK ? run_steps(engine, batch) : code;
+		code = run_steps(engine, batch);
+	*ret_writes = batch->count == 0 ||
+	    sqlite3_total_changes64(engine->db.handle) != before;
+	if (code != SQLITE_OK || !*ret_writes)
+		return code;
+	bind_number(engine->turn.prepared[MARK], 1, engine->token);
+	return run(engine, MARK);
 }
 
 static enum store_answer
@@ -157,6 +165,7 @@ give_up(struct sqlite_engine *engine, int code, bool at_commit)
 static enum store_answer
 write_turn(struct sqlite_engine *engine, struct batch *batch)
 {
+	bool writes = false;
 	int code;
 
 	engine->token = new_token(); /* first of all: a turn without BEGIN is not there */
@@ -164,14 +173,14 @@ write_turn(struct sqlite_engine *engine, struct batch *batch)
 	if (code == SQLITE_OK && db_has_moved(&engine->db))
 		code = SQLITE_READONLY_DBMOVED;
 	if (code == SQLITE_OK)
-		code = run_marked(engine, batch);
+		code = run_marked(engine, batch, &writes);
 	if (code != SQLITE_OK)
 		return give_up(engine, code, false);
 	code = run(engine, COMMIT);
 	if (code != SQLITE_OK)
 		return give_up(engine, code, true);
 	engine->settled_version = engine->data_version;
-	engine->db.is_unsynced = true;
+	engine->db.is_unsynced = engine->db.is_unsynced || writes;
 	return STORE_OK;
 }
 

@@ -785,6 +785,9 @@ one_turn(struct world *world)
 	draw(&world->random, 2);
 	trouble = PICK(&world->random, troubles);
 	if (chance(&world->random, 7) && !batch_is_read_only(&left)) {
+		/* A turn that changes nothing would be spared. */
+		batch_add(&left, STEP_EVENT, NULL, NULL)->event.event = "drained";
+		batch_add(&right, STEP_EVENT, NULL, NULL)->event.event = "drained";
 		world->sqlite.kind->order(&world->sqlite, trouble);
 		world->memory.kind->order(&world->memory, trouble);
 	}

@@ -571,6 +571,30 @@ wal_size(const struct subject *subject)
 }
 
 static void
+turn_that_changes_nothing_writes_nothing(void **state)
+{
+	struct subject *subject = *state;
+	struct batch empty;
+	int64_t size;
+	int before;
+
+	submit(subject, "");
+	claim(subject, "default");
+	assert_int_equal(store_sync(subject->store), STORE_OK);
+	size = wal_size(subject);
+	before = fault_vfs_syncs();
+	assert_int_equal(claim_count(subject, "default", 1), 0);
+	assert_int_equal(store_sync(subject->store), STORE_OK);
+	assert_int_equal(wal_size(subject), size);
+	assert_int_equal(fault_vfs_syncs(), before);
+	/* But for one that is there to see whether it can. */
+	batch_init(&empty);
+	run_ok(subject, &empty);
+	batch_done(&empty);
+	assert_true(wal_size(subject) > size);
+}
+
+static void
 sync_that_failed_succeeds_only_by_a_checkpoint(void **state)
 {
 	struct subject *subject = *state;
@@ -846,6 +870,7 @@ main(void)
 		ON_STORE(commits_of_others_are_changes_and_own_ones_are_not),
 		ON_STORE(table_dropped_by_another_is_damage),
 		ON_STORE(sync_is_of_the_wal_and_only_when_needed),
+		ON_STORE(turn_that_changes_nothing_writes_nothing),
 		ON_STORE(sync_that_failed_succeeds_only_by_a_checkpoint),
 		ON_STORE(sync_after_a_reopen_is_a_checkpoint),
 		ON_STORE(sync_of_a_database_that_was_moved_away_does_not_succeed),
