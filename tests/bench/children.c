@@ -34,6 +34,7 @@
 #define FIRST_KEPT 64 /* descriptor of ours, among 10,000 */
 #define TERMINATIONS 15
 #define WARM_JOBS 64
+#define LOOK_US 2000
 
 extern char **environ;
 
@@ -166,10 +167,30 @@ warm_up(struct client_connection *connection)
 		talk_wait(connection, talk_submit(connection, command));
 }
 
+/*
+ * Until so many are recorded as started. They start in about their order: all of them are
+ * counted once the last one is. Changes are told of twenty times a second, which is too rarely
+ * for this.
+ */
+static void
+await_started(const struct instance *instance, size_t count)
+{
+	sqlite3 *database = database_open(instance->state, false);
+
+	while (database_number(database,
+		   "SELECT count(*) FROM attempts WHERE started_at IS NOT NULL "
+		   "AND job_id = (SELECT max(id) FROM jobs)") == 0)
+		usleep(LOOK_US);
+	while ((size_t)database_number(database,
+		   "SELECT count(*) FROM attempts WHERE ended_at IS NULL "
+		   "AND started_at IS NOT NULL") < count)
+		usleep(LOOK_US);
+	database_close(database);
+}
+
 /* They are there before it may start any: what is measured is starting. */
 static double
-start_all(const struct instance *instance, struct client_connection *connection,
-    const char *line, size_t count)
+start_all(const struct instance *instance, const char *line, size_t count)
 {
 	int64_t begin;
 
@@ -179,15 +200,7 @@ start_all(const struct instance *instance, struct client_connection *connection,
 	begin = now_ns();
 	instance_command(instance, -1,
 	    (const char *const[]){ "supervisor", "resume", "servers", NULL });
-	/* They start in about their order; to count them all each time would be felt. */
-	while (state_number(instance->state,
-		   "SELECT count(*) FROM attempts WHERE started_at IS NOT NULL "
-		   "AND job_id = (SELECT max(id) FROM jobs)") == 0)
-		talk_await_change(connection);
-	while ((size_t)state_number(instance->state,
-		   "SELECT count(*) FROM attempts WHERE ended_at IS NULL "
-		   "AND started_at IS NOT NULL") < count)
-		talk_await_change(connection);
+	await_started(instance, count);
 	return (double)count / seconds_since(begin);
 }
 
@@ -246,8 +259,7 @@ terminate_few(const char *line)
 	instance_start(&instance, (const char *const[]){ NULL });
 	talk_open(&connection, instance.state);
 	warm_up(&connection);
-	talk_follow(&connection);
-	start_all(&instance, &connection, line, FEW + TERMINATIONS);
+	start_all(&instance, line, FEW + TERMINATIONS);
 	ms = terminate_some(&connection, WARM_JOBS + FEW + TERMINATIONS, TERMINATIONS);
 	talk_close(&connection);
 	stop_all(&instance);
@@ -273,9 +285,8 @@ run_round(char *program, const char *line, size_t count, struct row *rows)
 	instance_start(&instance, (const char *const[]){ NULL });
 	talk_open(&connection, instance.state);
 	warm_up(&connection);
-	talk_follow(&connection);
 	before = private_bytes(&instance);
-	started = start_all(&instance, &connection, line, count);
+	started = start_all(&instance, line, count);
 	row_add(&rows[MEMORY], NOT_MEASURED, NOT_MEASURED,
 	    (double)(private_bytes(&instance) - before) / (double)count);
 	row_add(&rows[TREE], NOT_MEASURED, NOT_MEASURED,
