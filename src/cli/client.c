@@ -16,6 +16,7 @@
 
 #define LARGEST_ANSWER (256 << 20)
 #define SILENCE_MS 5000
+#define MOST_CRASHES 10 /* one after the other, until it is no use */
 
 /* Only a server that runs as us or as root is given what we have to say. */
 static bool
@@ -47,22 +48,33 @@ client_open(struct client_connection *connection, const char *state_directory,
 	return 0;
 }
 
+/* false: it did not let us stay. */
+static bool
+is_greeted(struct client_connection *connection, struct error *error)
+{
+	json_t *result = client_call(connection, "stay", NULL, NULL, error);
+
+	json_decref(result);
+	return result != NULL;
+}
+
 int
 client_open_to_submit(struct client_connection *connection, const char *state_directory,
     struct error *error)
 {
-	json_t *result;
-
-	if (client_open(connection, state_directory, error) == -1)
-		return -1;
-	result = client_call(connection, "stay", NULL, NULL, error);
-	json_decref(result);
-	if (result != NULL)
-		return 0;
-	client_close(connection);
-	return connection->is_silent
-	    ? -1
-	    : error_set(error, STATUS_NOT_RUNNING, "the supervisor is leaving");
+	for (int crashes = 0; crashes <= MOST_CRASHES; crashes++) {
+		if (client_open(connection, state_directory, error) == -1)
+			return -1;
+		connection->is_to_submit = true;
+		if (is_greeted(connection, error))
+			return 0;
+		client_close(connection);
+		if (connection->is_silent)
+			return -1;
+		if (!connection->is_lost)
+			break;
+	}
+	return error_set(error, STATUS_NOT_RUNNING, "the supervisor is leaving");
 }
 
 void
@@ -265,6 +277,37 @@ client_call(struct client_connection *connection, const char *method, json_t *pa
 	if (client_send(connection, method, params, error) == -1)
 		return NULL;
 	return client_answer(connection, ret_data, error);
+}
+
+static int
+open_again(struct client_connection *connection, struct error *error)
+{
+	const char *state_directory = connection->state_directory;
+
+	client_close(connection);
+	return connection->is_to_submit
+	    ? client_open_to_submit(connection, state_directory, error)
+	    : client_open(connection, state_directory, error);
+}
+
+json_t *
+client_call_again(struct client_connection *connection, const char *method, json_t *params,
+    json_t **ret_data, struct error *error)
+{
+	json_t *result = client_call(connection, method, json_incref(params), ret_data, error);
+
+	connection->was_repeated = false;
+	for (int crashes = 0; result == NULL && connection->is_lost &&
+	     !connection->is_silent && crashes < MOST_CRASHES; crashes++) {
+		if (open_again(connection, error) == -1)
+			break;
+		connection->was_repeated = true;
+		json_object_set_new(params, "repeated", json_true());
+		result = client_call(
+		    connection, method, json_incref(params), ret_data, error);
+	}
+	json_decref(params);
+	return result;
 }
 
 int

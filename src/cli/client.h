@@ -19,6 +19,8 @@ struct client_connection {
 	bool has_changed; /* a `changed` notification came since it was last cleared */
 	bool is_lost;	  /* the supervisor process went away before it answered … */
 	bool is_silent;	  /* … or it is there and answers nobody */
+	bool is_to_submit; /* opened so */
+	bool was_repeated; /* the last call was asked more than one of them */
 	bool was_told;	  /* what the answer waits for, on standard error */
 	/* Optional: what is notified besides `changed`. */
 	void (*notified)(void *arg, const char *method, const json_t *params);
@@ -31,6 +33,7 @@ int client_open(struct client_connection *connection, const char *state_director
 /*
  * The same for somebody who is going to submit: a draining supervisor stays from now on. One
  * that is leaving already counts as none: -1 with STATUS_NOT_RUNNING, and nothing was submitted.
+ * One that dies while it is greeted is no sign that nobody is there: the next one is asked.
  */
 int client_open_to_submit(struct client_connection *connection, const char *state_directory,
     struct error *error);
@@ -61,6 +64,13 @@ int client_receive(struct client_connection *connection, int64_t timeout_ms,
  * process does answer others: it is asked every few seconds.
  */
 json_t *client_call(struct client_connection *connection, const char *method,
+    json_t *params, json_t **ret_data, struct error *error);
+/*
+ * client_call() for what may be asked again: a supervisor process that dies before it answers
+ * is followed by the next, which is asked the same, with "repeated": true among the params (an
+ * object); some ten of them, and what is registered for notifications is gone by then.
+ */
+json_t *client_call_again(struct client_connection *connection, const char *method,
     json_t *params, json_t **ret_data, struct error *error);
 /* A name for a call that may be asked again: nobody else makes the same one. */
 json_t *client_new_ref(void);

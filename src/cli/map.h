@@ -76,7 +76,6 @@ int map_known_catch_up(struct map *map, struct error *error);
 int map_known_feed(struct map *map, struct error *error);
 
 /* map_send.c: requests to the supervisor process. The first use connects. */
-int map_open(struct map *map, struct client_connection *connection, struct error *error);
 int map_send_ready(struct map *map, struct error *error);
 int map_send_pending(struct map *map, struct error *error);
 int map_send_ids(struct map *map, const char *method, const int64_t *ids, size_t count,

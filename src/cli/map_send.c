@@ -13,44 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_CRASHES 10
 #define MOST_TRIES 4
-
-/* One that dies while it is greeted is no sign that nobody is there: the next one is asked. */
-int
-map_open(struct map *map, struct client_connection *connection, struct error *error)
-{
-	int result = -1;
-
-	for (int crashes = 0; crashes <= MOST_CRASHES && result == -1; crashes++) {
-		result = client_open_to_submit(connection, map->invocation->state, error);
-		if (result == -1 && (!connection->is_lost || connection->is_silent))
-			break;
-	}
-	return result;
-}
-
-/* As client_call(), of the next supervisor process too. */
-static json_t *
-call(struct map *map, const char *method, json_t *params, bool *ret_is_repeated,
-    struct error *error)
-{
-	json_t *result = NULL;
-
-	for (int crashes = 0; crashes <= MOST_CRASHES && result == NULL; crashes++) {
-		if (crashes > 0) {
-			client_close(&map->control);
-			if (map_open(map, &map->control, error) == -1)
-				break;
-		}
-		*ret_is_repeated = crashes > 0;
-		result = client_call(&map->control, method, json_incref(params), NULL, error);
-		if (result == NULL && !map->control.is_lost)
-			break;
-	}
-	json_decref(params);
-	return result;
-}
 
 /* ---- its supervisor ---- */
 
@@ -91,7 +54,7 @@ find_supervisor(struct map *map, struct error *error)
 static int
 make_supervisor(struct map *map, struct error *error)
 {
-	bool is_repeated, has_changed = true;
+	bool has_changed = true;
 	json_t *result = NULL;
 
 	/* It may come, of a client before us, or by an answer that was lost, or go meanwhile. */
@@ -100,8 +63,8 @@ make_supervisor(struct map *map, struct error *error)
 
 		if (found == -1)
 			return -1;
-		result = call(
-		    map, "supervisor", change(map, found ? "set" : "add"), &is_repeated, error);
+		result = client_call_again(&map->control, "supervisor",
+		    change(map, found ? "set" : "add"), NULL, error);
 		has_changed = result == NULL &&
 		    error->code == (found ? STATUS_NOT_FOUND : STATUS_STATE);
 	}
@@ -114,7 +77,7 @@ map_send_ready(struct map *map, struct error *error)
 {
 	if (map->is_linked)
 		return 0;
-	if (map_open(map, &map->control, error) == -1)
+	if (client_open_to_submit(&map->control, map->invocation->state, error) == -1)
 		return -1;
 	if (map_watch_open(map, error) == -1) {
 		client_close(&map->control);
@@ -128,7 +91,6 @@ map_send_ready(struct map *map, struct error *error)
 void
 map_send_over(struct map *map)
 {
-	bool is_repeated;
 	struct error error;
 
 	if (!map->is_linked) {
@@ -138,9 +100,8 @@ map_send_over(struct map *map)
 		map->is_linked = true;
 	}
 	/* Refused if something of it lives: then it is still wanted. */
-	json_decref(call(map, "supervisor",
-	    json_pack("{s:s, s:s}", "change", "remove", "name", map->name), &is_repeated,
-	    &error));
+	json_decref(client_call_again(&map->control, "supervisor",
+	    json_pack("{s:s, s:s}", "change", "remove", "name", map->name), NULL, &error));
 }
 
 void
@@ -176,7 +137,7 @@ submit(struct map *map, struct spec *specs, int64_t *ids, struct error *error)
 		return request.ret_holder != 0 ? map_known_catch_up(map, error) : -1;
 	/* It was recorded with nobody there, who may be back. */
 	if (map->submission.connection == NULL) {
-		if (map_open(map, &map->control, error) == -1)
+		if (client_open_to_submit(&map->control, map->invocation->state, error) == -1)
 			return -1;
 		map->submission.connection = &map->control;
 	}
@@ -216,19 +177,19 @@ map_send_ids(struct map *map, const char *method, const int64_t *ids, size_t cou
     struct error *error)
 {
 	json_t *list = json_array(), *answer, *result;
-	bool is_repeated;
 	size_t index;
 
 	for (size_t i = 0; i < count; i++)
 		json_array_append_new(list, json_integer(ids[i]));
-	answer = call(map, method, json_pack("{s:o}", "ids", list), &is_repeated, error);
+	answer = client_call_again(
+	    &map->control, method, json_pack("{s:o}", "ids", list), NULL, error);
 	if (answer == NULL)
 		return -1;
 	/* How one that was refused is after all, its end tells. */
 	json_array_foreach(json_object_get(answer, "results"), index, result) {
 		const char *why = json_string_value(json_object_get(result, "error"));
 
-		if (why != NULL && !is_repeated && strcmp(method, "cancel") != 0)
+		if (why != NULL && !map->control.was_repeated && strcmp(method, "cancel") != 0)
 			cli_complain(0, "%s", why);
 	}
 	json_decref(answer);

@@ -81,7 +81,7 @@ int
 map_watch_open(struct map *map, struct error *error)
 {
 	/* Who waits here is going to submit: one that drains is to stay, the next one too. */
-	if (map_open(map, &map->watch, error) == -1)
+	if (client_open_to_submit(&map->watch, map->invocation->state, error) == -1)
 		return -1;
 	map->watch.notified = note_end;
 	map->watch.notified_arg = map;

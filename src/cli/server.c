@@ -137,30 +137,6 @@ print_value(const json_t *value, bool is_raw)
 	free(text);
 }
 
-/*
- * A supervisor process that dies meanwhile is waited for: the next one is asked again, with
- * the same name of the call, by which it and the server know what has been heard.
- */
-static json_t *
-call_through_crashes(const struct invocation *invocation,
-    struct client_connection *connection, json_t *params, json_t **ret_data,
-    struct error *error)
-{
-	json_t *result;
-
-	for (int crashes = 0;; crashes++) {
-		result = client_call(
-		    connection, "call", json_incref(params), ret_data, error);
-		if (result != NULL || !connection->is_lost || connection->is_silent ||
-		    crashes == 10)
-			return result;
-		client_close(connection);
-		if (client_open(connection, invocation->state, error) == -1)
-			return NULL;
-		json_object_set_new(params, "repeated", json_true());
-	}
-}
-
 int
 verb_call(struct invocation *invocation)
 {
@@ -180,12 +156,12 @@ verb_call(struct invocation *invocation)
 	params = json_pack("{s:o, s:o, s:I, s:o}", address_kind(invocation),
 	    address(invocation), "message", message, "timeout_ms", (json_int_t)timeout_ms,
 	    "ref", client_new_ref());
-	result = call_through_crashes(invocation, &connection, params, &data, &error);
+	/* By the name of the call the next one and the server know what has been heard. */
+	result = client_call_again(&connection, "call", params, &data, &error);
 	if (result != NULL)
 		print_value(result, option_is_given(invocation, "raw"));
 	else
 		status = explain(invocation, &error, data);
-	json_decref(params);
 	json_decref(result);
 	json_decref(data);
 	client_close(&connection);
