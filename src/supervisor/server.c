@@ -14,9 +14,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-
-#define LEAVE_MS 1000 /* from saying that it ends to being ended */
 
 static int
 compare(const struct server *a, const struct server *b)
@@ -41,8 +38,6 @@ server_init(struct supervisor *supervisor)
 
 /* ---- made and gone ---- */
 
-static void end_badly(void *arg);
-
 static struct server *
 new_server(struct live *live, const char *name, bool is_durable)
 {
@@ -58,7 +53,7 @@ new_server(struct live *live, const char *name, bool is_durable)
 	TAILQ_INIT(&server->outgoing);
 	behind_init(server);
 	late_init(server);
-	server->timer = (struct timer){ .fire = end_badly, .arg = server };
+	server->timer = (struct timer){ .fire = server_takes_too_long, .arg = server };
 	/* The store has seen to it that no other live job has the name. */
 	RB_INSERT(server_tree, &live->supervisor->servers->by_name, server);
 	return server;
@@ -308,20 +303,6 @@ init_is_ok(struct server *server, const json_t *answer)
 	server_is_ready(server);
 }
 
-/* It says why it is going to exit. If it does not, it is ended. */
-static void
-leaves(struct server *server, struct reason reason)
-{
-	struct live *live = server->live;
-
-	if (!server->has_said)
-		server->said = reason;
-	server->has_said = true;
-	server->phase = SERVER_LEAVING;
-	shutdown(live->channel->fd, SHUT_WR); /* it has all that we had to say */
-	loop_timer_set(live->supervisor->loop, &server->timer, LEAVE_MS);
-}
-
 static void
 take_init_answer(struct server *server, const struct rpc_message *message)
 {
@@ -331,95 +312,15 @@ take_init_answer(struct server *server, const struct rpc_message *message)
 		return;
 	loop_timer_remove(server->live->supervisor->loop, &server->timer);
 	if (message->kind == RPC_ERROR)
-		leaves(server, reason_from_words(message->message));
+		server_says_it_stops(server, reason_from_words(message->message));
 	else if (json_is_true(json_object_get(message->result, "ok")))
 		init_is_ok(server, message->result);
 	else if (json_is_true(json_object_get(message->result, "ignore")))
-		leaves(server, (struct reason){ .kind = REASON_IGNORE });
+		server_says_it_stops(server, (struct reason){ .kind = REASON_IGNORE });
 	else if (stop != NULL)
-		leaves(server, server_reason_from_json(stop));
+		server_says_it_stops(server, server_reason_from_json(stop));
 	else
-		leaves(server, reason_from_words("bad_return_value"));
-}
-
-/* ---- the end ---- */
-
-/* The server's timer: init, or leaving, has taken too long. */
-static void
-end_badly(void *arg)
-{
-	struct server *server = arg;
-	struct live *live = server->live;
-
-	if (server->has_closed && !server->has_said) {
-		server->said = reason_from_words("it closed its stream and did not exit");
-		server->has_said = true;
-	}
-	if (server->phase == SERVER_INIT) {
-		struct step *step =
-		    turn_add(live->supervisor, STEP_STOPPING, NULL, live->supervisor);
-
-		step->stopping.key = live->key;
-		step->stopping.reason = (struct reason){ .kind = REASON_TIMEOUT };
-		live_order_stop(live, STOP_TIMEOUT, 0);
-	} else
-		live_order_stop(live, STOP_INTERRUPTED, server->has_said ? STOP_OWN_GRACE : 0);
-}
-
-void
-server_closed(struct server *server, const char *why)
-{
-	server->has_closed = true;
-	server->phase = SERVER_LEAVING;
-	if (why != NULL && !server->has_said) {
-		server->said = reason_from_words(why);
-		server->has_said = true;
-	}
-	loop_timer_set(server->supervisor->loop, &server->timer, why != NULL ? 0 : LEAVE_MS);
-}
-
-void
-server_terminate(struct server *server, struct reason reason, int64_t grace_ms)
-{
-	struct live *live = server->live;
-	char text[REASON_TEXT_SIZE];
-	struct buf *out = router_out(server);
-	size_t before = out->length;
-
-	if (server->plain != NULL) {
-		plain_stop(server, grace_ms);
-		return;
-	}
-	/* A stop of one that has no process yet waits behind its init. */
-	if (server->phase == SERVER_LEAVING || live->has_ended ||
-	    (live->channel == NULL && (grace_ms >= 0 || server->claimed == NULL)))
-		return;
-	rpc_add_named_request(out, TERMINATE_ID, "terminate",
-	    json_pack("{s:s}", "reason", reason_format(text, reason)));
-	/* A stop is behind what waits; a shutdown leaves that for the next process. */
-	if (grace_ms < 0 && behind_hold(server, before, true))
-		return;
-	server->phase = SERVER_LEAVING;
-	router_queue(server);
-	if (grace_ms >= 0)
-		loop_timer_set(live->supervisor->loop, &server->timer, grace_ms);
-}
-
-bool
-server_is_leaving_at_leisure(const struct server *server)
-{
-	return server->phase == SERVER_LEAVING && !timer_is_set(&server->timer);
-}
-
-/* An error is a new reason; anything else means that it is about to exit. */
-static void
-take_terminate_answer(struct server *server, const struct rpc_message *message)
-{
-	if (message->kind == RPC_ERROR) {
-		server->said = reason_from_words(message->message);
-		server->has_said = true;
-	}
-	loop_timer_set(server->live->supervisor->loop, &server->timer, LEAVE_MS);
+		server_says_it_stops(server, reason_from_words("bad_return_value"));
 }
 
 bool
@@ -430,27 +331,10 @@ server_take_answer(struct server *server, const struct rpc_message *message)
 	if (id != NULL && strcmp(id, INIT_ID) == 0)
 		take_init_answer(server, message);
 	else if (id != NULL && strcmp(id, TERMINATE_ID) == 0)
-		take_terminate_answer(server, message);
+		server_take_terminate_answer(server, message);
 	else
 		return false;
 	return true;
-}
-
-void
-server_says_it_stops(struct server *server, struct reason reason)
-{
-	leaves(server, reason);
-}
-
-struct reason
-server_reason(const struct server *server, struct reason seen)
-{
-	bool went_quietly = seen.kind == REASON_NORMAL ||
-	    (server->has_said && reason_is_stop(seen)); /* ended by us since it dawdled */
-
-	if (server->plain != NULL)
-		return service_judge(&server->plain->service, seen);
-	return server->has_said && went_quietly ? server->said : seen;
 }
 
 void

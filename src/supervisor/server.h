@@ -121,23 +121,30 @@ void server_free(struct server *server);
 void server_started(struct live *live);
 /* Its init has been answered: that is to be recorded. */
 void server_is_ready(struct server *server);
-/* Tell it to terminate for this reason; it is killed if it does not within the time. */
-void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
-/* It was asked to terminate, and may take as long as it likes. */
-bool server_is_leaving_at_leisure(const struct server *server);
 /* It has answered init or terminate: true; else false. */
 bool server_take_answer(struct server *server, const struct rpc_message *message);
-/* It says that it has cleaned up and exits. */
-void server_says_it_stops(struct server *server, struct reason reason);
-/* Its channel is closed; why NULL: it closed it. */
-void server_closed(struct server *server, const char *why);
-/* What came of its process, in the light of what it has said. */
-struct reason server_reason(const struct server *server, struct reason seen);
 /* Its end is recorded: it has no live attempt and no name from now on. */
 void server_ended(struct server *server, const struct step *step);
 struct server *server_by_name(struct supervisor *supervisor, const char *name);
 /* A name or an id, in a string or an integer; NULL if no live server is meant. */
 struct server *server_find(struct supervisor *supervisor, const json_t *to);
+
+/* ---- server_end.c ---- */
+
+/* Tell it to terminate for this reason; it is killed if it does not within the time. */
+void server_terminate(struct server *server, struct reason reason, int64_t grace_ms);
+/* It was asked to terminate, and may take as long as it likes. */
+bool server_is_leaving_at_leisure(const struct server *server);
+/* An error is a new reason; anything else means that it is about to exit. */
+void server_take_terminate_answer(struct server *server, const struct rpc_message *message);
+/* It says why it is going to exit. If it does not, it is ended. */
+void server_says_it_stops(struct server *server, struct reason reason);
+/* Its channel is closed; why NULL: it closed it. */
+void server_closed(struct server *server, const char *why);
+/* What came of its process, in the light of what it has said. */
+struct reason server_reason(const struct server *server, struct reason seen);
+/* What its timer is for: init, or leaving. */
+void server_takes_too_long(void *server);
 
 /* ---- server_wait.c: who waits for the start or the end of a server ---- */
 
