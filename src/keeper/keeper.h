@@ -94,9 +94,9 @@ void keeper_receive_order(struct keeper *keeper, const void *packet, size_t leng
 void keeper_report(struct keeper *keeper, const struct report *report, int descriptor);
 /* The same for what nobody waits for: more may come and go out with it. */
 void keeper_report_soon(struct keeper *keeper, const struct report *report, int descriptor);
-/* Some start is untold; awaited: it is told at this turn's end. */
-void keeper_tell_soon(struct keeper *keeper, bool is_awaited);
-void keeper_tell_now(void *arg);	      /* tell_timer's fire */
+/* Some start is untold. */
+void keeper_tell_soon(struct keeper *keeper);
+void keeper_tell_now(void *arg); /* tell_timer's fire; also for what is awaited */
 void keeper_turn_end(void *arg);
 void keeper_send_table(struct keeper *keeper);
 

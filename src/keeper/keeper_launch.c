@@ -1,8 +1,9 @@
 /*
- * keeper_launch: children between clone and their program. They share our memory and, for their
- * first steps, our descriptors, so all that they need stays as it is until the kernel says that
- * they do not any more. That takes some 0.2 ms, which is worth waiting for when there is nothing
- * else to do; with a program on a dead network file system it takes for ever.
+ * keeper_launch: children between clone and their program, or behaviour. Programs share our
+ * memory and, for their first steps, our descriptors, so all that they need stays as it is
+ * until the kernel says that they do not any more. That takes some 0.2 ms, which is worth
+ * waiting for when there is nothing else to do; with a program on a dead network file system,
+ * or a behaviour whose directory is there, it takes for ever.
  */
 
 #include "keeper/keeper_launch.h"
@@ -203,7 +204,7 @@ keeper_launch(struct keeper *keeper, struct child *child, const struct order_sta
 }
 
 static void
-await(const struct launch *launch)
+await(struct launch *launch)
 {
 	while (!spawn_is_over(&launch->plan) && age_of(launch) < SETTLE_MS)
 		spawn_wait(&launch->plan, SETTLE_MS * 1000);
@@ -221,11 +222,18 @@ keeper_settle(struct keeper *keeper, struct child *child)
 		end(keeper, launch);
 }
 
+void
+keeper_launch_died(struct keeper *keeper, struct child *child)
+{
+	spawn_died(&child->launch->plan);
+	end(keeper, child->launch);
+}
+
 /* The end of one may be the beginning of another, or its end. */
 void
 keeper_settle_all(struct keeper *keeper)
 {
-	const struct launch *launch;
+	struct launch *launch;
 
 	TAILQ_FOREACH(launch, &keeper->launches, entry)
 		await(launch);

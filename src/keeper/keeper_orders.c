@@ -3,7 +3,8 @@
  *
  * It is told at the end of a turn; but what it need not act on, a command's start, or an end
  * that was followed by the next claim already, waits up to TELL_MS for others of its kind.
- * Both wake it once then, and it records them in one transaction.
+ * Both wake it once then, and it records them in one transaction. A server does nothing before
+ * it is spoken to: its start is told while others are still being made.
  */
 
 #include "base/log.h"
@@ -157,7 +158,7 @@ keeper_report_soon(struct keeper *keeper, const struct report *report, int descr
 	/* Between two lives of the supervisor process the table is the report. */
 	if (keeper->link != NULL)
 		link_send(keeper->link, report, sizeof(*report), descriptor);
-	keeper_tell_soon(keeper, false);
+	keeper_tell_soon(keeper);
 }
 
 void
@@ -169,11 +170,9 @@ keeper_report(struct keeper *keeper, const struct report *report, int descriptor
 }
 
 void
-keeper_tell_soon(struct keeper *keeper, bool is_awaited)
+keeper_tell_soon(struct keeper *keeper)
 {
-	if (is_awaited)
-		loop_timer_set(keeper->loop, &keeper->tell_timer, 0);
-	else if (!timer_is_set(&keeper->tell_timer))
+	if (!timer_is_set(&keeper->tell_timer))
 		loop_timer_set(keeper->loop, &keeper->tell_timer, TELL_MS);
 }
 

@@ -178,7 +178,7 @@ died(struct keeper *keeper, const siginfo_t *info)
 	int status;
 
 	if (child != NULL && child->launch != NULL) {
-		keeper_settle(keeper, child);
+		keeper_launch_died(keeper, child);
 		child = children_find_pid(&keeper->children, info->si_pid);
 		if (child == NULL)
 			return; /* it did not become its program, and has been reaped for that */

@@ -98,30 +98,14 @@ keeper_launched(struct keeper *keeper, struct child *child, const struct order_s
 		return;
 	if (error == 0) {
 		children_set_untold(&keeper->children, child, true);
-		keeper_tell_soon(keeper, start->is_awaited != 0);
+		if (start->is_awaited != 0)
+			keeper_tell_now(keeper);
+		else
+			keeper_tell_soon(keeper);
 	} else if (is_lack || spawn_is_lack(error))
 		refused(keeper, child, error);
 	else
 		not_executed(keeper, child, error);
-}
-
-/* A behaviour: it is there, or not, at once. */
-static void
-fork_child(struct keeper *keeper, struct child *child, const struct order_start *start,
-    const struct start_text *text, int output_fd, int socket_fd)
-{
-	struct spawn spawn =
-	    keeper_spawn_of(keeper, child, start, text, output_fd, socket_fd);
-	pid_t pid;
-	int result = spawn_behaviour(&spawn, &pid, &child->pid_start);
-	int error = result == -1 ? errno : result;
-
-	close(output_fd);
-	close(socket_fd);
-	keeper_leaf_made(keeper, child, spawn.cgroup_fd, error == 0);
-	if (error == 0)
-		children_set_pid(&keeper->children, child, pid);
-	keeper_launched(keeper, child, start, error, result == -1);
 }
 
 int
@@ -166,12 +150,7 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 	child->timer = (struct timer){ .fire = keeper_child_timer, .arg = child };
 	if (start->timeout_ms >= 0)
 		loop_timer_set(keeper->loop, &child->timer, start->timeout_ms);
-	if (spawn_find_behaviour(keeper->setup->behaviours, text->arguments[0]) == NULL) {
-		keeper_launch(keeper, child, start, text, output_fd, sockets[1]);
-		return;
-	}
-	fork_child(keeper, child, start, text, output_fd, sockets[1]);
-	start_text_done(text);
+	keeper_launch(keeper, child, start, text, output_fd, sockets[1]);
 }
 
 /* ---- claims ahead: whoever ends is followed at once, without anybody being asked ---- */

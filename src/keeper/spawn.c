@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -194,21 +195,28 @@ own_start(int64_t otherwise)
 	return start;
 }
 
-/* All descriptors but 0 to 3, and this copy of 3, if it is above. 0 or an errno. */
-ON_CHILD_STACK static int
-close_others(int copy)
+/* Those from this one on, but for `kept`. What comes behind it. */
+ON_CHILD_STACK static unsigned
+close_up_to(unsigned first, int kept)
 {
+	if (kept < (int)first)
+		return first;
+	if (kept > (int)first)
+		raw_close_range(first, (unsigned)kept - 1, 0);
+	return (unsigned)kept + 1;
+}
+
+/* All descriptors but 0 to 3, this copy of 3, if it is above, and that one. 0 or an errno. */
+ON_CHILD_STACK static int
+close_others(int copy, int report)
+{
+	int got = copy > 3 ? raw_dup2(3, copy) : 0;
 	unsigned first = 4;
 
-	if (copy > 3) {
-		int got = raw_dup2(3, copy);
-
-		if (got < 0)
-			return -got;
-		if (copy > 4)
-			raw_close_range(4, (unsigned)copy - 1, 0);
-		first = (unsigned)copy + 1;
-	}
+	if (got < 0)
+		return -got;
+	first = close_up_to(first, copy < report ? copy : report);
+	first = close_up_to(first, copy < report ? report : copy);
 	raw_close_range(first, ~0U, 0);
 	return 0;
 }
@@ -229,8 +237,9 @@ write_number(char *text, pid_t number)
 
 /* 0 or an errno. */
 ON_CHILD_STACK static int
-place_descriptors(const struct spawn *spawn, int stdin_fd)
+place_descriptors(const struct spawn_plan *plan, int stdin_fd)
 {
+	const struct spawn *spawn = plan->spawn;
 	const int places[][2] = { { stdin_fd, STDIN_FILENO }, { spawn->output_fd, STDOUT_FILENO },
 		{ spawn->output_fd, STDERR_FILENO }, { spawn->socket_fd, 3 } };
 
@@ -240,7 +249,7 @@ place_descriptors(const struct spawn *spawn, int stdin_fd)
 		if (got < 0)
 			return -got;
 	}
-	return close_others(spawn->ready_fd);
+	return close_others(spawn->ready_fd, plan->report_fd);
 }
 
 ON_CHILD_STACK static int
@@ -268,7 +277,7 @@ enter(struct spawn_plan *plan)
 	error = journal_put(spawn->journal_fd, spawn->journal_slot, &record);
 	plan->is_unrecorded = error != 0;
 	if (error == 0)
-		error = place_descriptors(spawn, stdin_fd);
+		error = place_descriptors(plan, stdin_fd);
 	if (error != 0)
 		return error;
 	if (spawn->own_pid != NULL)
@@ -346,8 +355,11 @@ spawn_begin(struct spawn_plan *plan, const struct spawn *spawn, void *stack, pid
 #ifdef RAW_USES_ERRNO
 	flags = CLONE_VFORK;
 #endif
-	*plan = (struct spawn_plan){ .spawn = spawn, .is_sharing = 1,
+	*plan = (struct spawn_plan){ .spawn = spawn, .is_sharing = 1, .report_fd = -1,
+		.start = spawn->record.pid_start,
 		.is_searched = strchr(spawn->arguments[0], '/') == NULL };
+	if (spawn->behaviour != NULL)
+		return spawn_fork_begin(plan, ret_pid);
 	plan->programs = find_programs(spawn, plan->is_searched);
 	pid = clone(child_main, (char *)stack + SPAWN_STACK_SIZE,
 	    flags | CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID | SIGCHLD, plan, NULL, NULL,
@@ -361,17 +373,36 @@ spawn_begin(struct spawn_plan *plan, const struct spawn *spawn, void *stack, pid
 }
 
 bool
-spawn_is_over(const struct spawn_plan *plan)
+spawn_is_over(struct spawn_plan *plan)
 {
-	return __atomic_load_n(&plan->is_sharing, __ATOMIC_ACQUIRE) == 0;
+	if (plan->report_fd != -1)
+		spawn_fork_look(plan);
+	return plan->spawn->behaviour != NULL
+	    ? plan->report_fd == -1
+	    : __atomic_load_n(&plan->is_sharing, __ATOMIC_ACQUIRE) == 0;
+}
+
+/* Of a program the kernel has said so. */
+void
+spawn_died(struct spawn_plan *plan)
+{
+	if (spawn_is_over(plan) || plan->report_fd == -1)
+		return;
+	close(plan->report_fd);
+	plan->report_fd = -1;
 }
 
 void
-spawn_wait(const struct spawn_plan *plan, int64_t us)
+spawn_wait(struct spawn_plan *plan, int64_t us)
 {
 	struct timespec limit = { us / 1000000, us % 1000000 * 1000 };
+	struct pollfd report = { .fd = plan->report_fd, .events = POLLIN };
 
-	if (!spawn_is_over(plan))
+	if (spawn_is_over(plan))
+		return;
+	if (plan->report_fd != -1)
+		ppoll(&report, 1, &limit, NULL);
+	else
 		syscall(SYS_futex, &plan->is_sharing, FUTEX_WAIT, 1, &limit, NULL, 0);
 }
 

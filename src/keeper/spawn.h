@@ -22,9 +22,10 @@ struct spawn_behaviour {
 
 /*
  * Making a process: clone with VM, then nothing but system calls up to execve, so that the
- * keeper's size costs nothing. The child gets its own session and process group, default
- * signals, nothing blocked, the descriptors below and no others. It goes its way beside us: an
- * execve takes longer than all the rest, and one from a dead network file system for ever.
+ * keeper's size costs nothing; for a behaviour, fork (spawn_fork.c). The child gets its own
+ * session and process group, default signals, nothing blocked, the descriptors below and no
+ * others. It goes its way beside us: an execve takes longer than all the rest, and one from a
+ * dead network file system for ever, as a chdir there does.
  */
 struct spawn {
 	const struct spawn_behaviour *behaviour; /* NULL: execute the arguments */
@@ -55,6 +56,7 @@ struct spawn_plan {
 	int error;	    /* … when it fails */
 	bool is_unrecorded; /* … and this was not the command's fault */
 	int is_sharing;	    /* our memory: set to 0 by the kernel */
+	int report_fd;	    /* a behaviour's, which has its own: what it has to say of these */
 };
 
 /* A stack for spawn_begin(); NULL with errno. */
@@ -63,24 +65,21 @@ void spawn_stack_free(void *stack);
 
 /*
  * A child is on its way: *plan, *spawn with all in it, its descriptors and the stack are its,
- * too, until spawn_is_over(). 0 and *ret_pid, or -1: no process could be made (errno).
+ * too, until spawn_is_over(). 0 and *ret_pid, or -1: no process could be made (errno). A
+ * behaviour's has its arguments and environment, for getenv(3) and in /proc, and its name.
  */
 int spawn_begin(struct spawn_plan *plan, const struct spawn *spawn, void *stack, pid_t *ret_pid);
-/* It has become its program, or has failed: spawn_end() is next. */
-bool spawn_is_over(const struct spawn_plan *plan);
+/* It has become its program or behaviour, or has failed: spawn_end() is next. */
+bool spawn_is_over(struct spawn_plan *plan);
+/* Its process is known to be dead: it is over, whether it had become anything or not. */
+void spawn_died(struct spawn_plan *plan);
 /* Wait for that, so many microseconds at most. */
-void spawn_wait(const struct spawn_plan *plan, int64_t us);
+void spawn_wait(struct spawn_plan *plan, int64_t us);
 /*
  * 0: it runs, since plan->start. A positive errno: the child could not become the program; -1,
  * with errno: for a lack of ours. It has been reaped then.
  */
 int spawn_end(struct spawn_plan *plan, pid_t pid);
-
-/*
- * A behaviour's process (spawn_fork.c): 0 and *ret_pid runs, since *ret_start; else as
- * spawn_end(). It has its arguments and environment, for getenv(3) and in /proc, and its name.
- */
-int spawn_behaviour(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start);
 
 /*
  * What the kernel says of our memory, which is what a behaviour's process, whose memory is the
@@ -110,8 +109,16 @@ int spawn_detached(const char *path, char *const *arguments, int output_fd, int 
 
 /* ---- between spawn.c and spawn_fork.c ---- */
 
-/* In the child: become all that the plan says but the program. 0, or -1 and its error. */
+/*
+ * In the child: become all that the plan says but the program, and close all but 0 to 3, the
+ * ready_fd and the report_fd. 0, or -1 and its error.
+ */
 int spawn_enter(struct spawn_plan *plan);
+
+/* spawn_begin() for a behaviour. */
+int spawn_fork_begin(struct spawn_plan *plan, pid_t *ret_pid);
+/* Has it reported? Then it has no report_fd any more. */
+void spawn_fork_look(struct spawn_plan *plan);
 
 /* ---- for others ---- */
 

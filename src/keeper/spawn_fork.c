@@ -6,10 +6,9 @@
 
 #include "base/xalloc.h"
 #include "keeper/spawn.h"
-#include "keeper/tree.h"
 
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -143,18 +142,48 @@ count_strings(char *const *strings)
 	return count;
 }
 
-static void __attribute__((noreturn))
-child_main(const struct spawn *spawn, int report_fd)
+/*
+ * What became of it, in the number of an eventfd, which unlike a pipe neither ends a writer
+ * whose reader is gone nor stays open as long as anybody has a copy.
+ */
+#define REPORTED UINT64_C(1)
+#define UNRECORDED UINT64_C(2)
+#define ERROR_SHIFT 2
+#define ERROR_MASK UINT64_C(0x3fff)
+#define START_SHIFT 16
+
+static void
+report(struct spawn_plan *plan)
 {
-	struct spawn_plan plan = { .spawn = spawn };
+	uint64_t number = REPORTED | (plan->is_unrecorded ? UNRECORDED : 0) |
+	    (uint64_t)plan->error << ERROR_SHIFT | (uint64_t)plan->start << START_SHIFT;
+
+	/* If that fails, the keeper will hear of its end. */
+	if (write(plan->report_fd, &number, sizeof(number)) == -1)
+		_exit(FAILED_STATUS);
+	close(plan->report_fd);
+}
+
+/* Where no other descriptor is going to be. */
+static int
+move_report(int fd, int ready_fd)
+{
+	return fd > 3 && fd != ready_fd ? fd : fcntl(fd, F_DUPFD_CLOEXEC,
+						   ready_fd > 3 ? ready_fd + 1 : 4);
+}
+
+static void __attribute__((noreturn))
+child_main(struct spawn_plan *plan)
+{
+	const struct spawn *spawn = plan->spawn;
 	char **arguments;
 
-	if (spawn_enter(&plan) == -1) {
-		/* If that fails too, it is as if it had died a moment later. */
-		if (write(report_fd, &plan, sizeof(plan)) == -1)
-			_exit(FAILED_STATUS);
+	plan->report_fd = move_report(plan->report_fd, spawn->ready_fd);
+	if (spawn_enter(plan) == -1) {
+		report(plan);
 		_exit(FAILED_STATUS);
 	}
+	report(plan);
 	arguments = take_identity(spawn);
 	_exit(spawn->behaviour->run(
 	    spawn->behaviour->arg, count_strings(arguments), arguments));
@@ -162,60 +191,38 @@ child_main(const struct spawn *spawn, int report_fd)
 
 /* ---- in the parent ---- */
 
-/* Nothing comes, and the end, when all that can fail has not: the child closes what it has. */
-static bool
-has_failed(int fd, struct spawn_plan *plan)
-{
-	ssize_t got;
-
-	do {
-		got = read(fd, plan, sizeof(*plan));
-	} while (got == -1 && errno == EINTR);
-	return got == sizeof(*plan);
-}
-
-/* It was made between then and now; the journal's record is the child's own look. */
-static int64_t
-start_of(pid_t pid, int64_t no_later)
-{
-	int64_t start;
-	char state;
-	int status;
-
-	if (spawn_start_ticks() <= no_later + 1 ||
-	    tree_stat(pid, &start, &state, &status) == -1)
-		return no_later;
-	return start;
-}
-
 int
-spawn_behaviour(const struct spawn *spawn, pid_t *ret_pid, int64_t *ret_start)
+spawn_fork_begin(struct spawn_plan *plan, pid_t *ret_pid)
 {
-	struct spawn_plan plan;
-	int ends[2], error;
-	bool failed;
+	int error;
 	pid_t pid;
 
-	if (pipe2(ends, O_CLOEXEC) == -1)
+	plan->report_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (plan->report_fd == -1)
 		return -1;
 	pid = fork();
 	if (pid == 0)
-		child_main(spawn, ends[1]);
-	error = errno;
-	close(ends[1]);
-	failed = pid != -1 && has_failed(ends[0], &plan);
-	close(ends[0]);
+		child_main(plan);
 	if (pid == -1) {
+		error = errno;
+		close(plan->report_fd);
 		errno = error;
 		return -1;
 	}
-	if (!failed) {
-		*ret_pid = pid;
-		*ret_start = start_of(pid, spawn->record.pid_start);
-		return 0;
-	}
-	while (waitpid(pid, NULL, 0) == -1 && errno == EINTR)
-		;
-	errno = plan.error;
-	return plan.is_unrecorded ? -1 : plan.error;
+	*ret_pid = pid;
+	return 0;
+}
+
+void
+spawn_fork_look(struct spawn_plan *plan)
+{
+	uint64_t number;
+
+	if (read(plan->report_fd, &number, sizeof(number)) != sizeof(number))
+		return;
+	plan->is_unrecorded = (number & UNRECORDED) != 0;
+	plan->error = (int)(number >> ERROR_SHIFT & ERROR_MASK);
+	plan->start = (int64_t)(number >> START_SHIFT);
+	close(plan->report_fd);
+	plan->report_fd = -1;
 }

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "keeper/spawn.h"
 #include "keeper/tree.h"
+#include "support/spawning.h"
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -110,7 +111,7 @@ output_of(
 	assert_int_equal(ftruncate(scene->spawn.output_fd, 0), 0);
 	assert_int_equal(lseek(scene->spawn.output_fd, 0, SEEK_SET), 0);
 	scene->behaviour.run = run;
-	assert_int_equal(spawn_behaviour(&scene->spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	buf_clear(&scene->output);
 	while ((got = pread(scene->spawn.output_fd, bytes, sizeof(bytes), at)) > 0) {
@@ -201,7 +202,7 @@ process_of_a_behaviour_is_known_by_its_environment(void **state)
 	int status;
 
 	scene->behaviour.run = wait_for_end;
-	assert_int_equal(spawn_behaviour(&scene->spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), 0);
 	while (count == 0) {
 		free(children);
 		assert_int_equal(tree_children(pid, &children, &count), 0);
@@ -310,7 +311,7 @@ behaviour_is_recorded_before_it_runs(void **state)
 
 	scene->spawn.journal_slot = 5;
 	scene->behaviour.run = wait_for_end;
-	assert_int_equal(spawn_behaviour(&scene->spawn, &pid, &start), 0);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), 0);
 	assert_int_equal(pread(scene->spawn.journal_fd, &record, sizeof(record),
 			     5 * sizeof(record)),
 	    sizeof(record));
@@ -324,6 +325,87 @@ behaviour_is_recorded_before_it_runs(void **state)
 	    &record.key, &scene->spawn.record.key, sizeof(struct order_key));
 	assert_int_equal(shutdown(scene->socket, SHUT_WR), 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+/* ---- what takes long ---- */
+
+/* Its way leads through a pipe that is full. */
+static void
+begin_behind_pipe(struct scene *scene, struct spawn_plan *plan, int pipe_ends[2], pid_t *ret_pid)
+{
+	char bytes[4096] = { 0 };
+
+	assert_int_equal(pipe2(pipe_ends, O_CLOEXEC | O_NONBLOCK), 0);
+	while (write(pipe_ends[1], bytes, sizeof(bytes)) > 0)
+		;
+	assert_int_equal(fcntl(pipe_ends[1], F_SETFL, 0), 0);
+	scene->spawn.cgroup_fd = pipe_ends[1];
+	scene->behaviour.run = wait_for_end;
+	assert_int_equal(spawn_begin(plan, &scene->spawn, NULL, ret_pid), 0);
+	spawn_wait(plan, 20000);
+	assert_false(spawn_is_over(plan));
+}
+
+static void
+end_behind_pipe(struct scene *scene, struct spawn_plan *plan, const int pipe_ends[2], pid_t pid)
+{
+	assert_true(spawn_is_over(plan));
+	assert_int_equal(spawn_end(plan, pid), 0);
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+	scene->spawn.cgroup_fd = -1;
+}
+
+static void
+behaviour_on_its_way_is_not_waited_for(void **state)
+{
+	struct scene *scene = *state;
+	struct spawn_plan plan;
+	int pipe_ends[2], status;
+	char bytes[4096];
+	pid_t pid;
+
+	begin_behind_pipe(scene, &plan, pipe_ends, &pid);
+	while (read(pipe_ends[0], bytes, sizeof(bytes)) > 0)
+		;
+	while (!spawn_is_over(&plan))
+		spawn_wait(&plan, 1000000);
+	end_behind_pipe(scene, &plan, pipe_ends, pid);
+	assert_true(plan.start > 77); /* it has looked itself: that was long ago */
+	assert_int_equal(shutdown(scene->socket, SHUT_WR), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+}
+
+static void
+behaviour_that_dies_on_its_way_has_been_one(void **state)
+{
+	struct scene *scene = *state;
+	struct spawn_plan plan;
+	int pipe_ends[2], status;
+	pid_t pid;
+
+	begin_behind_pipe(scene, &plan, pipe_ends, &pid);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_false(spawn_is_over(&plan));
+	spawn_died(&plan);
+	end_behind_pipe(scene, &plan, pipe_ends, pid);
+	assert_int_equal(plan.start, 77);
+}
+
+/* Also where the keeper's end of what it reports by would be. */
+static void
+behaviour_has_its_ready_fd_wherever_that_is(void **state)
+{
+	struct scene *scene = *state;
+	char wanted[64];
+
+	for (int ready_fd = 4; ready_fd < 20; ready_fd++) {
+		scene->spawn.ready_fd = ready_fd;
+		snprintf(wanted, sizeof(wanted), "0 1 2 3 %d /dev/null", ready_fd);
+		assert_string_equal(
+		    buf_text(output_of(scene, tell_descriptors, 0)), wanted);
+	}
 }
 
 /* ---- what cannot be started ---- */
@@ -345,7 +427,7 @@ check_refused(struct scene *scene, int result, int error)
 
 	scene->behaviour.run = never;
 	errno = 0;
-	assert_int_equal(spawn_behaviour(&scene->spawn, &pid, &start), result);
+	assert_int_equal(spawn_whole(&scene->spawn, &pid, &start), result);
 	assert_int_equal(errno, error);
 	assert_int_equal(pid, 42);
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
@@ -403,7 +485,10 @@ main(void)
 		SCENE(behaviour_has_place_umask_session_and_limits_and_no_death_signal),
 		SCENE(behaviour_has_default_signals_and_none_blocked),
 		SCENE(behaviour_has_descriptors_0_to_3_and_no_others),
+		SCENE(behaviour_has_its_ready_fd_wherever_that_is),
 		SCENE(behaviour_is_recorded_before_it_runs),
+		SCENE(behaviour_on_its_way_is_not_waited_for),
+		SCENE(behaviour_that_dies_on_its_way_has_been_one),
 		SCENE(behaviour_that_cannot_start_says_why),
 		SCENE(behaviour_that_cannot_be_recorded_is_not_run),
 		cmocka_unit_test(behaviour_is_found_by_its_whole_name),
