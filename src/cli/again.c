@@ -106,7 +106,7 @@ stop(const struct invocation *invocation, struct client_connection *connection,
 	if (timeout != NULL)
 		json_object_set_new(params, "timeout_ms",
 		    json_integer(option_duration(invocation, "timeout", -1)));
-	result = client_call(connection, "stop", params, NULL, error);
+	result = client_call_again(connection, "stop", params, NULL, error);
 	if (result == NULL && error->code != STATUS_NOT_FOUND)
 		return -1;
 	json_decref(result);
@@ -121,7 +121,7 @@ restart_server(const struct invocation *invocation, struct client_connection *co
 	int status;
 
 	if (stop(invocation, connection, &error) == 0)
-		result = client_call(connection, "start",
+		result = client_call_again(connection, "start",
 		    json_pack("{s:s}", "name", invocation->arguments[0]), NULL, &error);
 	if (result == NULL)
 		return cli_complain(error.code, "%s: %s", invocation->arguments[0], error.text);

@@ -342,7 +342,9 @@ verb_start(struct invocation *invocation)
 		json_decref(params);
 		return status;
 	}
-	result = client_call(&connection, "start", params, &data, &error);
+	/* By the token the next one knows if the job is there. */
+	json_object_set_new(params, "token", client_new_ref());
+	result = client_call_again(&connection, "start", params, &data, &error);
 	if (result != NULL)
 		status = server_print_started(invocation, result);
 	else
@@ -374,7 +376,7 @@ verb_stop(struct invocation *invocation)
 		    params, "reason", words_one(invocation->arguments[1], false));
 	if (timeout_ms >= 0)
 		json_object_set_new(params, "timeout_ms", json_integer(timeout_ms));
-	result = client_call(&connection, "stop", params, &data, &error);
+	result = client_call_again(&connection, "stop", params, &data, &error);
 	if (result == NULL)
 		status = error.code == STATUS_NOT_FOUND && timeout_ms == -1
 		    ? again_stop_command(invocation, &connection)

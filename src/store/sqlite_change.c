@@ -217,7 +217,6 @@ check_task(struct sqlite_engine *engine, struct step *step)
 int
 sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 {
-	const struct reason reason = { .kind = REASON_CANCELLED };
 	struct lifecycle_verdict verdict;
 	struct lifecycle_job rules;
 	bool is_allowed, found, is_started;
@@ -236,8 +235,8 @@ sqlite_step_change(struct sqlite_engine *engine, struct step *step)
 		code = check_retry(engine, step);
 	if (code != SQLITE_OK || step->answer != STEP_OK)
 		return code;
-	code = sqlite_apply_event(engine, step->change.job, step->change.event, reason,
-	    NULL, &is_allowed, &verdict);
+	code = sqlite_apply_event(engine, step->change.job, step->change.event,
+	    store_change_reason(step->change.event), NULL, &is_allowed, &verdict);
 	if ((code & 0xff) == SQLITE_CONSTRAINT) {
 		step->answer = STEP_REFUSED;
 		error_set(&step->error, STATUS_STATE,

@@ -361,6 +361,13 @@ store_close(struct store *store)
 		store->engine->close(store);
 }
 
+struct reason
+store_change_reason(enum job_event event)
+{
+	return (struct reason){
+		.kind = event == JOB_SHUT_DOWN ? REASON_SHUTDOWN : REASON_CANCELLED };
+}
+
 const char *
 store_answer_words(enum store_answer answer)
 {

@@ -125,6 +125,9 @@ struct claimed_job {
 	bool has_key;	/* others with the same one may wait for its end */
 };
 
+/* What an event of STEP_CHANGE that ends a job gives as its reason. */
+struct reason store_change_reason(enum job_event event);
+
 /* How an attempt ended, as the keeper saw it. */
 struct attempt_end {
 	struct reason reason;
@@ -250,7 +253,8 @@ struct step {
 		} ended;
 		struct {
 			int64_t job;
-			enum job_event event; /* JOB_CANCEL, _RETRY, _HOLD, _RELEASE */
+			enum job_event event; /* JOB_CANCEL, _RETRY, _HOLD, _RELEASE; or
+					       * _SHUT_DOWN, of what has no process */
 			int64_t task_of; /* only a task of this server, who hears no more of it */
 			bool ret_must_stop;   /* it has a process: end this attempt */
 			bool ret_must_recall; /* it is only claimed: recall this attempt */

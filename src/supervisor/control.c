@@ -321,7 +321,8 @@ bool
 control_tells_of(struct supervisor *supervisor, const struct ended_job *ended, size_t count)
 {
 	return wait_is_for(supervisor, ended, count) ||
-	    pool_waits_for(supervisor, ended, count);
+	    pool_waits_for(supervisor, ended, count) ||
+	    server_waits_for(supervisor, ended, count);
 }
 
 void

@@ -152,8 +152,19 @@ void server_await_start(struct supervisor *supervisor, int64_t job, struct reque
 void server_await_stop(struct supervisor *supervisor, int64_t job, struct reason reason,
     struct request *request, int64_t timeout_ms);
 void server_tell_ready(struct supervisor *supervisor, int64_t job); /* its init has answered */
+/*
+ * Its end is safe: who waits for it is told whether it was as he wanted. A pool has ended when
+ * all its processes have.
+ */
+void server_has_stopped(struct supervisor *supervisor, int64_t job, struct reason reason);
 /* Ends that are recorded are safe now. */
 void server_tell_ended(struct supervisor *supervisor);
+/* The same of jobs that had no process to end: nobody is to wait for their start any more. */
+void server_jobs_ended(
+    struct supervisor *supervisor, const struct ended_job *ended, size_t count);
+/* Does a client wait for the start of one of these? */
+bool server_waits_for(
+    const struct supervisor *supervisor, const struct ended_job *ended, size_t count);
 void server_wait_done(struct supervisor *supervisor); /* all are told that we leave … */
 void server_leave(struct supervisor *supervisor); /* … and all who wait for an answer */
 
@@ -284,8 +295,12 @@ bool server_handle(struct server *server, const struct rpc_message *message,
 bool server_pass_on(struct server *server, const struct skim *skim);
 /* No live server is meant: answer noproc, or restarting. */
 void router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
-/* The same for whoever wants to stop it. */
-void router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller);
+/*
+ * The same for whoever wants to stop it: what waits for its next process does not get it. One
+ * who asks again is told how it has ended.
+ */
+void router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct reason reason,
+    bool is_repeated, struct request *request);
 
 /* A reason as JSON from outside, and for outside. */
 struct reason server_reason_from_json(const json_t *value);

@@ -199,6 +199,38 @@ server_handle_skimmed(struct client *client, const struct skim *skim)
 /* ---- start ---- */
 
 static void
+looked_at(void *arg, struct step *step)
+{
+	struct request *request = arg;
+	struct supervisor *supervisor = request->client->supervisor;
+	int64_t job = step->lookup.ret_job;
+	const struct ended_job ended = {
+		job, step->lookup.ret_status, step->lookup.ret_reason };
+	struct error error;
+
+	if (step->answer != STEP_OK) {
+		error_set(&error, STATUS_NOT_FOUND, "it has ended, and is forgotten");
+		request_fail(request, &error, NULL);
+		return;
+	}
+	server_await_start(supervisor, job, request);
+	if (step->lookup.ret_status == JOB_RUNNING)
+		server_tell_ready(supervisor, job);
+	else if (!job_status_is_live(step->lookup.ret_status))
+		server_jobs_ended(supervisor, &ended, 1);
+}
+
+/* It was asked for before, of a supervisor process that has died since: how far is it? */
+static void
+await_start_again(struct request *request, int64_t job)
+{
+	struct step *step =
+	    turn_add(request->client->supervisor, STEP_LOOKUP, looked_at, request);
+
+	step->lookup.job = job;
+}
+
+static void
 submitted(void *arg, struct step *step)
 {
 	struct request *request = arg;
@@ -216,6 +248,8 @@ submitted(void *arg, struct step *step)
 	if (step->submit.ret_existed[0])
 		request_reply(request, json_pack("{s:I, s:b}", "id",
 		    (json_int_t)step->submit.ret_ids[0], "existed", true));
+	else if (step->submit.is_repeated)
+		await_start_again(request, step->submit.ret_ids[0]);
 	else
 		server_await_start(supervisor, step->submit.ret_ids[0], request);
 }
@@ -235,17 +269,28 @@ described(void *arg, struct step *step)
 	    json_pack("{s:I}", "id", (json_int_t)step->submit.ret_ids[0]));
 }
 
+static bool
+is_repeated(const json_t *params)
+{
+	return json_is_true(json_object_get(params, "repeated"));
+}
+
 /* A new one, as it is described. */
 static void
 start_new(struct client *client, json_t *id, json_t *params)
 {
 	const char *ready =
 	    json_string_value(json_object_get(json_object_get(params, "job"), "ready"));
+	const char *token = json_string_value(json_object_get(params, "token"));
 	json_t *jobs;
 	struct error error;
 	struct step *step;
 	size_t bad;
 
+	if (token != NULL && !text_is_name(token)) {
+		fail(client, id, RPC_INVALID_PARAMS, "start: token is a name");
+		return;
+	}
 	if (ready != NULL && strcmp(ready, "notify") == 0 &&
 	    plain_check_path(client->supervisor, &error) == -1) {
 		request_fail(request_new(client, id), &error, NULL);
@@ -261,6 +306,8 @@ start_new(struct client *client, json_t *id, json_t *params)
 	}
 	step->act = json_is_false(json_object_get(params, "wait")) ? described : submitted;
 	step->arg = request_new(client, id);
+	step->submit.token = token != NULL ? xstrdup(token) : NULL;
+	step->submit.is_repeated = is_repeated(params);
 }
 
 static void
@@ -307,6 +354,17 @@ found_to_start(void *arg, struct step *step)
 		: NULL);
 }
 
+/* It may live since that was asked for first. */
+static void
+found_to_start_again(void *arg, struct step *step)
+{
+	if (step->answer == STEP_OK && step->lookup.ret_is_server &&
+	    job_status_is_live(step->lookup.ret_status))
+		looked_at(arg, step);
+	else
+		found_to_start(arg, step);
+}
+
 void
 server_handle_start(struct client *client, json_t *id, json_t *params)
 {
@@ -321,8 +379,9 @@ server_handle_start(struct client *client, json_t *id, json_t *params)
 		fail(client, id, RPC_INVALID_PARAMS, "start: wants job, an object, or name");
 		return;
 	}
-	step = turn_add(
-	    client->supervisor, STEP_LOOKUP, found_to_start, request_new(client, id));
+	step = turn_add(client->supervisor, STEP_LOOKUP,
+	    is_repeated(params) ? found_to_start_again : found_to_start,
+	    request_new(client, id));
 	if (text_number(name, 1, SPEC_LARGEST_ID, &step->lookup.job) == -1)
 		step->lookup.name = xstrdup(name);
 }
@@ -391,17 +450,16 @@ server_handle_stop(struct client *client, json_t *id, json_t *params)
 	struct envelope envelope;
 	const char *wrong = envelope_read(&envelope, params, -1);
 	struct server *server = server_find(client->supervisor, envelope.to);
+	struct reason wanted = reason != NULL ? server_reason_from_json(reason)
+					      : (struct reason){ .kind = REASON_NORMAL };
 
 	if (wrong != NULL || envelope.to == NULL)
 		fail(client, id, RPC_INVALID_PARAMS,
 		    "stop: wants to and perhaps reason and timeout_ms");
 	else if (server == NULL)
-		router_stop_nobody(client->supervisor, envelope.to,
-		    (struct caller){ .request = request_new(client, id) });
+		router_stop_nobody(client->supervisor, envelope.to, wanted,
+		    envelope.is_repeated, request_new(client, id));
 	else
-		stop(server,
-		    reason != NULL ? server_reason_from_json(reason)
-				   : (struct reason){ .kind = REASON_NORMAL },
-		    request_new(client, id), envelope.timeout_ms);
+		stop(server, wanted, request_new(client, id), envelope.timeout_ms);
 	envelope_done(&envelope);
 }

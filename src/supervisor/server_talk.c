@@ -3,6 +3,7 @@
  * is in talk.c.
  */
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "supervisor/group.h"
@@ -45,23 +46,27 @@ struct missing {
 	struct supervisor *supervisor;
 	struct attempt_key key; /* of the server that asks; job 0: a client does */
 	struct caller caller;
-	bool stops; /* it is not a message that it has for it */
 };
+
+static bool
+is_back(const struct step *step)
+{
+	return step->answer == STEP_OK && step->lookup.ret_is_server &&
+	    job_status_is_live(step->lookup.ret_status);
+}
 
 static void
 looked_up(void *arg, struct step *step)
 {
 	struct missing *missing = arg;
-	bool is_back = step->answer == STEP_OK && step->lookup.ret_is_server &&
-	    job_status_is_live(step->lookup.ret_status);
 	struct live *live = live_find(missing->supervisor, missing->key.job);
 
 	if (missing->key.job != 0 &&
 	    (live == NULL || live->server == NULL || live->key.attempt != missing->key.attempt))
 		missing->caller.server = NULL;
-	if (is_back && step->lookup.ret_is_plain && !missing->stops)
+	if (is_back(step) && step->lookup.ret_is_plain)
 		router_answer_error(missing->caller, STATUS_STATE, PLAIN_NO_MAILBOX, NULL);
-	else if (is_back)
+	else if (is_back(step))
 		router_answer_error(missing->caller, STATUS_TRY_LATER, "restarting", NULL);
 	else
 		router_answer_error(missing->caller, STATUS_NOT_FOUND, "noproc", NULL);
@@ -71,19 +76,10 @@ looked_up(void *arg, struct step *step)
 }
 
 static void
-look_up(struct supervisor *supervisor, const json_t *to, struct caller caller, bool stops)
+set_lookup(struct step *step, const json_t *to)
 {
-	struct missing *missing = xcalloc(1, sizeof(*missing));
-	struct step *step = turn_add(supervisor, STEP_LOOKUP, looked_up, missing);
 	const char *word = json_string_value(to);
 
-	missing->supervisor = supervisor;
-	missing->caller = caller;
-	missing->stops = stops;
-	if (caller.server != NULL) {
-		missing->key = caller.server->live->key;
-		json_incref(caller.id);
-	}
 	step->lookup.job = json_integer_value(to);
 	if (word != NULL && text_number(word, 1, SPEC_LARGEST_ID, &step->lookup.job) == -1)
 		step->lookup.name = xstrdup(word);
@@ -92,13 +88,73 @@ look_up(struct supervisor *supervisor, const json_t *to, struct caller caller, b
 void
 router_call_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
 {
-	look_up(supervisor, to, caller, false);
+	struct missing *missing = xcalloc(1, sizeof(*missing));
+
+	missing->supervisor = supervisor;
+	missing->caller = caller;
+	if (caller.server != NULL) {
+		missing->key = caller.server->live->key;
+		json_incref(caller.id);
+	}
+	set_lookup(turn_add(supervisor, STEP_LOOKUP, looked_up, missing), to);
+}
+
+/* ---- a stop of what has no process ---- */
+
+struct idle_stop {
+	struct request *request;
+	struct reason reason;
+	bool is_repeated;
+};
+
+static void
+shut_down(void *arg, struct step *step)
+{
+	struct request *request = arg;
+	struct supervisor *supervisor = request->client->supervisor;
+	struct caller caller = { .request = request };
+
+	if (step->answer == STEP_OK) {
+		log_info("job=%" PRId64 " stopped by request", step->change.job);
+		live_anything_ready(supervisor);
+		router_answer(caller, json_true());
+	} else if (step->answer == STEP_NOT_FOUND)
+		router_answer_error(caller, STATUS_NOT_FOUND, "noproc", NULL);
+	else /* it has been claimed meanwhile */
+		router_answer_error(caller, STATUS_TRY_LATER, "restarting", NULL);
+}
+
+static void
+found_to_stop(void *arg, struct step *step)
+{
+	struct idle_stop *stop = arg;
+	struct supervisor *supervisor = stop->request->client->supervisor;
+	int64_t job = step->lookup.ret_job;
+
+	if (is_back(step)) { /* it does not get another process */
+		struct step *change =
+		    turn_add(supervisor, STEP_CHANGE, shut_down, stop->request);
+
+		change->change.job = job;
+		change->change.event = JOB_SHUT_DOWN;
+		turn_tells(supervisor);
+	} else if (stop->is_repeated && step->answer == STEP_OK && step->lookup.ret_is_server) {
+		server_await_stop(supervisor, job, stop->reason, stop->request, -1);
+		server_has_stopped(supervisor, job, step->lookup.ret_reason);
+	} else
+		router_answer_error((struct caller){ .request = stop->request },
+		    STATUS_NOT_FOUND, "noproc", NULL);
+	free(stop);
 }
 
 void
-router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct caller caller)
+router_stop_nobody(struct supervisor *supervisor, const json_t *to, struct reason reason,
+    bool is_repeated, struct request *request)
 {
-	look_up(supervisor, to, caller, true);
+	struct idle_stop *stop = xmalloc(sizeof(*stop));
+
+	*stop = (struct idle_stop){ request, reason, is_repeated };
+	set_lookup(turn_add(supervisor, STEP_LOOKUP, found_to_stop, stop), to);
 }
 
 /* ---- the methods ---- */

@@ -148,9 +148,8 @@ answer_stop(struct stop *stop)
 	free_stop(stop);
 }
 
-/* A pool has ended when all its processes have. */
-static void
-answer_stops(struct supervisor *supervisor, int64_t job, struct reason reason)
+void
+server_has_stopped(struct supervisor *supervisor, int64_t job, struct reason reason)
 {
 	struct stop *stop, *next;
 
@@ -174,12 +173,36 @@ server_tell_ended(struct supervisor *supervisor)
 		TAILQ_REMOVE(&supervisor->servers->ended, server, ended);
 		router_fail_calls(
 		    server, STATUS_INTERNAL, reason_format(text, server->reason));
-		answer_stops(supervisor, server->job, server->reason);
+		server_has_stopped(supervisor, server->job, server->reason);
 		if (server->is_over)
 			answer_starts(
 			    supervisor, server->job, say_how_it_ended, &server->reason);
 		free(server);
 	}
+}
+
+bool
+server_waits_for(
+    const struct supervisor *supervisor, const struct ended_job *ended, size_t count)
+{
+	const struct start *start;
+
+	TAILQ_FOREACH (start, &supervisor->servers->starts, entry) {
+		for (size_t i = 0; i < count; i++) {
+			if (start->job == ended[i].job)
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+server_jobs_ended(
+    struct supervisor *supervisor, const struct ended_job *ended, size_t count)
+{
+	for (size_t i = 0; i < count && !TAILQ_EMPTY(&supervisor->servers->starts); i++)
+		answer_starts(
+		    supervisor, ended[i].job, say_how_it_ended, &ended[i].reason);
 }
 
 void

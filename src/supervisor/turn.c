@@ -140,6 +140,7 @@ act(struct supervisor *supervisor)
 		live_read_limits(supervisor);
 	control_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	server_tell_ended(supervisor);
+	server_jobs_ended(supervisor, batch->ended, batch->ended_count);
 	asks_end_tasks(supervisor, batch->abandoned, batch->abandoned_count);
 	if (batch->told) {
 		supervisor->must_look_at_timers = true;

@@ -421,7 +421,7 @@ memory_step_change(struct memory_store *store, struct step *step)
 		    "already_started: another live job has the name of job %" PRId64,
 		    job->id);
 	} else if (memory_apply_event(store, job->id, step->change.event,
-		       (struct reason){ .kind = REASON_CANCELLED }, NULL))
+		       store_change_reason(step->change.event), NULL))
 		step->change.ret_status = job->status;
 	else
 		refuse(step, job);

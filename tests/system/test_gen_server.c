@@ -146,6 +146,73 @@ starter_that_goes_away_leaves_the_server_alone(void **state) /* 99 */
 	play_done(&play);
 }
 
+/* ---- whoever starts or stops outlives the supervisor process, as whoever calls does ---- */
+
+static void
+starter_hears_of_the_start_from_the_next_supervisor_process(void **state)
+{
+	struct play play;
+	struct helper starter;
+
+	(void)state;
+	play_begin(&play);
+	play_start_beside(&play, &starter, "s", "{'do':[['tell',HERE],['wait',GO]]}");
+	play_pid(&play);
+	instance_kill_supervisor(&play.instance);
+	play_pid(&play); /* its init begins again */
+	play_go(&play);
+	expect_answer(&starter, 0, "1\n", NULL);
+	play_expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
+	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs"), 1);
+	/* The same with its description only. */
+	play_stop(&play, "s");
+	helper_jobberd(&starter, &play.instance, NULL, "start", "s", NULL);
+	play_pid(&play);
+	instance_kill_supervisor(&play.instance);
+	play_pid(&play);
+	play_go(&play);
+	expect_answer(&starter, 0, "1\n", NULL);
+	play_done(&play);
+}
+
+static void
+starter_hears_of_a_refusal_from_the_next_supervisor_process(void **state)
+{
+	struct play play;
+	struct helper starter;
+	pid_t supervisor, server;
+
+	(void)state;
+	play_begin(&play);
+	play_start_beside(
+	    &play, &starter, "s", "{'do':[['tell',HERE],['wait',GO]],'verb':'ignore'}");
+	server = play_pid(&play);
+	supervisor = instance_supervisor_pid(&play.instance);
+	kill(supervisor, SIGSTOP);
+	play_go(&play);
+	wait_gone(server);
+	kill(supervisor, SIGKILL);
+	expect_answer(&starter, 1, "1\n", "ignore");
+	play_done(&play);
+}
+
+static void
+who_stops_hears_of_the_end_from_the_next_supervisor_process(void **state)
+{
+	struct play play;
+	struct helper stopper;
+
+	(void)state;
+	play_begin(&play);
+	play_start(&play, "s", "{'do':[['set',[['tell',HERE],['wait',GO]]]]}");
+	helper_jobberd(&stopper, &play.instance, NULL, "stop", "s", NULL);
+	play_pid(&play); /* in terminate */
+	instance_kill_supervisor(&play.instance);
+	play_go(&play);
+	expect_answer(&stopper, 0, "", NULL);
+	play_done(&play);
+}
+
 /* ---- B, C: answers ---- */
 
 static void
@@ -537,7 +604,8 @@ pool_is_spoken_to_as_any_server(void **state)
 					  "['cast','p','x'],['send_after','p','late',1]],"
 					  "'reply':0}"), 0, "0\n", NULL);
 	assert_int_equal(wait_job(&play.instance, 7), 0); /* the cast */
-	assert_int_equal(wait_job(&play.instance, 8), 0); /* the timer */
+	wait_sql(&play.instance, "SELECT count(*) FROM jobs WHERE id = 8"); /* the timer */
+	assert_int_equal(wait_job(&play.instance, 8), 0);
 	play_stop(&play, "s");
 	play_history(&play, "s", "call; call: 5; call: exit (tired); "
 				 "call: exit (its process ended without an answer); "
@@ -557,6 +625,9 @@ main(int argc, char **argv)
 		cmocka_unit_test(taken_name_is_told_while_the_first_init_runs),
 		cmocka_unit_test(what_is_no_name_starts_nothing),
 		cmocka_unit_test(starter_that_goes_away_leaves_the_server_alone),
+		cmocka_unit_test(starter_hears_of_the_start_from_the_next_supervisor_process),
+		cmocka_unit_test(starter_hears_of_a_refusal_from_the_next_supervisor_process),
+		cmocka_unit_test(who_stops_hears_of_the_end_from_the_next_supervisor_process),
 		cmocka_unit_test(caller_waits_for_a_late_reply_and_others_do_not),
 		cmocka_unit_test(first_of_two_replies_counts),
 		cmocka_unit_test(caller_that_dies_is_no_harm),

@@ -41,6 +41,56 @@ pause_before(struct instance *i, int attempt)
 	return pause;
 }
 
+/* Case 139: what has no process that would have to go is stopped all the same. */
+static void
+stop_in_the_pause_ends_the_server(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop");
+	child_up(&i, "--restart permanent --restart-delay constant:1h", "shop/a", NULL);
+	child_kill(&i, "shop/a");
+	await_sql(&i, "errored", "SELECT status FROM jobs");
+	expect(jobberd(&i, "stop", "shop/a", NULL), 0, "", NULL);
+	assert_int_equal(
+	    sql_number(&i, "SELECT status = 'done' AND reason = 'shutdown' FROM jobs"), 1);
+	expect(jobberd(&i, "stop", "shop/a", NULL), 4, "", "noproc");
+	expect(jobberd(&i, "start", "shop/a", NULL), 0, "1\n", NULL);
+	await_up(&i, "shop/a", 2);
+	child_kill(&i, "shop/a");
+	await_sql(&i, "errored", "SELECT status FROM jobs");
+	expect(jobberd(&i, "restart", "shop/a", NULL), 0, "1\n", NULL);
+	await_up(&i, "shop/a", 3);
+	instance_finish(&i);
+}
+
+/* Also whoever waits for its start. */
+static void
+stop_of_a_server_that_waits_is_told_to_who_starts_it(void **state)
+{
+	struct instance i;
+	struct helper start;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop");
+	SUP(&i, 0, NULL, "pause", "shop");
+	for (int n = 0; n < 2; n++) {
+		const char *name = n == 0 ? "shop/a" : "shop/b";
+
+		helper_jobberd(
+		    &start, &i, NULL, "start", "-s", "shop", name, "--", "true", NULL);
+		wait_sql(&i, "SELECT count(*) > 0 FROM jobs WHERE status = 'new'");
+		expect(jobberd(&i, n == 0 ? "stop" : "cancel", name, NULL), 0, NULL, NULL);
+		assert_int_equal(helper_wait(&start), 70);
+		assert_has(start.err.text, n == 0 ? "shutdown" : "cancelled");
+		helper_end(&start);
+	}
+	instance_finish(&i);
+}
+
 static void
 pause_grows_and_a_healthy_run_makes_it_small_again(void **state)
 {
@@ -319,6 +369,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(stop_in_the_pause_ends_the_server),
+		cmocka_unit_test(stop_of_a_server_that_waits_is_told_to_who_starts_it),
 		cmocka_unit_test(pause_grows_and_a_healthy_run_makes_it_small_again),
 		cmocka_unit_test(slow_restarts_do_not_use_up_the_budget),
 		cmocka_unit_test(pause_of_one_in_a_group_is_waited_for_by_those_behind_it),
