@@ -45,6 +45,7 @@ struct map {
 	size_t end_count, end_room;
 
 	int64_t done, failed, cancelled; /* by us */
+	int64_t cut; /* of these, whose output is not whole */
 	struct map_progress progress;
 	int interrupt_fd;     /* readable after SIGINT or SIGTERM */
 	bool is_interrupted;  /* … which was heeded: no more is begun */

@@ -275,7 +275,7 @@ finish(struct map *map)
 	}
 	if (map->is_input_bad)
 		return STATUS_USAGE;
-	return map->failed > 0 ? STATUS_NO : STATUS_OK;
+	return map->failed + map->cut > 0 ? STATUS_NO : STATUS_OK;
 }
 
 static int

@@ -48,11 +48,11 @@ static void
 print_object(const struct map *map, int64_t number, const char *item,
     const struct map_job *job)
 {
-	row_json_print(json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:o}", "number",
+	row_json_print(json_pack("{s:I, s:s, s:I, s:s, s:s, s:o, s:o, s:I}", "number",
 	    (json_int_t)number, "item", item, "id", (json_int_t)job->id, "status",
 	    job_status_name(job->status), "reason", job->reason != NULL ? job->reason : "",
 	    "exit_code", job->exit_code >= 0 ? json_integer(job->exit_code) : json_null(),
-	    "output", output_json(map, job)));
+	    "output", output_json(map, job), "left_out", (json_int_t)job->left_out));
 	fflush(stdout);
 }
 
@@ -67,6 +67,17 @@ tell_failure(const char *item, const struct map_job *job)
 	reason_words(words, sizeof(words), reason, job->timeout_ms);
 	cli_complain(0, "%s: %s (job %" PRId64 ")", text_quote(quoted, sizeof(quoted), item),
 	    words[0] != '\0' ? words : job_status_name(job->status), job->id);
+}
+
+/* What takes the output for the whole of it is to know better. */
+static void
+tell_cut(const char *item, const struct map_job *job)
+{
+	char size[32], quoted[80];
+
+	cli_complain(0, "%s: %s of its output left out, see --max-output (job %" PRId64 ")",
+	    text_quote(quoted, sizeof(quoted), item),
+	    text_format_size(size, sizeof(size), job->left_out), job->id);
 }
 
 int
@@ -94,6 +105,9 @@ map_report(struct map *map, int64_t number, const struct map_job *job, struct er
 	}
 	if (job->status != JOB_DONE)
 		tell_failure(item, job);
+	if (job->left_out > 0)
+		tell_cut(item, job);
+	map->cut += job->left_out > 0;
 	map->done += job->status == JOB_DONE;
 	map->failed += job->status != JOB_DONE;
 	free(item);

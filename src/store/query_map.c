@@ -15,7 +15,8 @@ enum { LAST, ITEM, ONE, LIVE, COUNT };
 
 #define MAP_JOB                                                                          \
 	"SELECT j.id, j.status, coalesce(j.reason, a.reason), j.command, a.attempt, "    \
-	"a.exit_code, j.timeout_ms FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id " \
+	"a.exit_code, j.timeout_ms, a.output_left_out "                                  \
+	"FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id "                           \
 	"AND a.attempt = (SELECT max(attempt) FROM attempts WHERE job_id = j.id) "
 
 static const char *const sql[] = {
@@ -106,6 +107,7 @@ read_job(struct query *query, sqlite3_stmt *row, struct map_job *ret_job, struct
 		ret_job->attempt = column_number(row, 4, 0);
 		ret_job->exit_code = column_number(row, 5, -1);
 		ret_job->timeout_ms = column_number(row, 6, 0);
+		ret_job->left_out = column_number(row, 7, 0);
 	}
 	if (end(query, row, code, error) == 0)
 		return 0;

@@ -15,6 +15,7 @@ struct map_job {
 	int64_t attempt;   /* the last one, 0: none yet */
 	int64_t exit_code; /* of it, -1: it has none */
 	int64_t timeout_ms; /* 0: none */
+	int64_t left_out;   /* bytes of its output */
 };
 
 void map_job_done(struct map_job *job);

@@ -224,14 +224,37 @@ failed_item_is_told_with_its_reason_and_hurts_no_other(void **state)
 	assert_result(jobberd_with_input(&i, "0\n3\n", "map", "-j", "1", "--json", "--name",
 	    "n", "--", "sh", "-c", "exit {}", NULL), 1,
 	    "{\"number\":1,\"item\":\"0\",\"id\":4,\"status\":\"done\",\"reason\":\"normal\","
-	    "\"exit_code\":0,\"output\":null}\n"
+	    "\"exit_code\":0,\"output\":null,\"left_out\":0}\n"
 	    "{\"number\":2,\"item\":\"3\",\"id\":5,\"status\":\"failed\",\"reason\":\"exit:3\","
-	    "\"exit_code\":3,\"output\":null}\n",
+	    "\"exit_code\":3,\"output\":null,\"left_out\":0}\n",
 	    "jobberd: 3: exit 3 (job 5)\njobberd: 1 of 2 failed\n");
 	/* Of a retried one only the last run counts. */
 	assert_result(jobberd_with_input(&i, "x\n", "map", "--name", "o", "-r", "1", "--backoff",
 	    "constant:10ms", "--", "sh", "-c", "echo $JOBBERD_ATTEMPT; test $JOBBERD_ATTEMPT = 2",
 	    NULL), 0, "2\n", "");
+	instance_finish(&i);
+}
+
+/* Who takes it for the whole output is to know. */
+static void
+output_that_is_cut_is_told(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	for (int n = 0; n < 2; n++) { /* the second time it is only printed */
+		result = jobberd_with_input(&i, "100000\n3\n", "map", "-j", "1", "--ordered",
+		    "--max-output", "64K", "--name", "m", "--", "seq", NULL);
+		assert_int_equal(result.status, 1);
+		assert_has(result.out, " left out …\n");
+		assert_has(result.out, "\n100000\n1\n2\n3\n");
+		assert_has(result.err, "jobberd: 100000: 5");
+		assert_has(result.err, " KiB of its output left out, see --max-output (job 1)\n");
+		result_done(&result);
+	}
 	instance_finish(&i);
 }
 
@@ -753,6 +776,7 @@ main(void)
 		cmocka_unit_test(long_items_go_in_smaller_portions),
 		cmocka_unit_test(results_come_in_the_order_of_the_items_or_in_that_of_their_ends),
 		cmocka_unit_test(two_at_a_time_and_no_more),
+		cmocka_unit_test(output_that_is_cut_is_told),
 		cmocka_unit_test(failed_item_is_told_with_its_reason_and_hurts_no_other),
 		cmocka_unit_test(items_of_a_slow_producer_are_run_as_they_come),
 		cmocka_unit_test(killed_client_is_gone_on_with_and_nothing_is_run_twice),
