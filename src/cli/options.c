@@ -73,22 +73,36 @@ add_common(struct option_list *list)
 	}
 }
 
+static bool
+makes_server(const struct command *command)
+{
+	return (command->flags & COMMAND_STARTS_SERVER) != 0;
+}
+
+/* Is it an option of what this verb makes? */
+static bool
+takes(const struct command *command, const struct spec_option *option)
+{
+	if (!(command->flags & COMMAND_TAKES_SPEC))
+		return false;
+	if (strcmp(option->name, "name") == 0 && makes_server(command))
+		return false; /* it is an argument there */
+	return option->kind == SPEC_ANY || option->kind == SPEC_WORK ||
+	    (option->kind == SPEC_SERVER || option->kind == SPEC_PLAIN) == makes_server(command);
+}
+
 static void
 collect(const struct command *command, struct option_list *list)
 {
-	bool is_server = (command->flags & COMMAND_STARTS_SERVER) != 0;
-
 	list->count = 0;
 	for (const struct option_row *row = command->options; row != NULL && row->name != NULL;
 	     row++)
 		add_row(list, row, NULL);
-	for (const struct spec_option *spec = spec_options;
-	     (command->flags & COMMAND_TAKES_SPEC) && spec->name != NULL; spec++) {
+	for (const struct spec_option *spec = spec_options; spec->name != NULL; spec++) {
 		const struct option_row row = { spec->name, spec->letter, spec->argument,
 			spec->help };
 
-		if (spec->kind == SPEC_ANY || spec->kind == SPEC_WORK ||
-		    (spec->kind == SPEC_SERVER || spec->kind == SPEC_PLAIN) == is_server)
+		if (takes(command, spec))
 			add_row(list, &row, spec);
 	}
 	if (command->flags & COMMAND_PRINTS_DATA) {
@@ -99,8 +113,17 @@ collect(const struct command *command, struct option_list *list)
 	add_common(list);
 }
 
+/* Of the servers only pools have something that is tried again. */
+static const char *
+whose(const struct command *command, const struct spec_option *option)
+{
+	return option != NULL && option->kind == SPEC_WORK && makes_server(command)
+	    ? "in a pool: "
+	    : "";
+}
+
 static void
-print_option(const struct option_row *row)
+print_option(const struct option_row *row, const char *whose_it_is)
 {
 	const char *argument = row->argument != NULL ? row->argument : "";
 	char left[64];
@@ -112,7 +135,7 @@ print_option(const struct option_row *row)
 				   : " ",
 	    row->name[0] != '\0' ? " --" : "", row->name,
 	    argument[0] != '\0' && argument[0] != '[' ? " " : "", argument);
-	printf("  %-32s %s\n", left, row->help);
+	printf("  %-32s %s%s\n", left, whose_it_is, row->help);
 }
 
 void
@@ -124,7 +147,7 @@ options_print_help(const struct command *command)
 	printf("usage: jobberd %s [options]%s%s\n%s\n\n", command->name,
 	    command->arguments[0] != '\0' ? " " : "", command->arguments, command->summary);
 	for (size_t i = 0; i < list.count; i++)
-		print_option(&list.rows[i]);
+		print_option(&list.rows[i], whose(command, list.specs[i]));
 }
 
 void
@@ -199,20 +222,41 @@ begins_several(const struct option_list *list, const char *word)
 	return count > 1;
 }
 
-/* An option of jobs that this verb does not take, because of what it makes. */
 static bool
-is_for_the_other_kind(const struct command *command, const char *word)
+is_whole_name(const char *word, const char *name)
 {
-	char name[32];
-	size_t length = strcspn(word, "=");
-	const struct spec_option *option;
+	size_t length = strlen(name);
 
-	if (!(command->flags & COMMAND_TAKES_SPEC) || length < 3 || length - 2 >= sizeof(name))
-		return false;
-	memcpy(name, word + 2, length - 2);
-	name[length - 2] = '\0';
-	option = strncmp(word, "--", 2) == 0 ? spec_option_find(name) : NULL;
-	return option != NULL && (option->kind == SPEC_COMMAND || option->kind == SPEC_SERVER);
+	return strncmp(word, "--", 2) == 0 && strncmp(word + 2, name, length) == 0 &&
+	    (word[length + 2] == '\0' || word[length + 2] == '=');
+}
+
+/* An option of jobs, by its letter or else by its word, that this verb does not take. */
+static const struct spec_option *
+find_not_taken(const struct command *command, const char *word, int letter)
+{
+	if (!(command->flags & COMMAND_TAKES_SPEC))
+		return NULL;
+	for (const struct spec_option *option = spec_options; option->name != NULL; option++) {
+		if ((letter != 0 ? option->letter == letter
+				 : is_whole_name(word, option->name)) &&
+		    !takes(command, option))
+			return option;
+	}
+	return NULL;
+}
+
+static int
+not_taken(const struct command *command, const struct spec_option *option)
+{
+	if (strcmp(option->name, "name") == 0)
+		return cli_complain(
+		    STATUS_USAGE, "%s: the name is given as an argument", command->name);
+	return cli_complain(STATUS_USAGE, "%s: --%s is %s", command->name, option->name,
+	    makes_server(command)
+		? "for commands: a server is restarted as --restart says, and has no "
+		  "standard input"
+		: "only for a server (jobberd help start)");
 }
 
 /* What getopt_long(3) has to say, as one sentence of ours. */
@@ -221,6 +265,7 @@ bad_option(const struct command *command, const struct option_list *list, int va
     const char *word)
 {
 	const struct option_row *row = NULL;
+	const struct spec_option *option = find_not_taken(command, word, optopt);
 	const char *verb = command->name;
 
 	for (size_t i = 0; i < list->count; i++) {
@@ -233,12 +278,8 @@ bad_option(const struct command *command, const struct option_list *list, int va
 		    row->name[0] != '\0' ? "--" : "-C", row->name, row->argument);
 	if (row != NULL)
 		return cli_complain(STATUS_USAGE, "%s: --%s takes no value", verb, row->name);
-	if (is_for_the_other_kind(command, word))
-		return cli_complain(STATUS_USAGE, "%s: %s is %s", verb, word,
-		    command->flags & COMMAND_STARTS_SERVER
-			? "for commands: a server is restarted as --restart says, and has no "
-			  "standard input"
-			: "only for a server (jobberd help start)");
+	if (option != NULL)
+		return not_taken(command, option);
 	if (optopt != 0)
 		return cli_complain(STATUS_USAGE, "%s has no option -%c (jobberd help %s)", verb,
 		    optopt, verb);
@@ -288,6 +329,21 @@ find_option(const struct option_list *list, int value)
 	return i;
 }
 
+/* getopt_long(3), to which the whole name of one that is not taken may be short for another. */
+static int
+next_option(const struct command *command, int argc, char **argv, const char *shorts,
+    const struct option *longs)
+{
+	const char *word = argv[optind != 0 ? optind : 1];
+	int value = getopt_long(argc, argv, shorts, longs, NULL);
+	const struct spec_option *option =
+	    value >= FIRST_VALUE ? find_not_taken(command, word, 0) : NULL;
+
+	if (option != NULL)
+		exit(not_taken(command, option));
+	return value;
+}
+
 void
 options_parse(struct invocation *invocation, int argc, char **argv)
 {
@@ -301,7 +357,7 @@ options_parse(struct invocation *invocation, int argc, char **argv)
 	prepare(&list, (command->flags & COMMAND_TAKES_SPEC) != 0, longs, shorts);
 	spec_init(&invocation->spec);
 	optind = opterr = 0;
-	while ((value = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	while ((value = next_option(command, argc, argv, shorts, longs)) != -1) {
 		if (value == '?' || value == ':')
 			exit(bad_option(command, &list, value, argv[optind - 1]));
 		take_option(invocation, &list, find_option(&list, value), optarg);

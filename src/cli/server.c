@@ -326,8 +326,6 @@ verb_start(struct invocation *invocation)
 	struct error error;
 	int status;
 
-	if (invocation->spec.name != NULL)
-		return cli_complain(STATUS_USAGE, "start: the name is given as an argument");
 	if (invocation->argument_count > 1 &&
 	    spec_set(&invocation->spec, spec_option_find("name"), name, clock_wall(), &error) == -1)
 		return cli_fail(&error);

@@ -40,6 +40,8 @@ static const char program[] =
     "    elif m['method'] == 'terminate':\n"
     "        send(id=m['id'], result=True); break\n";
 
+#define RUN(i, ...) jobberd(i, __VA_ARGS__, NULL)
+
 struct scene {
 	struct instance instance;
 	char path[300];
@@ -139,6 +141,30 @@ start_answers_when_init_has(void **state)
 	    "", "not for a server");
 	assert_int_equal(sql_number(&scene.instance,
 	    "SELECT count(*) FROM attempts WHERE job_id > 1 AND attempt > 1"), 0);
+	instance_finish(&scene.instance);
+}
+
+/* A whole name is no abbreviation: --in was taken as --init-timeout. */
+static void
+start_refuses_options_that_are_for_commands(void **state)
+{
+	static const char sentence[] = "is for commands: a server is restarted as";
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	expect(RUN(&scene.instance, "start", "--in", "300ms", "z", "--", "x"), 2, "", sentence);
+	expect(RUN(&scene.instance, "start", "--in=300ms", "z", "--", "x"), 2, "", "--in is for");
+	expect(RUN(&scene.instance, "start", "--at", "12:00", "z", "--", "x"), 2, "", sentence);
+	expect(RUN(&scene.instance, "start", "--once", "--hold", "z", "--", "x"), 2, "", sentence);
+	expect(RUN(&scene.instance, "start", "-i", "-", "z", "--", "x"), 2, "", "--stdin is for");
+	expect(RUN(&scene.instance, "start", "-n", "y", "z", "--", "x"), 2, "",
+	    "start: the name is given as an argument");
+	expect(RUN(&scene.instance, "start", "--init", "1ms", "z", "--", "sleep", "60"), 124, "",
+	    "timeout");
+	expect(RUN(&scene.instance, "submit", "--watchdog", "1s", "--", "x"), 2, "",
+	    "submit: --watchdog is only for a server");
+	assert_int_equal(sql_number(&scene.instance, "SELECT count(*) FROM jobs"), 1);
 	instance_finish(&scene.instance);
 }
 
@@ -325,6 +351,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(server_is_started_talked_to_and_stopped),
 		cmocka_unit_test(start_answers_when_init_has),
+		cmocka_unit_test(start_refuses_options_that_are_for_commands),
 		cmocka_unit_test(crash_is_told_to_the_caller_and_the_server_is_started_again),
 		cmocka_unit_test(server_that_crashes_too_often_is_given_up),
 		cmocka_unit_test(call_that_takes_too_long_is_given_up_and_carried_out),

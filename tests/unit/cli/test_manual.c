@@ -100,7 +100,7 @@ read_references(const struct page *page, struct page_section section, struct opt
 	}
 }
 
-/* JOB OPTIONS has some that no server takes. */
+/* JOB OPTIONS has some that no server takes; its name is an argument. */
 static void
 drop_those_of_commands(struct options *options)
 {
@@ -109,7 +109,8 @@ drop_those_of_commands(struct options *options)
 	for (size_t i = 0; i < options->count; i++) {
 		const struct spec_option *option = spec_option_find(options->rows[i].name);
 
-		if (option == NULL || option->kind != SPEC_COMMAND)
+		if (option == NULL ||
+		    (option->kind != SPEC_COMMAND && strcmp(option->name, "name") != 0))
 			options->rows[kept++] = options->rows[i];
 	}
 	options->count = kept;
@@ -257,6 +258,25 @@ every_verb_of_the_page_exists(void **state)
 }
 
 static void
+help_of_start_offers_nothing_that_is_refused(void **state)
+{
+	const struct command *command = commands;
+	size_t for_pools = 0;
+	struct page help;
+
+	(void)state;
+	while (strcmp(command->name, "start") != 0)
+		command++;
+	read_help(&help, command);
+	for (size_t i = 0; i < help.count; i++) {
+		assert_null(strstr(help.lines[i], "--name"));
+		for_pools += strstr(help.lines[i], " in a pool: ") != NULL;
+	}
+	assert_int_equal(for_pools, 4); /* retries, backoff, jitter, messages */
+	page_done(&help);
+}
+
+static void
 options_of_each_verb_are_those_of_its_help(void **state)
 {
 	const struct page *page = *state;
@@ -383,6 +403,7 @@ main(void)
 		cmocka_unit_test(every_verb_begins_with_its_usage),
 		cmocka_unit_test(every_verb_of_the_page_exists),
 		cmocka_unit_test(options_of_each_verb_are_those_of_its_help),
+		cmocka_unit_test(help_of_start_offers_nothing_that_is_refused),
 		cmocka_unit_test(json_names_the_verbs_that_print_data),
 		cmocka_unit_test(exit_status_has_every_status_code_and_no_other),
 		cmocka_unit_test(every_method_is_in_the_protocol_page),
