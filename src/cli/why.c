@@ -334,6 +334,16 @@ say_clean_end(struct words *words, const struct why_job *job, enum why_form form
 		say(words, "%s%s", form == WHY_ALONE ? ": " : "", text);
 }
 
+/* Why its process is being ended, if not simply since somebody wants it, and that it is. */
+static void
+say_being_ended(struct words *words, struct reason stop, int64_t limit_ms)
+{
+	char text[256];
+
+	reason_words(text, sizeof(text), stop, limit_ms);
+	say(words, "%s%sbeing ended", text, text[0] != '\0' ? ", " : "");
+}
+
 static void
 say_running(struct words *words, const struct why_job *job, const struct why_now *now,
     enum why_form form)
@@ -347,8 +357,9 @@ say_running(struct words *words, const struct why_job *job, const struct why_now
 		comma = ", ";
 	}
 	if (job->stop.kind != REASON_NONE) {
-		say(words, "%s%s, being ended", comma,
-		    reason_of(job, job->stop, text, sizeof(text)));
+		say(words, "%s", comma);
+		say_being_ended(words, job->stop,
+		    why_limit(job->stop, job->timeout_ms, job->watchdog_ms));
 		return;
 	}
 	if (!now->is_supervised) {
@@ -415,7 +426,7 @@ why_words(char *buffer, size_t size, const struct why_job *job, const struct why
 	case JOB_ERRORED:
 		if (is_reason_to_wait(job)) {
 			say_reason(&words, job);
-			say(&words, "; ");
+			say(&words, words.used > 0 ? "; " : "");
 		}
 		say_waiting(&words, job, now);
 		break;
@@ -432,20 +443,19 @@ why_attempt(char *buffer, size_t size, const struct rows *row)
 	struct reason reason = read_reason(row, "reason");
 	struct reason stop = read_reason(row, "stop_reason");
 	int64_t timeout_ms = rows_number(row, "timeout_ms", 0);
-	char text[256];
+	int64_t watchdog_ms = rows_number(row, "watchdog_ms", 0);
+	struct words words = { buffer, size, 0 };
 
 	if (reason.kind == REASON_NORMAL)
 		snprintf(buffer, size, "done");
 	else if (reason.kind != REASON_NONE)
-		reason_words(buffer, size, reason,
-		    why_limit(reason, timeout_ms, rows_number(row, "watchdog_ms", 0)));
+		reason_words(buffer, size, reason, why_limit(reason, timeout_ms, watchdog_ms));
 	else if (rows_text(row, "reason") != NULL)
 		snprintf(buffer, size, "%s", rows_text(row, "reason"));
 	else if (rows_number(row, "started_at", 0) == 0)
 		snprintf(buffer, size, "being started");
 	else if (stop.kind != REASON_NONE)
-		snprintf(buffer, size, "%s, being ended",
-		    reason_words(text, sizeof(text), stop, timeout_ms));
+		say_being_ended(&words, stop, why_limit(stop, timeout_ms, watchdog_ms));
 	else
 		snprintf(buffer, size, "running");
 	return buffer;

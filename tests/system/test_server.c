@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "cli/client.h"
 #include "support/helper.h"
+#include "support/outside.h"
 #include "support/system.h"
 
 #include <setjmp.h>
@@ -326,6 +327,35 @@ nothing_is_handled_behind_a_stop(void **state)
 	instance_finish(&scene.instance);
 }
 
+static void
+server_that_is_being_stopped_is_said_to_be_without_an_empty_reason(void **state)
+{
+	struct helper caller, stopper;
+	struct result result;
+	struct scene scene;
+	char *fifo;
+
+	(void)state;
+	begin(&scene);
+	start(&scene);
+	fifo = fifo_make(&scene.instance, "go");
+	helper_jobberd(&caller, &scene.instance, NULL, "call", "c", "after", fifo, NULL);
+	helper_jobberd(&stopper, &scene.instance, NULL, "stop", "c", NULL);
+	wait_sql(&scene.instance, "SELECT count(*) FROM attempts WHERE stop_reason = 'normal'");
+	expect(RUN(&scene.instance, "list", "-H", "-o", "why"), 0, "being ended\n", "");
+	expect(RUN(&scene.instance, "attempts", "-H", "-o", "why", "c"), 0, "being ended\n", "");
+	result = RUN(&scene.instance, "why", "c");
+	assert_non_null(strstr(result.out, " s, being ended\n"));
+	result_done(&result);
+	fifo_write(fifo, "go\n");
+	free(fifo);
+	assert_int_equal(helper_wait(&stopper), 0);
+	helper_end(&stopper);
+	helper_wait(&caller);
+	helper_end(&caller);
+	instance_finish(&scene.instance);
+}
+
 /* The keeper is killed: the server ends with its stream, and the next supervise starts it. */
 static void
 server_is_started_again_by_the_next_supervise(void **state)
@@ -358,6 +388,8 @@ main(void)
 		cmocka_unit_test(server_and_its_caller_outlive_the_supervisor_process),
 		cmocka_unit_test(answer_that_came_before_its_caller_is_kept),
 		cmocka_unit_test(nothing_is_handled_behind_a_stop),
+		cmocka_unit_test(
+		    server_that_is_being_stopped_is_said_to_be_without_an_empty_reason),
 		cmocka_unit_test(server_is_started_again_by_the_next_supervise),
 	};
 
