@@ -12,6 +12,7 @@
 #include "model/spec_json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -303,6 +304,22 @@ init_is_ok(struct server *server, const json_t *answer)
 	server_is_ready(server);
 }
 
+/* With what was answered; as text, cut off, if that is too long for a reason. */
+static struct reason
+bad_return_value(const json_t *answer)
+{
+	char words[REASON_OWN_SIZE], cut[REASON_OWN_SIZE - sizeof("{'bad_return_value':''}") + 1];
+	char *text = rpc_dump(answer);
+	const char *value = text != NULL ? text : "null";
+
+	if (snprintf(words, sizeof(words), "{\"bad_return_value\":%s}", value) >=
+	    (int)sizeof(words))
+		snprintf(words, sizeof(words), "{\"bad_return_value\":\"%s\"}",
+		    text_quote(cut, sizeof(cut), value));
+	free(text);
+	return reason_from_words(words);
+}
+
 static void
 take_init_answer(struct server *server, const struct rpc_message *message)
 {
@@ -320,7 +337,7 @@ take_init_answer(struct server *server, const struct rpc_message *message)
 	else if (stop != NULL)
 		server_says_it_stops(server, server_reason_from_json(stop));
 	else
-		server_says_it_stops(server, reason_from_words("bad_return_value"));
+		server_says_it_stops(server, bad_return_value(message->result));
 }
 
 bool

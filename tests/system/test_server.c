@@ -145,6 +145,44 @@ start_answers_when_init_has(void **state)
 	instance_finish(&scene.instance);
 }
 
+/* The reason of the end of a server whose init has answered this. */
+static char *
+reason_of_init_answer(struct instance *instance, const char *answer)
+{
+	char *script = xasprintf("read l <&3; printf '%%s\\n' "
+				 "'{\"jsonrpc\":\"2.0\",\"id\":\"init\",\"result\":%s}' >&3",
+	    answer);
+
+	expect(RUN(instance, "start", "r", "--", "sh", "-c", script), 70, "", "bad_return_value");
+	free(script);
+	return sql(instance, "SELECT reason FROM attempts ORDER BY job_id DESC LIMIT 1");
+}
+
+static void
+init_that_answers_rubbish_is_told_with_what_it_was(void **state) /* case 8 */
+{
+	static const char *const answers[] = { "42", "null", "{\"what\":[\"\\n\"]}",
+		"{\"ok\":false}" };
+	char wanted[200], answer[400], *reason;
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		reason = reason_of_init_answer(&scene.instance, answers[i]);
+		snprintf(wanted, sizeof(wanted), "{\"bad_return_value\":%s}", answers[i]);
+		assert_string_equal(reason, wanted);
+		free(reason);
+	}
+	/* too long for a reason: as text, cut off */
+	snprintf(answer, sizeof(answer), "[\"%0300d\"]", 0);
+	reason = reason_of_init_answer(&scene.instance, answer);
+	snprintf(wanted, sizeof(wanted), "{\"bad_return_value\":\"[\\\"%090d…\"}", 0);
+	assert_string_equal(reason, wanted);
+	free(reason);
+	instance_finish(&scene.instance);
+}
+
 /* A whole name is no abbreviation: --in was taken as --init-timeout. */
 static void
 start_refuses_options_that_are_for_commands(void **state)
@@ -333,13 +371,15 @@ server_that_is_being_stopped_is_said_to_be_without_an_empty_reason(void **state)
 	struct helper caller, stopper;
 	struct result result;
 	struct scene scene;
-	char *fifo;
+	char *go, *here;
 
 	(void)state;
 	begin(&scene);
 	start(&scene);
-	fifo = fifo_make(&scene.instance, "go");
-	helper_jobberd(&caller, &scene.instance, NULL, "call", "c", "after", fifo, NULL);
+	go = fifo_make(&scene.instance, "go");
+	here = fifo_make(&scene.instance, "here");
+	helper_jobberd(&caller, &scene.instance, NULL, "call", "c", "after", go, here, NULL);
+	free(fifo_read(here));
 	helper_jobberd(&stopper, &scene.instance, NULL, "stop", "c", NULL);
 	wait_sql(&scene.instance, "SELECT count(*) FROM attempts WHERE stop_reason = 'normal'");
 	expect(RUN(&scene.instance, "list", "-H", "-o", "why"), 0, "being ended\n", "");
@@ -347,8 +387,9 @@ server_that_is_being_stopped_is_said_to_be_without_an_empty_reason(void **state)
 	result = RUN(&scene.instance, "why", "c");
 	assert_non_null(strstr(result.out, " s, being ended\n"));
 	result_done(&result);
-	fifo_write(fifo, "go\n");
-	free(fifo);
+	fifo_write(go, "go\n");
+	free(here);
+	free(go);
 	assert_int_equal(helper_wait(&stopper), 0);
 	helper_end(&stopper);
 	helper_wait(&caller);
@@ -381,6 +422,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(server_is_started_talked_to_and_stopped),
 		cmocka_unit_test(start_answers_when_init_has),
+		cmocka_unit_test(init_that_answers_rubbish_is_told_with_what_it_was),
 		cmocka_unit_test(start_refuses_options_that_are_for_commands),
 		cmocka_unit_test(crash_is_told_to_the_caller_and_the_server_is_started_again),
 		cmocka_unit_test(server_that_crashes_too_often_is_given_up),
