@@ -711,6 +711,7 @@ server_of_the_page_is_one(void **state)
 	expect(jobberd(&i, "call", "hash", wanted, NULL), 0,
 	    "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n", NULL);
 	expect(jobberd(&i, "call", "hash", "/nothing", NULL), 1, "", "No such file");
+	expect(jobberd(&i, "show", "--state", "hash", NULL), 0, "null\n", NULL);
 	free(wanted);
 	instance_finish(&i);
 }
