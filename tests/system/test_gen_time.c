@@ -93,6 +93,46 @@ timer_that_has_fired_waits_and_cannot_be_cancelled(void **state) /* 67, 71, E12 
 	play_done(&play);
 }
 
+/* Let the handler of this tick work for 100 ms, counted from when the history has it. */
+static void
+work_at_tick(struct play *play, int tick)
+{
+	char question[100];
+
+	snprintf(question, sizeof(question),
+	    "SELECT count(*) = %d FROM events WHERE detail = 'info'", tick);
+	wait_sql(&play->instance, question);
+	let_pass(&play->instance, 100);
+	play_go(play);
+}
+
+/* A tick of 100 ms that is armed again at the end of its handler, which takes 100 ms. */
+static void
+tick_armed_at_the_end_of_its_handler_has_interval_and_work_as_period(void **state) /* 72 */
+{
+	struct play play;
+
+	(void)state;
+	play_begin(&play);
+	play_follow(&play);
+	play_start(&play, "s", "{}");
+	play_cast(&play, "s", "{'do':[['send_after',null,"
+			      "{'do':[['wait',GO],['send_after',null,"
+			      "{'do':[['wait',GO],['send_after',null,"
+			      "{'do':[]},100]]},100]]},100]]}");
+	work_at_tick(&play, 1);
+	work_at_tick(&play, 2);
+	wait_sql(&play.instance, "SELECT count(*) = 3 FROM events WHERE detail = 'info'");
+	play_stop(&play, "s");
+	play_history(&play, "s", "cast; send_after: 1; info; send_after: 2; info; send_after: 3; "
+				 "info; terminate normal 0");
+	/* both periods; each end may have lost part of a millisecond */
+	assert_int_equal(sql_number(&play.instance,
+	    "SELECT count(*) FROM (SELECT at - lag(at) OVER (ORDER BY seq) AS period FROM events "
+	    "WHERE detail = 'info') WHERE period >= 199"), 2);
+	play_done(&play);
+}
+
 static void
 timer_goes_with_its_process_and_one_to_a_name_does_not(void **state) /* 69, T05 to T07 */
 {
@@ -328,6 +368,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(timer_is_read_and_cancelled_once),
 		cmocka_unit_test(timer_fires_once_as_an_info_and_not_early),
 		cmocka_unit_test(timer_that_has_fired_waits_and_cannot_be_cancelled),
+		cmocka_unit_test(
+		    tick_armed_at_the_end_of_its_handler_has_interval_and_work_as_period),
 		cmocka_unit_test(timer_goes_with_its_process_and_one_to_a_name_does_not),
 		cmocka_unit_test(idle_server_hears_of_it_once),
 		cmocka_unit_test(monitor_tells_of_an_end_once_and_of_nobody_at_once),
