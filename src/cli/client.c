@@ -16,6 +16,7 @@
 
 #define LARGEST_ANSWER (256 << 20)
 #define SILENCE_MS 5000
+#define STILL_WAITS_MS 1000
 #define MOST_CRASHES 10 /* one after the other, until it is no use */
 
 /* Only a server that runs as us or as root is given what we have to say. */
@@ -227,9 +228,13 @@ static int
 receive_answer(struct client_connection *connection, struct rpc_message *ret_message,
     struct error *error)
 {
-	int got;
+	int got = 0;
 
-	while ((got = client_receive(connection, SILENCE_MS, false, ret_message, error)) == 0) {
+	if (connection->still_waits != NULL &&
+	    (got = client_receive(connection, STILL_WAITS_MS, false, ret_message, error)) == 0)
+		connection->still_waits(connection->still_waits_arg);
+	while (got == 0 &&
+	    (got = client_receive(connection, SILENCE_MS, false, ret_message, error)) == 0) {
 		if (answers_others(connection))
 			continue;
 		connection->is_lost = connection->is_silent = true;

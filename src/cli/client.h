@@ -25,6 +25,9 @@ struct client_connection {
 	/* Optional: what is notified besides `changed`. */
 	void (*notified)(void *arg, const char *method, const json_t *params);
 	void *notified_arg;
+	/* Optional: called once when an answer has not come for a second. */
+	void (*still_waits)(void *arg);
+	void *still_waits_arg;
 };
 
 /* 0, or -1: *error has STATUS_NOT_RUNNING when nobody listens. */
@@ -68,7 +71,7 @@ json_t *client_call(struct client_connection *connection, const char *method,
 /*
  * client_call() for what may be asked again: a supervisor process that dies before it answers
  * is followed by the next, which is asked the same, with "repeated": true among the params (an
- * object); some ten of them, and what is registered for notifications is gone by then.
+ * object); some ten of them, and the functions that are to be called are forgotten by then.
  */
 json_t *client_call_again(struct client_connection *connection, const char *method,
     json_t *params, json_t **ret_data, struct error *error);

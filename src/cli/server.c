@@ -316,6 +316,25 @@ start_params(struct submission *submission, struct invocation *invocation,
 	return params;
 }
 
+/* Not for its init, but for a place, or for a supervisor that is paused: no time-out ends that. */
+static void
+tell_what_start_waits_for(void *arg)
+{
+	const struct invocation *invocation = arg;
+	struct subject subject;
+	struct why_job job;
+	struct error error;
+	char words[WHY_SIZE];
+
+	if (subject_open(&subject, invocation, &error) == -1)
+		return;
+	why_read(&job, subject.row);
+	if (why_must_wait(&job))
+		cli_complain(0, "still waiting: %s",
+		    why_words(words, sizeof(words), &job, &subject.now, WHY_ALONE));
+	subject_close(&subject);
+}
+
 int
 verb_start(struct invocation *invocation)
 {
@@ -340,6 +359,8 @@ verb_start(struct invocation *invocation)
 		json_decref(params);
 		return status;
 	}
+	connection.still_waits = tell_what_start_waits_for;
+	connection.still_waits_arg = invocation;
 	/* By the token the next one knows if the job is there. */
 	json_object_set_new(params, "token", client_new_ref());
 	result = client_call_again(&connection, "start", params, &data, &error);
