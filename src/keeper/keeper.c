@@ -187,7 +187,7 @@ signalled(void *arg, int number, pid_t pid)
 		else
 			send_wish(keeper, WISH_LEAVE);
 		break;
-	default: /* SIGHUP, SIGPIPE: nothing */
+	default: /* SIGHUP, SIGPIPE, SIGXFSZ: nothing */
 		break;
 	}
 }
@@ -264,6 +264,7 @@ set_up(struct keeper *keeper, struct error *error)
 	sigaddset(&signals, SIGQUIT);
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGPIPE); /* standard error may be a closed pipe */
+	sigaddset(&signals, SIGXFSZ); /* write(2) says so */
 	keeper->loop = loop_new(LOOP_MONOTONIC);
 	if (keeper->loop == NULL ||
 	    loop_signals(keeper->loop, &signals, signalled, keeper) == -1)

@@ -4,6 +4,7 @@
  */
 
 #include "store/db.h"
+#include "store/db_shm.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "store/migrate.h"
@@ -278,6 +279,7 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 			error_set_errno(error, STATUS_CONFIG, "%s", db->path);
 		goto failed;
 	}
+	db->shm = db_shm_guard(db->handle);
 	sqlite3_busy_timeout(db->handle, busy_ms > 0 ? busy_ms : 0);
 	/* What is not ours stays untouched: its WAL too. */
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -324,6 +326,8 @@ db_close(struct db *db)
 	if (db->handle != NULL && sqlite3_close(db->handle) != SQLITE_OK)
 		log_warn("database=%s statements were left open", db->path);
 	db->handle = NULL;
+	db_shm_free(db->shm);
+	db->shm = NULL;
 	free(db->path);
 	db->path = NULL;
 }

@@ -41,6 +41,7 @@ struct db {
 	bool must_checkpoint;  /* a sync failed: only a checkpoint makes it safe again */
 	bool has_file;
 	uint64_t device, inode; /* of the file that was opened */
+	struct db_shm *shm;
 };
 
 /*

@@ -304,7 +304,7 @@ signalled(void *arg, int number, pid_t pid)
 {
 	(void)arg;
 	(void)pid;
-	(void)number; /* SIGPIPE: standard error may be a closed pipe */
+	(void)number; /* SIGPIPE: standard error may be a closed pipe; SIGXFSZ: write(2) says so */
 }
 
 static int
@@ -316,6 +316,7 @@ set_up(struct supervisor *supervisor)
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGPIPE);
+	sigaddset(&signals, SIGXFSZ);
 	/* A terminal's keys are the keeper's. */
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
