@@ -70,6 +70,7 @@ verb_supervise(struct invocation *invocation)
 		.arguments = (char *const *)arguments,
 		.behaviours = invocation->behaviours,
 		.ready = print_ready,
+		.passes_signals = exit_with != NULL,
 	};
 	struct error error = { 0 };
 	size_t count = 4;

@@ -156,6 +156,7 @@ start_supervisor(void *arg)
 	keeper_send_table(keeper);
 	if (keeper->pending_wish != -1)
 		send_wish(keeper, (enum wish)keeper->pending_wish);
+	keeper_signals_ask(keeper);
 	keeper_turn_end(keeper); /* the first one is started before the first turn */
 }
 
@@ -187,7 +188,14 @@ signalled(void *arg, int number, pid_t pid)
 		else
 			send_wish(keeper, WISH_LEAVE);
 		break;
-	default: /* SIGHUP, SIGPIPE, SIGXFSZ: nothing */
+	case SIGHUP:
+	case SIGUSR1:
+	case SIGUSR2:
+	case SIGWINCH:
+		if (keeper->setup->passes_signals)
+			keeper_signals_add(keeper, number);
+		break;
+	default: /* SIGPIPE, SIGXFSZ: nothing */
 		break;
 	}
 }
@@ -242,10 +250,30 @@ open_state(struct keeper *keeper, struct error *error)
 }
 
 static int
-set_up(struct keeper *keeper, struct error *error)
+take_signals(struct keeper *keeper)
 {
 	sigset_t signals;
 
+	spawn_reset_signals();
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGQUIT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGPIPE); /* standard error may be a closed pipe */
+	sigaddset(&signals, SIGXFSZ); /* write(2) says so */
+	if (keeper->setup->passes_signals) {
+		sigaddset(&signals, SIGUSR1);
+		sigaddset(&signals, SIGUSR2);
+		sigaddset(&signals, SIGWINCH);
+	}
+	return loop_signals(keeper->loop, &signals, signalled, keeper);
+}
+
+static int
+set_up(struct keeper *keeper, struct error *error)
+{
 	/* Descriptor 3 stays taken, so that a child's socket never is it already. */
 	if (fcntl(3, F_GETFD) == -1 && open("/dev/null", O_RDWR | O_CLOEXEC) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "/dev/null");
@@ -256,18 +284,8 @@ set_up(struct keeper *keeper, struct error *error)
 	keeper_notify_sweep(keeper);
 	look_at_oom_score(keeper);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	spawn_reset_signals();
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGQUIT);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGPIPE); /* standard error may be a closed pipe */
-	sigaddset(&signals, SIGXFSZ); /* write(2) says so */
 	keeper->loop = loop_new(LOOP_MONOTONIC);
-	if (keeper->loop == NULL ||
-	    loop_signals(keeper->loop, &signals, signalled, keeper) == -1)
+	if (keeper->loop == NULL || take_signals(keeper) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "event loop");
 	loop_on_turn_end(keeper->loop, keeper_turn_end, keeper);
 	tree_self_init(&keeper->self);
@@ -330,6 +348,7 @@ run(const struct keeper_setup *setup, struct error *error)
 	    keeper.reap_timer.arg = keeper.remains_timer.arg = &keeper;
 	children_init(&keeper.children);
 	TAILQ_INIT(&keeper.watched_leaves);
+	sigemptyset(&keeper.signals);
 	keeper_launches_init(&keeper);
 	if (set_up(&keeper, error) == -1) {
 		status = error->code;

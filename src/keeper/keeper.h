@@ -13,6 +13,7 @@
 
 #include <sys/resource.h>
 
+#include <signal.h>
 #include <stdbool.h>
 
 /*
@@ -27,6 +28,7 @@ struct keeper_setup {
 	char *const *arguments;	     /* its argument list; descriptors: see below */
 	const struct spawn_behaviour *behaviours; /* forked from us, not executed; or NULL */
 	void (*ready)(const char *text); /* the supervisor process answers clients */
+	bool passes_signals; /* to the one job that this is for */
 };
 
 /* The descriptors that the supervisor process is started with. */
@@ -83,6 +85,7 @@ struct keeper {
 
 	int pending_wish; /* enum wish that no supervisor process has heard yet, -1: none */
 	int stop_signals; /* how often we were asked to stop */
+	sigset_t signals; /* that wait for the supervisor process to say to whom they go */
 	bool is_quitting; /* ORDER_QUIT: status and leaves hold */
 	int status;
 	bool leaves;
@@ -99,6 +102,13 @@ void keeper_tell_soon(struct keeper *keeper);
 void keeper_tell_now(void *arg); /* tell_timer's fire; also for what is awaited */
 void keeper_turn_end(void *arg);
 void keeper_send_table(struct keeper *keeper);
+
+/* signals for the one job that this supervise is for (keeper_signals.c) */
+void keeper_signals_add(struct keeper *keeper, int number);
+/* Ask the supervisor process for its process, if any waits for that. */
+void keeper_signals_ask(struct keeper *keeper);
+/* This is the one; if it does not run, or is NULL, they are dropped. */
+void keeper_signals_pass(struct keeper *keeper, const struct child *child);
 
 /* processes (keeper_children.c, and _start, _adopt, _remains, _reap) */
 void keeper_start_child(struct keeper *keeper, const struct order *order, size_t length,

@@ -32,16 +32,25 @@ order_start(const struct received *received)
 	    received->keeper, received->order, received->length, received->descriptor);
 }
 
+/* If it is on its way to its program it is given a moment to get there. */
+static struct child *
+find_settled(const struct received *received)
+{
+	struct children *children = &received->keeper->children;
+	struct child *child = children_find(children, &received->order->key);
+
+	if (child == NULL || child->launch == NULL)
+		return child;
+	keeper_settle(received->keeper, child);
+	return children_find(children, &received->order->key);
+}
+
 static void
 order_stop(const struct received *received)
 {
 	const struct order *order = received->order;
-	struct child *child = children_find(&received->keeper->children, &order->key);
+	struct child *child = find_settled(received);
 
-	if (child != NULL && child->launch != NULL) {
-		keeper_settle(received->keeper, child);
-		child = children_find(&received->keeper->children, &order->key);
-	}
 	/* It may have ended meanwhile: its report is on the way. */
 	if (child != NULL && order->stop.cause < STOP_CAUSE_COUNT)
 		keeper_stop_child(received->keeper, child, order->stop.cause,
@@ -104,6 +113,12 @@ order_ready(const struct received *received)
 }
 
 static void
+order_signal(const struct received *received)
+{
+	keeper_signals_pass(received->keeper, find_settled(received));
+}
+
+static void
 order_stopping(const struct received *received)
 {
 	(void)received;
@@ -127,6 +142,7 @@ static void (*const handlers[])(const struct received *) = {
 	[ORDER_ACKNOWLEDGE] = order_acknowledge,
 	[ORDER_ADOPT] = order_adopt,
 	[ORDER_READY] = order_ready,
+	[ORDER_SIGNAL] = order_signal,
 	[ORDER_STOPPING] = order_stopping,
 	[ORDER_QUIT] = order_quit,
 };

@@ -115,7 +115,7 @@ look_at(struct keeper *keeper, const struct searched *searched, pid_t pid)
 		owner->may_have_remains = true;
 		if (keeper_note_killed(owner, pid))
 			owner->report->ended.children_killed++;
-		pidfd_kill(fd);
+		pidfd_signal(fd, SIGKILL);
 	}
 	if (fd != -1)
 		close(fd);

@@ -17,7 +17,7 @@
  * the supervisor process has settled that in one transaction.
  */
 
-#define ORDERS_VERSION 4
+#define ORDERS_VERSION 5
 #define ORDERS_LARGEST_PAYLOAD (8 << 20)     /* above the kernel's own limit for exec */
 
 enum order_kind {
@@ -27,6 +27,7 @@ enum order_kind {
 	ORDER_ACKNOWLEDGE, /* its end is recorded: forget it */
 	ORDER_ADOPT,	   /* this process of a killed keeper is ours now */
 	ORDER_READY,	   /* clients are answered from now on; `text` follows */
+	ORDER_SIGNAL,	   /* it is for this one that they were; no job: for none that runs */
 	ORDER_STOPPING,	   /* tell the service manager that we are leaving */
 	ORDER_QUIT,	   /* all is recorded: leave */
 	ORDER_KIND_COUNT
@@ -41,6 +42,7 @@ enum report_kind {
 	REPORT_JOURNAL,
 	REPORT_TABLE_END,
 	REPORT_WISH, /* somebody signalled the keeper */
+	REPORT_SIGNALLED, /* … with what is for the job of --exit-with: ORDER_SIGNAL is awaited */
 	REPORT_KIND_COUNT
 };
 

@@ -36,10 +36,10 @@ pidfd_is_alive(int pidfd)
 	return poll(&wanted, 1, 0) == 0;
 }
 
-void
-pidfd_kill(int pidfd)
+int
+pidfd_signal(int pidfd, int number)
 {
-	syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, number, NULL, 0);
 }
 
 bool

@@ -12,8 +12,8 @@ int pidfd_open_process(pid_t pid);
 /* false once it is dead, reaped or not. */
 bool pidfd_is_alive(int pidfd);
 
-/* SIGKILL, for nobody but this process. */
-void pidfd_kill(int pidfd);
+/* A signal for nobody but this process. 0, or -1 with errno. */
+int pidfd_signal(int pidfd, int number);
 
 /*
  * The wait status of a dead process: from /proc/PID/stat while it is a zombie, from the

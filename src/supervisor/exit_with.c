@@ -1,12 +1,13 @@
 /*
  * exit_with: a supervise that stands for one of its jobs, as the first process of a container
- * does: when that job has ended for good, all else is stopped, and its status is ours.
+ * does: when that job has ended for good, all else is stopped, and its status is ours. What the
+ * keeper is signalled goes to its process.
  */
 
 #include "base/log.h"
 #include "base/text.h"
 #include "base/xalloc.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/live.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -88,6 +89,32 @@ exit_with_jobs_ended(
 		look_up(supervisor, looked_up);
 }
 
+/* ---- signals for it ---- */
+
+/* Whether it runs the keeper knows best: it may have started, or ended, a moment ago. */
+static void
+found_for_signals(void *arg, struct step *step)
+{
+	struct supervisor *supervisor = arg;
+	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_SIGNAL };
+	struct live *live =
+	    step->answer == STEP_OK ? live_find(supervisor, step->lookup.ret_job) : NULL;
+
+	if (live != NULL)
+		order.key = (struct order_key){ live->key.job, live->key.attempt,
+			live->key.generation };
+	link_send(supervisor->link, &order, sizeof(order), -1);
+}
+
+void
+exit_with_signalled(struct supervisor *supervisor)
+{
+	if (supervisor->phase < PHASE_RUNNING)
+		supervisor->was_signalled = true; /* when all is settled */
+	else
+		look_up(supervisor, found_for_signals);
+}
+
 /* ---- it has ended while there was no supervisor process, or one that has died of it ---- */
 
 static void
@@ -106,6 +133,8 @@ exit_with_begin(struct supervisor *supervisor)
 {
 	if (supervisor->setup->exit_with != NULL)
 		look_up(supervisor, found_at_start);
+	if (supervisor->was_signalled)
+		look_up(supervisor, found_for_signals);
 }
 
 void

@@ -283,6 +283,9 @@ link_packet(void *arg, const void *packet, size_t length, int descriptor)
 	case REPORT_WISH:
 		supervisor_heed(supervisor, (int)report->wish.wish);
 		break;
+	case REPORT_SIGNALLED:
+		exit_with_signalled(supervisor);
+		break;
 	default:
 		reports_take(supervisor, report, descriptor);
 		break;

@@ -146,6 +146,7 @@ struct supervisor {
 	int wish;		     /* enum wish heard from the keeper, -1: none */
 	int64_t *just_ended; /* exit_with.c: jobs, until it is known which ones they are */
 	size_t just_ended_count;
+	bool was_signalled; /* … and what the keeper waits to hear of, once all is settled */
 	int exit_status;	     /* of the keeper, when all has gone well */
 	int status;		     /* exit status, error if not 0 */
 	struct error error;
@@ -228,6 +229,7 @@ void control_sweep(struct supervisor *supervisor);   /* free clients that are go
 void exit_with_begin(struct supervisor *supervisor); /* all is settled */
 void exit_with_jobs_ended(
     struct supervisor *supervisor, const struct ended_job *ended, size_t count);
+void exit_with_signalled(struct supervisor *supervisor); /* it is for that job */
 void exit_with_done(struct supervisor *supervisor);
 
 /* watch.c */

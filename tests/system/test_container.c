@@ -1,6 +1,6 @@
 /*
- * container: supervise for one job, with whose status it ends; and as the first process of a
- * pid namespace, to which every orphan comes.
+ * container: supervise for one job, with whose status it ends and to which it passes signals on;
+ * and as the first process of a pid namespace, to which every orphan comes.
  */
 
 #include <stdarg.h>
@@ -8,9 +8,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,6 +133,196 @@ name_that_is_none_is_refused(void **state)
 	instance_done(&i);
 }
 
+/* ---- signals that are for that job ---- */
+
+/* Says which signals it gets, and ends by the one that is to end it. */
+static const char hearer[] =
+    "import signal, sys\n"
+    "names = 'SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH', 'SIGTERM'\n"
+    "numbers = [getattr(signal, name) for name in names]\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, numbers)\n"
+    "bell = open(sys.argv[1], 'w', buffering=1)\n"
+    "word = 'here'\n"
+    "while print(word, file=bell) or word != 'SIGTERM':\n"
+    "    word = signal.Signals(signal.sigwait(numbers)).name\n"
+    "sys.exit(7)\n";
+
+static void
+expect_word(struct bell *bell, const char *word)
+{
+	char *found = bell_wait(bell);
+
+	assert_string_equal(found, word);
+	free(found);
+}
+
+static void
+start_hearer(struct instance *i, const char *name, struct bell *bell)
+{
+	bell_init(bell, i, name);
+	expect(RUN(i, "start", "--plain", name, "--", "python3", "-c", hearer, bell->path), 0, "");
+	expect_word(bell, "here");
+}
+
+static void
+signals_are_passed_on_to_the_job_it_is_for(void **state)
+{
+	static const struct {
+		int number;
+		const char *name;
+	} cases[] = {
+		{ SIGHUP, "SIGHUP" },
+		{ SIGUSR1, "SIGUSR1" },
+		{ SIGUSR2, "SIGUSR2" },
+		{ SIGWINCH, "SIGWINCH" },
+		{ SIGHUP, "SIGHUP" },
+	};
+	struct instance i;
+	struct bell web, other;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--exit-with", "web", NULL);
+	start_hearer(&i, "web", &web);
+	start_hearer(&i, "other", &other);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		kill(i.keeper, cases[n].number);
+		expect_word(&web, cases[n].name);
+	}
+	instance_kill_supervisor(&i);
+	kill(i.keeper, SIGUSR1);
+	expect_word(&web, "SIGUSR1");
+	assert_false(bell_has_rung(&other));
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 2);
+	bell_done(&web);
+	bell_done(&other);
+	instance_finish(&i);
+}
+
+/* Each once, as signals are that come several times before they are looked at. */
+static void
+signals_wait_for_the_next_supervisor_process(void **state)
+{
+	struct instance i;
+	struct bell web;
+	pid_t supervisor;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--exit-with", "web", NULL);
+	start_hearer(&i, "web", &web);
+	supervisor = instance_supervisor_pid(&i);
+	kill(supervisor, SIGSTOP);
+	kill(i.keeper, SIGUSR1);
+	kill(i.keeper, SIGUSR1);
+	kill(supervisor, SIGKILL);
+	kill(i.keeper, SIGUSR2);
+	expect_word(&web, "SIGUSR1");
+	expect_word(&web, "SIGUSR2");
+	kill(i.keeper, SIGWINCH);
+	expect_word(&web, "SIGWINCH");
+	bell_done(&web);
+	instance_finish(&i);
+}
+
+static void
+signals_reach_an_adopted_service(void **state)
+{
+	struct instance i;
+	struct bell web;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	start_hearer(&i, "web", &web);
+	instance_kill_keeper(&i);
+	instance_start(&i, "--exit-with", "web", NULL);
+	kill(i.keeper, SIGHUP);
+	expect_word(&web, "SIGHUP");
+	bell_done(&web);
+	instance_finish(&i);
+}
+
+static void
+signals_while_the_job_does_not_run_are_dropped(void **state)
+{
+	struct instance i;
+	struct bell web, other;
+
+	(void)state;
+	instance_init(&i);
+	bell_init(&web, &i, "web");
+	instance_start(&i, "--exit-with", "web", NULL);
+	start_hearer(&i, "other", &other);
+	kill(i.keeper, SIGHUP); /* there is none */
+	instance_expect(&i, "signal=HUP is dropped");
+	submit_job(&i, "--name", "web", "-r", "1", "--backoff", "constant:1h", "--", "sh", "-c",
+	    "[ $JOBBERD_ATTEMPT = 2 ] || exit 3; exec python3 -c \"$0\" $1", hearer, web.path,
+	    NULL);
+	instance_expect(&i, "retry_in_ms=");
+	kill(i.keeper, SIGUSR1);
+	instance_expect(&i, "signal=USR1 is dropped");
+	expect(RUN(&i, "retry", "web"), 0, NULL);
+	expect_word(&web, "here");
+	kill(i.keeper, SIGUSR2);
+	expect_word(&web, "SIGUSR2");
+	assert_false(bell_has_rung(&other));
+	bell_done(&web);
+	bell_done(&other);
+	instance_finish(&i);
+}
+
+/* It cannot have said yet what it does with them: most would end it. */
+static void
+signals_while_the_program_is_being_loaded_are_dropped(void **state)
+{
+	struct instance i;
+	char *path, command[400];
+	int lease;
+
+	(void)state;
+	instance_init(&i);
+	path = xasprintf("%s/program", i.directory);
+	snprintf(command, sizeof(command), "cp /bin/sh %s", path);
+	instance_start(&i, "--exit-with", "web", "--max-children", "2", NULL);
+	assert_int_equal(wait_job(&i, submit_job(&i, "--", "sh", "-c", command, NULL)), 0);
+	lease = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fcntl(lease, F_SETSIG, SIGURG), 0); /* of which nobody takes notice */
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_WRLCK), 0);
+	submit_job(&i, "--name", "web", "-r", "0", "--", path, "-c", "exit 7", NULL);
+	assert_int_equal(wait_job(&i, submit_job(&i, "--", "true", NULL)), 0);
+	kill(i.keeper, SIGUSR1);
+	instance_expect(&i, "signal=USR1 is dropped");
+	assert_int_equal(fcntl(lease, F_SETLEASE, F_UNLCK), 0);
+	assert_int_equal(instance_wait(&i), 7);
+	close(lease);
+	free(path);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
+/* SIGUSR1 and SIGUSR2 are then what they are for everybody. */
+static void
+signals_without_a_job_they_are_for_are_passed_on_to_none(void **state)
+{
+	struct instance i;
+	struct bell web;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	start_hearer(&i, "web", &web);
+	kill(i.keeper, SIGHUP);
+	kill(i.keeper, SIGWINCH);
+	expect(RUN(&i, "stop", "web"), 0, "");
+	expect_word(&web, "SIGTERM");
+	kill(i.keeper, SIGUSR1);
+	assert_int_equal(instance_wait(&i), 128 + SIGUSR1);
+	bell_done(&web);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 /* ---- process 1 ---- */
 
 struct container {
@@ -198,28 +390,23 @@ first_process_ends_with_its_service_and_takes_all_along(void **state)
 }
 
 static void
-first_process_cannot_be_left_and_stops_in_order(void **state)
+first_process_passes_signals_on_cannot_be_left_and_stops_in_order(void **state)
 {
 	struct container c;
-	struct bell term;
-	char command[800];
+	struct bell web;
 
 	(void)state;
 	begin(&c);
-	bell_init(&term, &c.i, "term");
-	snprintf(command, sizeof(command),
-	    "trap 'echo term > %s; exit 7' TERM; echo here > %s; sleep 1000 & wait", term.path,
-	    term.path);
-	expect(RUN(&c.i, "start", "--plain", "web", "--", "bash", "-c", command), 0, "");
-	free(bell_wait(&term));
+	start_hearer(&c.i, "web", &web);
 	expect(RUN(&c.i, "shutdown", "--leave"), 5, "not possible as process 1");
 	kill(c.one, SIGHUP);
+	expect_word(&web, "SIGHUP");
 	kill(c.one, SIGQUIT);
 	helper_expect(&c.first, "leaving is not possible as process 1");
 	expect(RUN(&c.i, "status"), 0, "");
 	kill(c.one, SIGTERM);
-	free(bell_wait(&term)); /* it was asked */
-	bell_done(&term);
+	expect_word(&web, "SIGTERM"); /* it was asked */
+	bell_done(&web);
 	end(&c, 0);
 }
 
@@ -273,8 +460,14 @@ main(void)
 		cmocka_unit_test(end_from_before_is_not_meant_and_a_new_one_is),
 		cmocka_unit_test(end_while_no_supervisor_process_lives_is_not_missed),
 		cmocka_unit_test(name_that_is_none_is_refused),
+		cmocka_unit_test(signals_are_passed_on_to_the_job_it_is_for),
+		cmocka_unit_test(signals_wait_for_the_next_supervisor_process),
+		cmocka_unit_test(signals_reach_an_adopted_service),
+		cmocka_unit_test(signals_while_the_job_does_not_run_are_dropped),
+		cmocka_unit_test(signals_while_the_program_is_being_loaded_are_dropped),
+		cmocka_unit_test(signals_without_a_job_they_are_for_are_passed_on_to_none),
 		cmocka_unit_test(first_process_ends_with_its_service_and_takes_all_along),
-		cmocka_unit_test(first_process_cannot_be_left_and_stops_in_order),
+		cmocka_unit_test(first_process_passes_signals_on_cannot_be_left_and_stops_in_order),
 		cmocka_unit_test(first_process_reaps_orphans_that_are_not_its_own),
 	};
 
