@@ -92,7 +92,8 @@ asan: packages ## the same with address and undefined behaviour sanitizers
 	done
 
 # valgrind knows no pidfds, and makes a plain fork of the clone that spawn is about.
-VALGRIND_TESTS := $(filter-out %/test_spawn.c %/test_pidfd.c %/test_lock.c,$(UNIT_TESTS))
+VALGRIND_TESTS := $(filter-out %/test_spawn.c %/test_pidfd.c %/test_keeper_signals.c \
+	%/test_lock.c,$(UNIT_TESTS))
 valgrind: packages ## unit tests under valgrind
 	@$(MAKE) $(IN_PARALLEL) all
 	@WRAP='valgrind -q --error-exitcode=99 --leak-check=full' \
