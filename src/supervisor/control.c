@@ -7,6 +7,7 @@
 #include "base/xalloc.h"
 #include "supervisor/envelope.h"
 #include "supervisor/pool.h"
+#include "wire/beyond.h"
 
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -213,33 +214,44 @@ pass_on(struct client *client, const char *line, size_t length)
 }
 
 static void
+handle(struct client *client, const struct rpc_message *message)
+{
+	const struct method *method = methods;
+
+	while (method->name != NULL && strcmp(method->name, message->method) != 0)
+		method++;
+	if (method->name == NULL)
+		answer_error(client, message->id, RPC_METHOD_NOT_FOUND,
+		    "there is no such method");
+	else if (client->supervisor->phase < PHASE_RUNNING && !method->is_early)
+		defer(client, method, message);
+	else
+		method->handle(client, message->id, message->params);
+}
+
+static void
 client_line(void *arg, const char *line, size_t length)
 {
 	struct client *client = arg;
 	struct rpc_message message;
-	const struct method *method = methods;
+	const char *what = NULL;
 	int code;
 
 	if (pass_on(client, line, length))
 		return;
 	code = rpc_parse(line, length, &message);
-	if (code != 0) {
+	if (code == RPC_PARSE_ERROR)
+		what = beyond_message(line, length, &message);
+	if (code != 0 && what == NULL) {
 		rpc_add_error(&client->channel.out, NULL, code,
 		    "this is not a JSON-RPC 2.0 message", NULL);
 		channel_close_when_written(&client->channel);
 		return;
 	}
-	if (message.kind == RPC_REQUEST) {
-		while (method->name != NULL && strcmp(method->name, message.method) != 0)
-			method++;
-		if (method->name == NULL)
-			answer_error(client, message.id, RPC_METHOD_NOT_FOUND,
-			    "there is no such method");
-		else if (client->supervisor->phase < PHASE_RUNNING && !method->is_early)
-			defer(client, method, &message);
-		else
-			method->handle(client, message.id, message.params);
-	}
+	if (message.kind == RPC_REQUEST && what != NULL)
+		answer_error(client, message.id, RPC_INVALID_PARAMS, what);
+	else if (message.kind == RPC_REQUEST)
+		handle(client, &message);
 	rpc_message_done(&message);
 }
 

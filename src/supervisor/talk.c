@@ -10,7 +10,7 @@
 #include "supervisor/live.h"
 #include "supervisor/plain.h"
 #include "supervisor/pool.h"
-#include "wire/rpc.h"
+#include "wire/beyond.h"
 
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -183,6 +183,38 @@ handle(struct live *live, const struct rpc_message *message)
 		answer_error(live, message->id, code, wrong);
 }
 
+/* What takes the place of a message that has a value which is not held. */
+static void
+refuse(struct live *live, const struct rpc_message *message, const char *what)
+{
+	babble(live, message->method != NULL ? message->method : "an answer", what);
+	if (message->kind == RPC_REQUEST)
+		answer_error(live, message->id, RPC_INVALID_PARAMS, what);
+	else if (message->kind == RPC_ERROR)
+		handle(live, message);
+}
+
+/* false: it is none. */
+static bool
+take_message(struct live *live, const char *line, size_t length, int *ret_code)
+{
+	struct rpc_message message;
+	const char *what = NULL;
+
+	*ret_code = rpc_parse(line, length, &message);
+	if (*ret_code == RPC_PARSE_ERROR)
+		what = beyond_message(line, length, &message);
+	if (*ret_code != 0 && what == NULL)
+		return false;
+	live->was_attached = false;
+	if (what != NULL)
+		refuse(live, &message, what);
+	else
+		handle(live, &message);
+	rpc_message_done(&message);
+	return true;
+}
+
 static bool
 pass_on(struct live *live, const char *line, size_t length)
 {
@@ -199,19 +231,11 @@ static void
 talk_line(void *arg, const char *line, size_t length)
 {
 	struct live *live = arg;
-	struct rpc_message message;
 	char start[81];
 	int code;
 
-	if (pass_on(live, line, length))
+	if (pass_on(live, line, length) || take_message(live, line, length, &code))
 		return;
-	code = rpc_parse(line, length, &message);
-	if (code == 0) {
-		live->was_attached = false;
-		handle(live, &message);
-		rpc_message_done(&message);
-		return;
-	}
 	if (live->server != NULL && plain_takes_line(live->server))
 		return;
 	/* The rest of a line that the supervisor process before us had begun to read. */

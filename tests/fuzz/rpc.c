@@ -1,8 +1,8 @@
 /* rpc: a peer's bytes, torn anywhere, as lines, as messages, and what is answered to them. */
 
 #include "fuzz/fuzz.h"
+#include "wire/beyond.h"
 #include "wire/line.h"
-#include "wire/rpc.h"
 
 #define LARGEST 4096
 
@@ -28,9 +28,11 @@ take_message(const char *line, size_t length)
 {
 	struct rpc_message message;
 	struct buf out = { 0 };
+	int code = rpc_parse(line, length, &message);
 
-	if (rpc_parse(line, length, &message) != 0)
+	if (code != 0 && beyond_message(line, length, &message) == NULL)
 		return;
+	must(code == 0 || code == RPC_PARSE_ERROR);
 	if (message.kind == RPC_REQUEST || message.kind == RPC_NOTIFICATION)
 		must(message.method != NULL);
 	if (message.kind == RPC_REQUEST) {
