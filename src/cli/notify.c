@@ -3,6 +3,7 @@
 #include "base/buf.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/words.h"
 #include "wire/rpc.h"
 
 #include <errno.h>
@@ -34,12 +35,10 @@ progress_params(char *const *words, int count, struct error *error)
 static json_t *
 result_params(char *const *words, int count, struct error *error)
 {
-	json_t *value = json_loads(words[0], JSON_DECODE_ANY, NULL);
+	json_t *value = words_one(words[0], false, error);
 
-	(void)error;
 	(void)count;
-	/* What is not JSON is meant as a string. */
-	return json_pack("{s:o}", "value", value != NULL ? value : json_string(words[0]));
+	return value != NULL ? json_pack("{s:o}", "value", value) : NULL;
 }
 
 static json_t *

@@ -383,16 +383,21 @@ verb_stop(struct invocation *invocation)
 {
 	int64_t timeout_ms = option_duration(invocation, "timeout", -1);
 	struct client_connection connection;
-	json_t *params, *result, *data = NULL;
+	json_t *params, *result, *reason = NULL, *data = NULL;
 	struct error error;
-	int status = client_connect(invocation, &connection);
+	int status;
 
-	if (status != STATUS_OK)
+	if (invocation->argument_count > 1) {
+		reason = words_one(invocation->arguments[1], false, &error);
+		if (reason == NULL)
+			return cli_fail(&error);
+	}
+	status = client_connect(invocation, &connection);
+	if (status != STATUS_OK) {
+		json_decref(reason);
 		return status;
-	params = json_pack("{s:o}", "to", address(invocation));
-	if (invocation->argument_count > 1)
-		json_object_set_new(
-		    params, "reason", words_one(invocation->arguments[1], false));
+	}
+	params = json_pack("{s:o, s:o*}", "to", address(invocation), "reason", reason);
 	if (timeout_ms >= 0)
 		json_object_set_new(params, "timeout_ms", json_integer(timeout_ms));
 	result = client_call_again(&connection, "stop", params, &data, &error);

@@ -1,17 +1,31 @@
 /* words: what is said to servers, from the words of the command line or standard input. */
 
 #include "cli/words.h"
+#include "base/text.h"
+#include "wire/beyond.h"
 
 #include <stdio.h>
 #include <string.h>
 
 json_t *
-words_one(const char *word, bool is_text)
+words_one(const char *word, bool is_text, struct error *error)
 {
 	json_t *value =
 	    is_text ? NULL : json_loads(word, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	const char *what = is_text || value != NULL ? NULL : beyond(word, strlen(word));
+	char quoted[64];
 
-	return value != NULL ? value : json_string(word);
+	if (what != NULL) {
+		error_set(error, STATUS_USAGE, "\"%s\" is JSON with %s, and cannot be sent",
+		    text_quote(quoted, sizeof(quoted), word), what);
+		return NULL;
+	}
+	if (value == NULL)
+		value = json_string(word);
+	if (value == NULL)
+		error_set(error, STATUS_USAGE, "\"%s\" is not UTF-8",
+		    text_quote(quoted, sizeof(quoted), word));
+	return value;
 }
 
 static json_t *
@@ -39,10 +53,9 @@ words_to_message(const struct invocation *invocation, int first, struct error *e
 	if (count > 1)
 		message = json_array();
 	for (int i = 0; i < count; i++) {
-		word = words_one(words[i], is_text);
+		word = words_one(words[i], is_text, error);
 		if (word == NULL) {
 			json_decref(message);
-			error_set(error, STATUS_USAGE, "a word of the message is not UTF-8");
 			return NULL;
 		}
 		if (count > 1)

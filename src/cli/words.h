@@ -3,8 +3,11 @@
 
 #include "cli/cli.h"
 
-/* A word is the JSON value that it is, or else a string. NULL: it is not UTF-8. */
-json_t *words_one(const char *word, bool is_text);
+/*
+ * A word is the JSON value that it is, or else a string. NULL with *error: it is not UTF-8, or
+ * JSON that cannot be sent.
+ */
+json_t *words_one(const char *word, bool is_text, struct error *error);
 
 /*
  * The message that the words from `first` on make: one alone is itself, several are an array,

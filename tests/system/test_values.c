@@ -1,5 +1,6 @@
-/* values: JSON that nobody here can hold, from a server and from a client. */
+/* values: JSON that nobody here can hold, from a server, a client, and the command line. */
 
+#include "base/xalloc.h"
 #include "support/outside.h"
 
 #include <jansson.h>
@@ -183,6 +184,48 @@ client_that_asks_is_told_under_its_own_id(void **state)
 	finish(&i);
 }
 
+/* They used to be sent as strings. */
+static void
+word_that_is_json_and_cannot_be_sent_is_refused(void **state)
+{
+	struct instance i;
+	char words[100];
+
+	(void)state;
+	begin(&i);
+	for (size_t row = 0; row < ROWS; row++) {
+		const char *word = rows[row].json;
+
+		snprintf(words, sizeof(words), "is JSON with %s, and cannot be sent\n",
+		    rows[row].what);
+		expect(CALL(&i, "s", "a", word), 2, "", words);
+		expect(jobberd(&i, "cast", "s", word, NULL), 2, "", words);
+		expect(jobberd(&i, "stop", "s", word, NULL), 2, "", words);
+		expect(jobberd(&i, "notify", "result", word, NULL), 2, "", words);
+	}
+	expect(CALL(&i, "s", "1e999"), 2, "",
+	    "jobberd: \"1e999\" is JSON with a number beyond 64 bits, and cannot be sent\n");
+	expect(CALL(&i, "s", "\xff"), 2, "", "jobberd: \"\\xff\" is not UTF-8\n");
+	finish(&i);
+}
+
+static void
+word_that_is_no_json_is_a_string_whatever_it_begins_with(void **state)
+{
+	static const char *const words[] = { "1e999 apples", "\"\\u0000", "1e999 \"" };
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	for (size_t word = 0; word < sizeof(words) / sizeof(words[0]); word++) {
+		char *out = xasprintf("%s\n", words[word]);
+
+		expect(CALL(&i, "-r", "s", "echo", words[word]), 0, out, NULL);
+		free(out);
+	}
+	finish(&i);
+}
+
 int
 main(void)
 {
@@ -191,6 +234,8 @@ main(void)
 		cmocka_unit_test(init_that_answers_with_what_is_not_held_is_a_bad_return_value),
 		cmocka_unit_test(server_that_asks_is_told_under_its_own_id),
 		cmocka_unit_test(client_that_asks_is_told_under_its_own_id),
+		cmocka_unit_test(word_that_is_json_and_cannot_be_sent_is_refused),
+		cmocka_unit_test(word_that_is_no_json_is_a_string_whatever_it_begins_with),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
