@@ -71,6 +71,19 @@ remember(struct answers *answers, json_t *id, const char *line, size_t length)
 	answers->count++;
 }
 
+/* As it stands in a commit: without a NUL, which jansson writes and does not read. */
+static json_t *
+to_commit(const struct gen_from *from, const char *line, size_t length)
+{
+	json_t *response = json_loadb(line, length, 0, NULL);
+
+	if (response == NULL)
+		return json_pack("{s:O, s:{s:i, s:s}}", "id", from->id, "error", "code", 1,
+		    "message", "bad_return_value: a NUL in a string, or too many levels");
+	json_object_del(response, "jsonrpc");
+	return response;
+}
+
 /*
  * The line, what `out` has more than `before`, goes out and is remembered; or it goes into the
  * commit.
@@ -80,12 +93,9 @@ give(struct gen_server *server, struct gen_from *from, size_t before)
 {
 	const char *line = buf_start(&server->out) + before;
 	size_t length = server->out.length - before;
-	json_t *response;
 
 	if (server->is_durable) {
-		response = json_loadb(line, length, 0, NULL);
-		json_object_del(response, "jsonrpc");
-		durable_add(server, OUTGOING_REPLY, response);
+		durable_add(server, OUTGOING_REPLY, to_commit(from, line, length));
 		server->out.length = before;
 	} else
 		remember(&server->answers, from->id, line, length);

@@ -286,6 +286,8 @@ perform(struct gen_server *server, struct puppet *puppet, struct gen_from *from,
 	what.reply = member(script, "reply");
 	if (json_object_get(script, "long_reply") != NULL)
 		what.reply = long_string(length_of_reply(server, script));
+	if (json_object_get(script, "nul_reply") != NULL)
+		what.reply = json_stringn("a\0b", 3);
 	if (json_object_get(script, "reply_state") != NULL)
 		what.reply = json_incref(puppet->state);
 	what.reason = member(script, "reason");

@@ -73,6 +73,20 @@ load_takes_the_state_that_was_committed(void **state)
 	fake_end(&fake);
 }
 
+/* Its caller used to wait for ever. */
+static void
+reply_that_nobody_can_hold_is_an_error_to_the_caller(void **state)
+{
+	struct fake fake;
+
+	(void)state;
+	start(&fake);
+	fake_call(&fake, 1, "{'quiet':true,'nul_reply':1}");
+	commits(&fake, "{'seq':null,'state':0,'reply':[{'id':1,'error':{'code':1,'message':"
+		       "'bad_return_value: a NUL in a string, or too many levels'}}]}");
+	fake_end(&fake);
+}
+
 static void
 behaviour_without_dump_and_load_is_not_durable(void **state)
 {
@@ -379,6 +393,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(init_of_a_new_server_is_committed),
 		cmocka_unit_test(load_takes_the_state_that_was_committed),
+		cmocka_unit_test(reply_that_nobody_can_hold_is_an_error_to_the_caller),
 		cmocka_unit_test(behaviour_without_dump_and_load_is_not_durable),
 		cmocka_unit_test(all_that_a_callback_issues_is_one_commit),
 		cmocka_unit_test(next_message_waits_for_the_commit),
