@@ -76,12 +76,35 @@ is_mine(struct sqlite_engine *engine, const struct step *step, bool *ret_is_mine
 	return exists(row, ret_is_mine);
 }
 
+static void
+leave_out_parts(struct step *step)
+{
+	for (size_t i = 0; i < step->commit.part_count; i++)
+		step->commit.parts[i]->answer = STEP_STALE;
+}
+
+/* A timer that is not set would be waited for: then the whole is refused. */
+static int
+take_timer_room(struct sqlite_engine *engine, struct step *step)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < step->commit.part_count; i++)
+		count += step->commit.parts[i]->kind == STEP_TIMER;
+	return sqlite_take_timer_room(
+	    engine, step, step->commit.key.job, step->commit.most_timers, count);
+}
+
 static int
 apply(struct sqlite_engine *engine, struct step *step, const char *id)
 {
 	sqlite3_stmt *statement = engine->commit.prepared[STATE];
-	int code;
+	int code = take_timer_room(engine, step);
 
+	if (code != SQLITE_OK || step->answer != STEP_OK) {
+		leave_out_parts(step);
+		return code;
+	}
 	bind_number(statement, 1, step->commit.key.job);
 	bind_text(statement, 2, step->commit.state);
 	bind_text(statement, 3, id);
@@ -91,13 +114,6 @@ apply(struct sqlite_engine *engine, struct step *step, const char *id)
 	for (size_t i = 0; i < step->commit.part_count && code == SQLITE_OK; i++)
 		code = sqlite_run_step(engine, step->commit.parts[i]);
 	return code;
-}
-
-static void
-leave_out_parts(struct step *step)
-{
-	for (size_t i = 0; i < step->commit.part_count; i++)
-		step->commit.parts[i]->answer = STEP_STALE;
 }
 
 int

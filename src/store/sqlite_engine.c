@@ -159,6 +159,7 @@ give_up(struct sqlite_engine *engine, int code, bool at_commit)
 	if (!sqlite3_get_autocommit(engine->db.handle))
 		run(engine, ROLLBACK);
 	sqlite_distrust_environments(engine);
+	sqlite_forget_timer_rooms(engine);
 	return db_answer(code, at_commit);
 }
 
@@ -273,6 +274,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->submit);
 	statements_done(&engine->submit_check);
 	statements_done(&engine->message);
+	statements_done(&engine->timer_room);
 	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
 	statements_done(&engine->pool);
@@ -305,6 +307,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_submit_check_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
 	    sqlite_message_prepare(engine, error) == -1 ||
+	    sqlite_timer_room_prepare(engine, error) == -1 ||
 	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
 	    sqlite_pool_prepare(engine, error) == -1 ||

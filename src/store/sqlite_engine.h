@@ -14,6 +14,8 @@ struct store *sqlite_store_open(const char *state_directory, int busy_ms, bool c
 
 /* ---- between the files of the engine ---- */
 
+#define TIMER_ROOMS 64
+
 struct sqlite_engine {
 	struct store store;
 	char *state_directory;
@@ -21,7 +23,7 @@ struct sqlite_engine {
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
 	    monitor, pool, supervisor, node, group, supervision, restarts, supervisor_change,
-	    labels, groups, commit, claim, advance, depend, change, prune, other;
+	    labels, groups, commit, claim, advance, depend, change, prune, other, timer_room;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -32,6 +34,11 @@ struct sqlite_engine {
 	struct boot boot_now;
 	struct batch *batch;  /* the turn under way */
 	int64_t last_sent_to, last_sent_token; /* whose time of a message was noted in which */
+	struct timer_room {
+		int64_t owner; /* a server; 0: none */
+		int64_t room;  /* it has at least so much */
+		int64_t token; /* of the turn in which its timers were counted */
+	} timer_rooms[TIMER_ROOMS]; /* by the last digits of owner */
 	/* Of the jobs claimed in the last turn; the newest serves the next turn too. */
 	struct known_environment {
 		int64_t id; /* 0: not to be used again */
@@ -86,6 +93,7 @@ int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error
 int sqlite_submit_check_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_timer_room_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_supervisor_prepare(struct sqlite_engine *engine, struct error *error);
@@ -154,6 +162,7 @@ int sqlite_is_durable(struct sqlite_engine *engine, int64_t job, bool *ret_is_du
 int sqlite_add_message(struct sqlite_engine *engine, int64_t job, bool is_info,
     const char *text, int64_t *ret_seq);
 int sqlite_remove_message(struct sqlite_engine *engine, int64_t seq);
+void sqlite_refuse_overloaded(struct step *step); /* there is no room for what it adds */
 
 struct timer_row {
 	int64_t to;	     /* a job, or 0: … */
@@ -170,6 +179,14 @@ int sqlite_next_timer(struct sqlite_engine *engine, int64_t *ret_at);
 int sqlite_timers_to_this_boot(struct sqlite_engine *engine);
 /* Those that go with this attempt. */
 int sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key);
+
+/* ---- how many timers a server may have (timer_room.c) ---- */
+
+/* It is to set so many, and may have `most` (0: any number): else the step is refused. */
+int sqlite_take_timer_room(struct sqlite_engine *engine, struct step *step, int64_t owner,
+    int64_t most, int64_t count);
+/* A turn that took from them is not there. */
+void sqlite_forget_timer_rooms(struct sqlite_engine *engine);
 
 /* ---- messages that were set aside (set_aside.c) ---- */
 

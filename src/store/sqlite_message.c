@@ -153,6 +153,13 @@ find_mailbox(struct sqlite_engine *engine, struct step *step, int64_t *ret_job)
 	return code;
 }
 
+void
+sqlite_refuse_overloaded(struct step *step)
+{
+	step->answer = STEP_REFUSED;
+	error_set(&step->error, STATUS_TRY_LATER, "overloaded");
+}
+
 int
 sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 {
@@ -168,8 +175,7 @@ sqlite_step_send(struct sqlite_engine *engine, struct step *step)
 	if (code == SQLITE_OK && step->send.most > 0)
 		code = is_full(engine, job, step->send.most, &full);
 	if (code == SQLITE_OK && full) {
-		step->answer = STEP_REFUSED;
-		error_set(&step->error, STATUS_TRY_LATER, "overloaded");
+		sqlite_refuse_overloaded(step);
 		return SQLITE_OK;
 	}
 	if (code == SQLITE_OK)
@@ -265,7 +271,11 @@ sqlite_step_timer(struct sqlite_engine *engine, struct step *step)
 		.delay_ms = step->timer.delay_ms,
 	};
 
-	return sqlite_add_timer(engine, &timer, &step->timer.ret_timer);
+	int code = sqlite_take_timer_room(engine, step, timer.owner, step->timer.most, 1);
+
+	if (code == SQLITE_OK && step->answer == STEP_OK)
+		code = sqlite_add_timer(engine, &timer, &step->timer.ret_timer);
+	return code;
 }
 
 int

@@ -379,6 +379,7 @@ struct step {
 			char *text;		 /* taken over */
 			int64_t delay_ms;
 			int64_t ref; /* what a durable server calls it; 0: nothing */
+			int64_t most; /* refused, try later, if it has set so many; 0: any */
 			int64_t ret_timer;
 		} timer;
 		struct {
@@ -410,6 +411,7 @@ struct step {
 			char *id;     /* taken over: of the request, told apart by it */
 			struct step **parts; /* taken over: done only if it is new */
 			size_t part_count;
+			int64_t most_timers; /* refused, if it has more with these; 0: any */
 			bool ret_was_there; /* it was done before: nothing was done now */
 		} commit;
 		struct {

@@ -230,6 +230,7 @@ void asks_end_tasks(struct supervisor *supervisor, const int64_t *jobs, size_t c
 /* ---- mailbox.c: messages of durable servers, and timers that have fired ---- */
 
 #define MAILBOX_MOST 100000 /* waiting in one mailbox; then the sender hears `overloaded` */
+#define TIMERS_MOST 10000 /* set by one server and not fired; then it hears `overloaded` */
 
 /* Put a message into a mailbox that is kept; the caller (or nobody) is answered then. */
 void mailbox_keep(struct supervisor *supervisor, const json_t *to, bool is_info,

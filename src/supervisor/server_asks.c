@@ -74,9 +74,12 @@ static void
 timer_made(void *arg, struct step *step)
 {
 	struct asked *asked = arg;
+	json_t *result = NULL;
 
-	turn_wake_in(asked->supervisor, step->timer.delay_ms);
-	answer(asked, step, json_pack("{s:I}", "timer", (json_int_t)step->timer.ret_timer));
+	asks_heed_timer(asked->supervisor, step);
+	if (step->answer == STEP_OK)
+		result = json_pack("{s:I}", "timer", (json_int_t)step->timer.ret_timer);
+	answer(asked, step, result);
 }
 
 const char *
@@ -109,6 +112,7 @@ asks_send_after(struct server *server, json_t *id, const json_t *params)
 		return wrong;
 	}
 	step->arg = ask(server, id);
+	step->timer.most = TIMERS_MOST;
 	turn_add_made(server->supervisor, step);
 	return NULL;
 }

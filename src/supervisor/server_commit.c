@@ -238,6 +238,7 @@ server_handle_commit(struct server *server, json_t *id, const json_t *params)
 	step->arg = commit;
 	step->commit.key = server->live->key;
 	step->commit.seq = json_integer_value(seq);
+	step->commit.most_timers = TIMERS_MOST;
 	step->commit.state = rpc_dump(state);
 	step->commit.id = json_dumps(id, JSON_ENCODE_ANY);
 	turn_add_made(server->supervisor, step);

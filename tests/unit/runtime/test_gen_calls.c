@@ -212,7 +212,8 @@ timers_are_the_supervisors(void **state) /* cases 64 to 67, 69 */
 	(void)state;
 	start(&fake);
 	does(&fake, "['send_after',null,'tick',100],['send_after','other','tock',0],"
-		    "['send_after',null,'never',-1],['read_timer',5],['cancel_timer',5],"
+		    "['send_after',null,'never',-1],['send_after',null,'too many',1],"
+		    "['read_timer',5],['cancel_timer',5],"
 		    "['cancel_timer',5]");
 	fake_result(&fake, fake_hears_request(&fake, "send_after", "{'message':'tick','ms':100}"),
 	    "{'timer':5}");
@@ -222,6 +223,9 @@ timers_are_the_supervisors(void **state) /* cases 64 to 67, 69 */
 		&fake, "send_after", "{'message':'tock','ms':0,'to':'other'}"),
 	    "{'timer':6}");
 	fake_hears_log(&fake, "send_after: 6");
+	fake_hears_log(&fake, "send_after: -1");
+	fake_say(&fake, "{'jsonrpc':'2.0','id':%d,'error':{'code':75,'message':'overloaded'}}",
+	    (int)fake_hears_request(&fake, "send_after", NULL));
 	fake_hears_log(&fake, "send_after: -1");
 	fake_result(&fake, fake_hears_request(&fake, "read_timer", "{'timer':5}"), "90");
 	fake_hears_log(&fake, "read_timer: 90");

@@ -817,6 +817,74 @@ many_timers_that_are_due_at_once_fire_in_several_turns(void **state)
 	assert_true(now.next_ms == -1);
 }
 
+static struct step *
+limited_timer(struct attempt_key key, int64_t to)
+{
+	struct step *step = make_timer(key, false, to, NULL, "1", HOUR_MS);
+
+	step->timer.most = 3;
+	return step;
+}
+
+static void
+server_that_has_set_so_many_timers_sets_no_more(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key = begin_server(subject, "name=a"), other;
+	int64_t first = set_timer(subject, limited_timer(key, key.job));
+	struct step *step;
+
+	other = begin_server(subject, "name=b");
+	set_timer(subject, limited_timer(key, other.job));
+	set_timer(subject, limited_timer(key, other.job));
+	assert_int_equal(run_made(subject, limited_timer(key, other.job)), STEP_REFUSED);
+	/* Whom they are for has all its own, and may have more from others. */
+	for (int i = 0; i < 3; i++)
+		set_timer(subject, limited_timer(other, other.job));
+	assert_int_equal(run_made(subject, limited_timer(other, key.job)), STEP_REFUSED);
+	/* What does not come any more makes room. */
+	assert_true(end_timer(subject, key.job, first, false, true) > 0);
+	set_timer(subject, limited_timer(key, key.job));
+	assert_int_equal(run_made(subject, limited_timer(key, key.job)), STEP_REFUSED);
+	clock_shift(2 * HOUR_MS, 2 * HOUR_MS);
+	assert_int_equal(due(subject).count, 6);
+	assert_int_equal(run_made(subject, limited_timer(key, key.job)), STEP_REFUSED);
+	assert_true(end_timer(subject, 0, first + 1, false, true) == 0);
+	set_timer(subject, limited_timer(key, key.job));
+	end(subject, key, "exit:1");
+	key = begin(subject);
+	for (int i = 0; i < 3; i++)
+		set_timer(subject, limited_timer(key, key.job));
+	step = limited_timer(key, key.job);
+	step->timer.most = 0; /* nobody minds */
+	set_timer(subject, step);
+}
+
+/* Of more than are remembered, and many in one turn. */
+static void
+timers_of_many_servers_are_counted_one_by_one(void **state)
+{
+	struct subject *subject = *state;
+	struct batch batch;
+
+	batch_init(&batch);
+	for (int i = 0; i < 400 * 4; i++)
+		batch_add_made(
+		    &batch, limited_timer((struct attempt_key){ 1 + i % 400, 1, 1 }, 99));
+	run_ok(subject, &batch);
+	for (int i = 0; i < 400 * 4; i++)
+		assert_int_equal(
+		    batch.steps[i]->answer, i < 400 * 3 ? STEP_OK : STEP_REFUSED);
+	batch_done(&batch);
+	batch_init(&batch);
+	for (int i = 0; i < 5; i++)
+		batch_add_made(&batch, limited_timer((struct attempt_key){ 401, 1, 1 }, 99));
+	run_ok(subject, &batch);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(batch.steps[i]->answer, i < 3 ? STEP_OK : STEP_REFUSED);
+	batch_done(&batch);
+}
+
 /* ---- monitors and tasks ---- */
 
 static void
@@ -1068,6 +1136,47 @@ commit_with_parts_is_all_of_it(void **state)
 	assert_true(end_timer(subject, key.job, 2, true, false) > 0);
 	end(subject, key, "exit:1");
 	assert_string_equal(state_at_the_next_claim(subject, &key), "{\"n\":1}");
+}
+
+/* A commit of message 1 that sends "x" to itself and sets so many timers, of 3 at most. */
+static enum step_answer
+commit_timers(struct subject *subject, struct attempt_key key, int count)
+{
+	struct step *step = make_commit(key, 1, "1", "{}");
+	enum step_answer answer;
+	struct batch batch;
+
+	step->commit.most_timers = 3;
+	add_part(step, make_send(key.job, NULL, "\"x\""));
+	for (int i = 0; i < count; i++)
+		add_part(step, make_timer(key, true, key.job, NULL, "1", HOUR_MS));
+	batch_init(&batch);
+	batch_add_made(&batch, step);
+	run_ok(subject, &batch);
+	answer = step->answer;
+	for (size_t i = 0; i < step->commit.part_count; i++)
+		assert_int_equal(step->commit.parts[i]->answer,
+		    answer == STEP_OK ? STEP_OK : STEP_STALE);
+	batch_done(&batch);
+	return answer;
+}
+
+static void
+commit_of_more_timers_than_its_server_may_have_is_nothing(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key = begin_server(subject, "name=a durable");
+
+	send(subject, key.job, "1");
+	set_timer(subject, make_timer(key, true, key.job, NULL, "1", 2 * HOUR_MS));
+	assert_int_equal(commit_timers(subject, key, 3), STEP_REFUSED);
+	assert_string_equal(mailbox(subject, key.job), "1c1");
+	/* It was not done: the same may come again, with less. */
+	assert_int_equal(commit_timers(subject, key, 2), STEP_OK);
+	assert_string_equal(mailbox(subject, key.job), "3c\"x\"");
+	end(subject, key, "exit:1");
+	assert_string_equal(state_at_the_next_claim(subject, &key), "{}");
+	assert_int_equal(run_made(subject, limited_timer(key, key.job)), STEP_REFUSED);
 }
 
 /* A commit that sends "x" to itself: what it answers; was it there? */
@@ -1438,6 +1547,8 @@ static const struct {
 	CASE(timer_to_a_name_is_for_who_has_it_when_it_fires),
 	CASE(timer_to_a_job_that_is_not_there_hurts_nobody),
 	CASE(many_timers_that_are_due_at_once_fire_in_several_turns),
+	CASE(server_that_has_set_so_many_timers_sets_no_more),
+	CASE(timers_of_many_servers_are_counted_one_by_one),
 	CASE(monitor_of_a_plain_server_tells_each_end_of_a_job),
 	CASE(monitor_of_who_is_not_there_tells_noproc_at_once),
 	CASE(monitor_of_a_server_tells_of_an_end_after_which_it_comes_back),
@@ -1449,6 +1560,7 @@ static const struct {
 	CASE(tasks_of_a_durable_server_are_abandoned_at_its_end_for_good),
 	CASE(tasks_of_a_server_that_is_cancelled_while_it_waits_are_abandoned),
 	CASE(commit_with_parts_is_all_of_it),
+	CASE(commit_of_more_timers_than_its_server_may_have_is_nothing),
 	CASE(commit_that_is_repeated_is_done_once),
 	CASE(commit_of_what_is_not_there_changes_nothing),
 	CASE(commit_in_doubt_that_is_there_is_done_once),
