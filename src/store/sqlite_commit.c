@@ -87,12 +87,12 @@ leave_out_parts(struct step *step)
 static int
 take_timer_room(struct sqlite_engine *engine, struct step *step)
 {
+	const struct attempt_key owner = { .job = step->commit.key.job };
 	int64_t count = 0;
 
 	for (size_t i = 0; i < step->commit.part_count; i++)
 		count += step->commit.parts[i]->kind == STEP_TIMER;
-	return sqlite_take_timer_room(
-	    engine, step, step->commit.key.job, step->commit.most_timers, count);
+	return sqlite_take_timer_room(engine, step, &owner, step->commit.most_timers, count);
 }
 
 static int

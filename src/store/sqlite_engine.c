@@ -274,6 +274,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->submit);
 	statements_done(&engine->submit_check);
 	statements_done(&engine->message);
+	statements_done(&engine->forget);
 	statements_done(&engine->timer_room);
 	statements_done(&engine->set_aside);
 	statements_done(&engine->monitor);
@@ -307,6 +308,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_submit_check_prepare(engine, error) == -1 ||
 	    sqlite_environment_prepare(engine, error) == -1 ||
 	    sqlite_message_prepare(engine, error) == -1 ||
+	    sqlite_forget_prepare(engine, error) == -1 ||
 	    sqlite_timer_room_prepare(engine, error) == -1 ||
 	    sqlite_set_aside_prepare(engine, error) == -1 ||
 	    sqlite_monitor_prepare(engine, error) == -1 ||
@@ -372,6 +374,7 @@ engine_close(struct store *store)
 	sqlite_distrust_environments(engine);
 	sqlite_forget_environments(engine);
 	free(engine->environments);
+	free(engine->to_forget);
 	strings_done(&engine->recent_variables);
 	free(engine->state_directory);
 	free(engine);

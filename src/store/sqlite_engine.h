@@ -23,7 +23,8 @@ struct sqlite_engine {
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, message, set_aside,
 	    monitor, pool, supervisor, node, group, supervision, restarts, supervisor_change,
-	    labels, groups, commit, claim, advance, depend, change, prune, other, timer_room;
+	    labels, groups, commit, claim, advance, depend, change, prune, other, timer_room,
+	    forget;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -39,6 +40,8 @@ struct sqlite_engine {
 		int64_t room;  /* it has at least so much */
 		int64_t token; /* of the turn in which its timers were counted */
 	} timer_rooms[TIMER_ROOMS]; /* by the last digits of owner */
+	struct attempt_key *to_forget; /* these have ended, and may have timers still */
+	size_t to_forget_count;
 	/* Of the jobs claimed in the last turn; the newest serves the next turn too. */
 	struct known_environment {
 		int64_t id; /* 0: not to be used again */
@@ -93,6 +96,7 @@ int sqlite_environment_prepare(struct sqlite_engine *engine, struct error *error
 int sqlite_submit_check_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_submit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_message_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_forget_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_timer_room_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_set_aside_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_monitor_prepare(struct sqlite_engine *engine, struct error *error);
@@ -177,14 +181,28 @@ int sqlite_add_timer(struct sqlite_engine *engine, const struct timer_row *timer
 int sqlite_fire_timers(struct sqlite_engine *engine, struct step *step);
 int sqlite_next_timer(struct sqlite_engine *engine, int64_t *ret_at);
 int sqlite_timers_to_this_boot(struct sqlite_engine *engine);
-/* Those that go with this attempt. */
+
+/* ---- timers that go with an attempt (forget.c) ---- */
+
+/* It has ended: this one does not come any more. */
+#define TIMER_HAS_GONE(of)                                                               \
+	of "owner_attempt IS NOT NULL AND NOT EXISTS (SELECT 1 FROM attempts a "         \
+	"WHERE a.job_id = " of "owner AND a.attempt = " of "owner_attempt "             \
+	"AND a.ended_at IS NULL)"
+/* The attempt has ended: some go now, the others with the next steps of STEP_DUE. */
 int sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key);
+int sqlite_forget_more(struct sqlite_engine *engine, struct step *step);
+/* A supervisor process begins: those that the one before it has left. */
+int sqlite_find_forgotten(struct sqlite_engine *engine);
 
 /* ---- how many timers a server may have (timer_room.c) ---- */
 
-/* It is to set so many, and may have `most` (0: any number): else the step is refused. */
-int sqlite_take_timer_room(struct sqlite_engine *engine, struct step *step, int64_t owner,
-    int64_t most, int64_t count);
+/*
+ * It is to set so many, and may have `most` (0: any number): else the step is refused. Attempt
+ * 0: it is durable.
+ */
+int sqlite_take_timer_room(struct sqlite_engine *engine, struct step *step,
+    const struct attempt_key *owner, int64_t most, int64_t count);
 /* A turn that took from them is not there. */
 void sqlite_forget_timer_rooms(struct sqlite_engine *engine);
 

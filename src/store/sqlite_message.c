@@ -15,7 +15,7 @@
 
 enum {
 	IS_DURABLE, SPAN, WAITING, INSERT, SENT, NEXT, LAST, TIMER, FIND_TIMER, FIND_REF,
-	REMOVE, DUE, TO_NAME, NEXT_DUE, TO_THIS_BOOT, FORGET, COUNT
+	REMOVE, DUE, TO_NAME, NEXT_DUE, TO_THIS_BOOT, COUNT
 };
 
 static const char *const sql[] = {
@@ -42,7 +42,8 @@ static const char *const sql[] = {
 	[REMOVE] = "DELETE FROM messages WHERE seq = ?1",
 	[DUE] = "SELECT m.seq, m.job_id, m.to_name, m.message, s.durable FROM messages m "
 		"LEFT JOIN servers s ON s.job_id = m.job_id WHERE m.wake_boot_ms IS NOT NULL "
-		"AND m.wake_boot_ms <= ?1 ORDER BY m.wake_boot_ms, m.seq LIMIT ?2",
+		"AND m.wake_boot_ms <= ?1 AND NOT (" TIMER_HAS_GONE("m.") ") "
+		"ORDER BY m.wake_boot_ms, m.seq LIMIT ?2",
 	[TO_NAME] = "SELECT j.id, s.durable FROM jobs j JOIN servers s ON s.job_id = j.id "
 		    "WHERE j.name = ?1 AND j.name IS NOT NULL AND " JOB_IS_LIVE("j."),
 	[NEXT_DUE] = "SELECT min(wake_boot_ms) FROM messages WHERE wake_boot_ms IS NOT NULL "
@@ -50,7 +51,6 @@ static const char *const sql[] = {
 	[TO_THIS_BOOT] = "UPDATE messages SET wake_boot_ms = ?1 + wake_at - ?2, "
 			 "wake_boot_id = ?3 WHERE wake_boot_ms IS NOT NULL "
 			 "AND wake_boot_id <> ?3",
-	[FORGET] = "DELETE FROM messages WHERE owner = ?1 AND owner_attempt = ?2",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -271,7 +271,8 @@ sqlite_step_timer(struct sqlite_engine *engine, struct step *step)
 		.delay_ms = step->timer.delay_ms,
 	};
 
-	int code = sqlite_take_timer_room(engine, step, timer.owner, step->timer.most, 1);
+	const struct attempt_key owner = { .job = timer.owner, .attempt = timer.owner_attempt };
+	int code = sqlite_take_timer_room(engine, step, &owner, step->timer.most, 1);
 
 	if (code == SQLITE_OK && step->answer == STEP_OK)
 		code = sqlite_add_timer(engine, &timer, &step->timer.ret_timer);
@@ -399,16 +400,6 @@ sqlite_timers_to_this_boot(struct sqlite_engine *engine)
 	bind_number(statement, 1, engine->boot_now.ms);
 	bind_number(statement, 2, engine->now.ms);
 	bind_text(statement, 3, engine->boot_id);
-	return statement_run(statement);
-}
-
-int
-sqlite_forget_timers(struct sqlite_engine *engine, const struct attempt_key *key)
-{
-	sqlite3_stmt *statement = engine->message.prepared[FORGET];
-
-	bind_number(statement, 1, key->job);
-	bind_number(statement, 2, key->attempt);
 	return statement_run(statement);
 }
 

@@ -120,7 +120,9 @@ sqlite_step_generation(struct sqlite_engine *engine, struct step *step)
 	bind_number(to_this_boot, 2, engine->now.ms);
 	bind_text(to_this_boot, 3, engine->boot_id);
 	code = statement_run(to_this_boot);
-	return code == SQLITE_OK ? sqlite_timers_to_this_boot(engine) : code;
+	if (code == SQLITE_OK)
+		code = sqlite_timers_to_this_boot(engine);
+	return code == SQLITE_OK ? sqlite_find_forgotten(engine) : code;
 }
 
 static void
@@ -332,6 +334,8 @@ sqlite_step_due(struct sqlite_engine *engine, struct step *step)
 		    next_wake(engine, NEXT_WALL, engine->now.ms, &step->due.ret_next_ms);
 	if (code == SQLITE_OK)
 		code = sqlite_fire_timers(engine, step);
+	if (code == SQLITE_OK)
+		code = sqlite_forget_more(engine, step);
 	if (code == SQLITE_OK)
 		code = next_timer(engine, step);
 	return code;

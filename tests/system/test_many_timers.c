@@ -111,6 +111,9 @@ server_has_ten_thousand_timers_and_others_have_theirs(void **state)
 	expect_call(&scene, "many", "[\"cancel\", 8]", "true\n");
 	expect_call(&scene, "many", "[\"set\", 2]", "[1,1,0]\n");
 	expect(jobberd(&scene.i, "stop", "many", NULL), "");
+	/* They go in several turns, and others have theirs between them. */
+	for (int i = 0; i < 1000 && sql_number(&scene.i, TIMERS) > 3; i++)
+		expect_call(&scene, "other", "[\"set\", 0]", "[0,0,0]\n");
 	assert_int_equal(sql_number(&scene.i, TIMERS), 3);
 	instance_finish(&scene.i);
 }

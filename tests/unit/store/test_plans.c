@@ -36,7 +36,7 @@ statement_at(struct subject *subject, size_t place)
 		&engine->claim, &engine->advance, &engine->depend, &engine->change,
 		&engine->prune, &engine->groups, &engine->node, &engine->group,
 		&engine->supervision, &engine->restarts, &engine->supervisor_change,
-		&engine->other, &engine->timer_room };
+		&engine->other, &engine->timer_room, &engine->forget };
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (place < files[i]->count)
@@ -108,7 +108,8 @@ hot_statements_use_the_indexes_made_for_them(void **state)
 		{ "SELECT id FROM environments", "environments_by_hash (hash=?)" },
 		{ "SELECT min(wake_boot_ms) FROM messages", "messages_timers" },
 		{ "SELECT seq, kind, message", "messages_of_job (job_id=? AND seq>?)" },
-		{ "WHERE owner = ?1 LIMIT ?2", "COVERING INDEX messages_of_owner (owner=?)" },
+		{ "AND owner_attempt IS ?3 LIMIT ?2", "messages_of_owner (owner=?)" },
+		{ "DELETE FROM messages WHERE seq IN", "messages_of_owner (owner=?)" },
 		{ "m.wake_boot_ms <= ?1", "messages_timers (wake_boot_ms>? AND wake_boot_ms<?)" },
 		{ "SELECT ref, owner", "monitors_of_job (job_id=?)" },
 		{ "DELETE FROM events WHERE job_id", "events_of_job (job_id=?)" },

@@ -14,6 +14,7 @@
 #include "base/xalloc.h"
 
 #include <inttypes.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -885,6 +886,69 @@ timers_of_many_servers_are_counted_one_by_one(void **state)
 	batch_done(&batch);
 }
 
+static int64_t
+timers_left(struct subject *subject)
+{
+	sqlite3 *handle = connect_to(subject->directory);
+	int64_t count =
+	    atoll(ask(handle, "SELECT count(*) FROM messages WHERE wake_at IS NOT NULL"));
+
+	sqlite3_close(handle);
+	return count;
+}
+
+static struct attempt_key
+begin_with_timers(struct subject *subject)
+{
+	struct attempt_key key = begin_server(subject, "name=a restart=permanent");
+	struct batch batch;
+
+	batch_init(&batch);
+	for (int i = 0; i < 500; i++)
+		batch_add_made(&batch, make_timer(key, false, key.job, NULL, "1", SECOND_MS));
+	run_ok(subject, &batch);
+	batch_done(&batch);
+	end(subject, key, "exit:1");
+	return key;
+}
+
+static void
+many_timers_go_with_their_server_in_several_turns(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key = begin_with_timers(subject);
+	struct due now;
+
+	assert_int_equal(timers_left(subject), 300);
+	/* They do not come, and are not the next process's. */
+	clock_shift(HOUR_MS, HOUR_MS);
+	now = due(subject);
+	assert_int_equal(now.count, 0);
+	assert_int_equal(now.next_ms, 0);
+	assert_int_equal(timers_left(subject), 100);
+	key = begin(subject);
+	for (int i = 0; i < 3; i++)
+		set_timer(subject, limited_timer(key, key.job));
+	do
+		now = due(subject);
+	while (now.next_ms == 0);
+	assert_int_equal(now.count, 0);
+	assert_in_range(now.next_ms, HOUR_MS - SLACK_MS, HOUR_MS);
+	assert_int_equal(timers_left(subject), 3);
+}
+
+static void
+timers_that_a_supervisor_process_has_left_go_with_the_next(void **state)
+{
+	struct subject *subject = *state;
+
+	begin_with_timers(subject);
+	subject_restart(subject);
+	while (due(subject).next_ms == 0)
+		continue;
+	assert_int_equal(timers_left(subject), 0);
+}
+
 /* ---- monitors and tasks ---- */
 
 static void
@@ -1166,6 +1230,7 @@ commit_of_more_timers_than_its_server_may_have_is_nothing(void **state)
 {
 	struct subject *subject = *state;
 	struct attempt_key key = begin_server(subject, "name=a durable");
+	struct step *step;
 
 	send(subject, key.job, "1");
 	set_timer(subject, make_timer(key, true, key.job, NULL, "1", 2 * HOUR_MS));
@@ -1176,7 +1241,9 @@ commit_of_more_timers_than_its_server_may_have_is_nothing(void **state)
 	assert_string_equal(mailbox(subject, key.job), "3c\"x\"");
 	end(subject, key, "exit:1");
 	assert_string_equal(state_at_the_next_claim(subject, &key), "{}");
-	assert_int_equal(run_made(subject, limited_timer(key, key.job)), STEP_REFUSED);
+	step = limited_timer(key, key.job);
+	step->timer.is_durable = true;
+	assert_int_equal(run_made(subject, step), STEP_REFUSED);
 }
 
 /* A commit that sends "x" to itself: what it answers; was it there? */
@@ -1547,6 +1614,8 @@ static const struct {
 	CASE(timer_to_a_name_is_for_who_has_it_when_it_fires),
 	CASE(timer_to_a_job_that_is_not_there_hurts_nobody),
 	CASE(many_timers_that_are_due_at_once_fire_in_several_turns),
+	CASE(many_timers_go_with_their_server_in_several_turns),
+	CASE(timers_that_a_supervisor_process_has_left_go_with_the_next),
 	CASE(server_that_has_set_so_many_timers_sets_no_more),
 	CASE(timers_of_many_servers_are_counted_one_by_one),
 	CASE(monitor_of_a_plain_server_tells_each_end_of_a_job),
