@@ -108,19 +108,32 @@ narrow_one(struct table *table)
 	return true;
 }
 
+/* What the others have left for the last one; little of it says nothing. */
+static void
+give_last(struct table *table, size_t left)
+{
+	size_t *width = &table->widths[table->setup.columns - 1];
+
+	left = left > GAP ? left - GAP : 0;
+	if (*width > left)
+		*width = left >= NARROWEST ? left : 0;
+}
+
 static void
 give_widths(struct table *table)
 {
-	size_t total = 0;
+	size_t counted = table->setup.columns - (table->setup.last_gives_way ? 1 : 0);
+	size_t width = table->setup.width, total = 0;
 
 	for (size_t i = 0; i < table->setup.columns; i++) {
-		table->widths[i] = table->natural[i];
-		if (table->widths[i] > table->setup.width)
-			table->widths[i] = table->setup.width;
-		total += table->widths[i] + (i > 0 ? GAP : 0);
+		table->widths[i] = table->natural[i] < width ? table->natural[i] : width;
+		if (i < counted)
+			total += table->widths[i] + (i > 0 ? GAP : 0);
 	}
-	while (total > table->setup.width && narrow_one(table))
+	while (total > width && narrow_one(table))
 		total--;
+	if (table->setup.last_gives_way)
+		give_last(table, total < width ? width - total : 0);
 }
 
 static void
@@ -158,7 +171,7 @@ print_aligned(struct table *table, const struct table_cell *cells)
 	for (size_t i = 0; i < table->setup.columns; i++) {
 		size_t most = table->widths[i], printed;
 
-		if (cells[i].length == 0) {
+		if (cells[i].length == 0 || most == 0) {
 			owed += most + GAP;
 			continue;
 		}

@@ -16,6 +16,7 @@ struct table_setup {
 	size_t columns;
 	const char *const *headers; /* NULL: no header line */
 	const size_t *shares; /* by column, of the room when it is narrow; 0: never cut */
+	bool last_gives_way; /* the last one has what room the others leave, perhaps none */
 	size_t width; /* of the terminal; 0: for programs */
 	bool is_bold; /* the header */
 };

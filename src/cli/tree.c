@@ -328,9 +328,10 @@ draw(const struct forest *forest)
 {
 	static const char *const headers[COLUMNS] = { "supervisor", "status", "pid", "restarts",
 		"uptime", "command" };
-	static const size_t shares[COLUMNS] = { [COLUMN_COMMAND] = 1 };
+	static const size_t shares[COLUMNS] = { [COLUMN_NAME] = 1 };
 	const struct table_setup setup = { .file = stdout, .columns = COLUMNS,
-		.headers = headers, .shares = shares, .width = table_terminal_width() };
+		.headers = headers, .shares = shares, .last_gives_way = true,
+		.width = table_terminal_width() };
 	struct drawing drawing = { .table = table_new(&setup), .now = clock_wall() };
 
 	for (size_t i = 0; i < forest->root.count; i++)

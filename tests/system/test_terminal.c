@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
+#include "support/family.h"
 #include "support/helper.h"
 #include "support/terminal.h"
 
@@ -321,6 +322,36 @@ wait_for_what_is_interrupted_is_no_success(void **state)
 	instance_done(&i);
 }
 
+static void
+tree_shortens_names_and_leaves_out_commands_first(void **state)
+{
+	struct instance i;
+	struct terminal t;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "payments_gateway_workers_eu_west");
+	SUP(&i, 0, NULL, "add", "nested_level_two_supervisor", "--parent",
+	    "payments_gateway_workers_eu_west");
+	child_up(&i, NULL, "nested_level_two_supervisor/some_quite_long_child_name", NULL);
+	terminal_start(&t, &i, 160, "tree", NULL);
+	terminal_expect(&t, "RESTARTS  UPTIME  COMMAND\r\n");
+	screen_has(&t, 0, "1 nested_level_two_supervisor/some_quite_long_child_name  running  ");
+	terminal_start(&t, &i, 80, "tree", NULL);
+	terminal_expect(&t, "STATUS   PID");
+	terminal_expect(&t, "RESTARTS  UPTIME\r\n");
+	terminal_expect(&t, "payments_gateway_workers_eu_west ");
+	screen_has(&t, 0, "   └─ 1 nested_level_two_supervisor/");
+	terminal_start(&t, &i, 60, "tree", NULL);
+	terminal_expect(&t, "RESTARTS  UPTIME\r\n");
+	screen_has(&t, 0, "…  running  ");
+	terminal_start(&t, &i, 40, "tree", NULL);
+	terminal_expect(&t, "RESTARTS");
+	screen_has(&t, 0, "   └─ 1…  running  ");
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
@@ -335,6 +366,7 @@ main(void)
 		cmocka_unit_test(filters_ask_at_a_terminal),
 		cmocka_unit_test(wait_goes_on_when_the_supervisor_process_is_killed),
 		cmocka_unit_test(wait_for_what_is_interrupted_is_no_success),
+		cmocka_unit_test(tree_shortens_names_and_leaves_out_commands_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

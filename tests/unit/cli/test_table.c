@@ -30,7 +30,8 @@ add(struct table *table, const char *text)
 
 /* The table of these cells, three a row, to be freed. */
 static char *
-print_table(size_t width, bool has_header, const char *const *cells, size_t count)
+print_setup(size_t width, bool has_header, bool last_gives_way, const char *const *cells,
+    size_t count)
 {
 	char *text;
 	size_t length;
@@ -39,6 +40,7 @@ print_table(size_t width, bool has_header, const char *const *cells, size_t coun
 		.columns = 3,
 		.headers = has_header ? headers : NULL,
 		.shares = shares,
+		.last_gives_way = last_gives_way,
 		.width = width,
 	};
 	struct table *table = table_new(&setup);
@@ -48,6 +50,12 @@ print_table(size_t width, bool has_header, const char *const *cells, size_t coun
 	table_close(table);
 	fclose(setup.file);
 	return text;
+}
+
+static char *
+print_table(size_t width, bool has_header, const char *const *cells, size_t count)
+{
+	return print_setup(width, has_header, false, cells, count);
 }
 
 static void
@@ -65,6 +73,15 @@ static const char *const cells[] = {
 	"20", "sh -c 漢字", "no free place (2 of 2), 3rd in line",
 	"3", "-", "exit 3",
 };
+
+static void
+check_giving_way(size_t width, const char *wanted)
+{
+	char *text = print_setup(width, true, true, cells, 9);
+
+	assert_string_equal(text, wanted);
+	free(text);
+}
 
 static void
 off_a_terminal_cells_are_whole_and_separated_by_tabs(void **state)
@@ -104,14 +121,26 @@ narrow_terminal_cuts_the_columns_that_may_be_cut(void **state)
 	    "3   -         exit 3\n");
 }
 
-/* Whatever the width, no line is wider. */
 static void
-no_line_is_wider_than_the_terminal(void **state)
+last_column_that_gives_way_has_what_the_others_leave(void **state)
 {
 	(void)state;
-	setlocale(LC_CTYPE, "C.UTF-8");
+	check_giving_way(40, "ID  COMMAND      WHY\n1   make report\n"
+			     "20  sh -c 漢字   no free place (2 of 2)…\n"
+			     "3   -            exit 3\n");
+	check_giving_way(25, "ID  COMMAND      WHY\n1   make report\n"
+			     "20  sh -c 漢字   no free…\n"
+			     "3   -            exit 3\n");
+	check_giving_way(24, "ID  COMMAND\n1   make report\n20  sh -c 漢字\n3   -\n");
+	check_giving_way(14, "ID  COMMAND\n1   make repo…\n20  sh -c 漢字\n3   -\n");
+}
+
+static void
+check_widths(bool last_gives_way)
+{
 	for (size_t width = 1; width < 60; width++) {
-		char *text = print_table(width, true, cells, 9), *rest = text, *line;
+		char *text = print_setup(width, true, last_gives_way, cells, 9);
+		char *rest = text, *line;
 		int lines = 0;
 
 		while ((line = strsep(&rest, "\n")) != NULL && rest != NULL) {
@@ -121,6 +150,16 @@ no_line_is_wider_than_the_terminal(void **state)
 		assert_int_equal(lines, 4);
 		free(text);
 	}
+}
+
+/* Whatever the width, no line is wider. */
+static void
+no_line_is_wider_than_the_terminal(void **state)
+{
+	(void)state;
+	setlocale(LC_CTYPE, "C.UTF-8");
+	check_widths(false);
+	check_widths(true);
 }
 
 /* More rows than are kept for their widths: all of them come, in order. */
@@ -156,6 +195,7 @@ main(void)
 		cmocka_unit_test(off_a_terminal_cells_are_whole_and_separated_by_tabs),
 		cmocka_unit_test(on_a_terminal_columns_are_aligned_without_blank_ends),
 		cmocka_unit_test(narrow_terminal_cuts_the_columns_that_may_be_cut),
+		cmocka_unit_test(last_column_that_gives_way_has_what_the_others_leave),
 		cmocka_unit_test(no_line_is_wider_than_the_terminal),
 		cmocka_unit_test(long_table_is_printed_whole),
 	};
