@@ -254,6 +254,7 @@ static void
 fill_supervisor(struct buf cells[COLUMNS], const struct branch *branch)
 {
 	int64_t places = number_of(branch, "max_children", -1);
+	int64_t restarts = number_of(branch, "restarts", 0);
 	const char *state = text_of(branch, "state"), *reason = text_of(branch, "reason");
 	const char *strategy = text_of(branch, "strategy");
 	struct buf *words = &cells[COLUMN_COMMAND];
@@ -263,6 +264,8 @@ fill_supervisor(struct buf cells[COLUMNS], const struct branch *branch)
 	    strcmp(state, "running") != 0		   ? state
 		: number_of(branch, "paused", 0) != 0 ? "paused"
 						      : "runs");
+	if (restarts > 0)
+		buf_addf(&cells[COLUMN_RESTARTS], "%" PRId64, restarts);
 	if (number_of(branch, "pool", 0) != 0)
 		buf_add_text(words, "messages to the pool");
 	else if (places == -1)

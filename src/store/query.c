@@ -66,6 +66,8 @@ static const char *const sql[] = {
 			"s.paused, s.pool, s.parent, s.position, s.strategy, "
 			"s.max_restarts, s.max_seconds, s.budget, s.auto_shutdown, "
 			"s.restart, s.significant, s.state, s.reason, s.has_run, s.applied, "
+			"(SELECT count(*) FROM restarts r WHERE r.supervisor = "
+			"coalesce(s.parent, '') AND r.child = s.name) AS restarts, "
 			"count(j.id) AS children, "
 			"count(j.id) FILTER (WHERE j.status = 'running') AS running, "
 			"count(j.id) FILTER (WHERE j.status = 'new') AS new, "

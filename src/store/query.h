@@ -93,6 +93,7 @@ struct rows *query_submissions(struct query *query, int64_t job, int64_t behind,
  */
 struct rows *query_messages(struct query *query, int64_t job, bool is_set_aside,
     struct error *error);
+/* `restarts`: those of itself that its parent may still count. */
 struct rows *query_supervisors(struct query *query, struct error *error);
 /* The variables of a job's environment, one row each: name, value. */
 struct rows *query_environment(struct query *query, int64_t job, struct error *error);

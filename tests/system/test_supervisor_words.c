@@ -81,6 +81,27 @@ states_are_told(void **state)
 }
 
 static void
+tree_tells_that_a_supervisor_was_restarted(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop");
+	SUP(&i, 0, NULL, "add", "inner", "--parent", "shop", "--max-restarts", "0");
+	child_up(&i, NULL, "inner/a", NULL);
+	child_kill(&i, "inner/a");
+	await_up(&i, "inner/a", 2);
+	await_state(&i, "inner", "running");
+	result = jobberd(&i, "tree", NULL);
+	assert_has(result.out, "shop\truns\t-\t-\t-\tany number of places\n"
+			       "└─ inner\truns\t-\t1\t-\tany number of places\n");
+	result_done(&result);
+	instance_finish(&i);
+}
+
+static void
 supervisor_without_a_place_for_each_child_does_not_start_for_ever(void **state)
 {
 	struct instance i;
@@ -237,6 +258,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(states_are_told),
+		cmocka_unit_test(tree_tells_that_a_supervisor_was_restarted),
 		cmocka_unit_test(supervisor_without_a_place_for_each_child_does_not_start_for_ever),
 		cmocka_unit_test(strategy_may_be_changed_while_children_live),
 		cmocka_unit_test(tree_is_not_written_by_others),
