@@ -91,18 +91,22 @@ print_count(struct query *query, const struct job_filter *filter, struct error *
 	return 0;
 }
 
+/* Where there is no database yet there are no jobs. NULL with *error. */
+static struct query *
+open_query(const struct invocation *invocation, struct error *error)
+{
+	struct query *query = query_open(invocation->state, error);
+
+	return query == NULL && error->code == STATUS_NOT_FOUND ? query_open_empty(error) : query;
+}
+
 static int
 count_jobs(struct invocation *invocation, const struct job_filter *filter)
 {
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
-	int result;
+	struct query *query = open_query(invocation, &error);
+	int result = query != NULL ? print_count(query, filter, &error) : -1;
 
-	if (query == NULL && error.code == STATUS_NOT_FOUND)
-		query = query_open_empty(&error);
-	if (query == NULL)
-		return cli_fail(&error);
-	result = print_count(query, filter, &error);
 	query_close(query);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
 }
@@ -111,20 +115,16 @@ static int
 print_jobs(struct invocation *invocation, const struct job_filter *filter)
 {
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
-	struct rows *rows;
-	int result;
+	struct query *query = open_query(invocation, &error);
+	bool is_of_one = filter->wants_entries; /* children */
+	struct rows *rows = NULL;
+	int result = -1;
 
-	if (query == NULL && error.code == STATUS_NOT_FOUND)
-		query = query_open_empty(&error);
-	if (query == NULL)
-		return cli_fail(&error);
-	rows = query_jobs(query, filter, &error);
-	if (rows == NULL) {
-		query_close(query);
-		return cli_fail(&error);
-	}
-	result = print_rows(invocation, rows, &error);
+	if (query != NULL &&
+	    (!is_of_one || query_must_be_supervisor(query, filter->supervisor, &error) == 0))
+		rows = query_jobs(query, filter, &error);
+	if (rows != NULL)
+		result = print_rows(invocation, rows, &error);
 	rows_close(rows);
 	query_close(query);
 	return result == 0 ? STATUS_OK : cli_fail(&error);

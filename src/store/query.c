@@ -17,8 +17,8 @@
 enum {
 	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
-	SUPERVISORS, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS, MAILBOX,
-	SET_ASIDE, COUNT
+	SUPERVISORS, HAS_SUPERVISOR, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS,
+	MAILBOX, SET_ASIDE, COUNT
 };
 
 #define MESSAGE_COLUMNS                                                                      \
@@ -79,6 +79,7 @@ static const char *const sql[] = {
 			"supervisor FROM jobs INDEXED BY jobs_live "
 			"WHERE " JOB_IS_LIVE("") ") j "
 			"ON j.supervisor = s.name GROUP BY s.name",
+	[HAS_SUPERVISOR] = "SELECT 1 FROM supervisors WHERE name = ?1",
 	[HOLDER] = "SELECT id FROM jobs WHERE name = ?1 AND name IS NOT NULL "
 		   "AND " JOB_IS_LIVE(""),
 	[IN_GROUP] = "SELECT j.id, j.name FROM groups g JOIN jobs j ON j.id = g.job_id "
@@ -220,6 +221,20 @@ query_holder(struct query *query, const char *name, struct error *error)
 
 	bind_text(row, 1, name);
 	return read_number(query, row, &job, error) == -1 ? -1 : job;
+}
+
+int
+query_must_be_supervisor(struct query *query, const char *name, struct error *error)
+{
+	sqlite3_stmt *row = query->other.prepared[HAS_SUPERVISOR];
+	int64_t found = 0;
+
+	bind_text(row, 1, name);
+	if (read_number(query, row, &found, error) == -1)
+		return -1;
+	return found != 0
+	    ? 0
+	    : error_set(error, STATUS_NOT_FOUND, "there is no supervisor %s", name);
 }
 
 int

@@ -119,6 +119,9 @@ double rows_real(const struct rows *rows, const char *name, double otherwise);
 int query_find_job(struct query *query, const char *word, int64_t *ret_job,
     struct error *error);
 
+/* Is there a supervisor of this name? 0, or -1 with *error (STATUS_NOT_FOUND). */
+int query_must_be_supervisor(struct query *query, const char *name, struct error *error);
+
 /* Is this job a durable server? 0, or -1 with *error: STATUS_STATE says what it is else. */
 int query_must_be_durable(struct query *query, int64_t job, struct error *error);
 

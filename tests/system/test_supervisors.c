@@ -458,6 +458,7 @@ tree_draws_what_runs_and_counts_the_rest(void **state)
 	expect(jobberd(&i, "count", "--json", NULL), 0,
 	    "{\"specs\":7,\"active\":4,\"supervisors\":3,\"workers\":4}\n", NULL);
 	expect(jobberd(&i, "count", "nobody", NULL), 4, "", "no supervisor nobody");
+	expect(jobberd(&i, "children", "nobody", NULL), 4, "", "there is no supervisor nobody");
 	expect(jobberd(&i, "children", "serial", "-H", "-o", "id,status", NULL), 0,
 	    "4\terrored\n", NULL);
 	expect(jobberd(&i, "list", "-s", "default", "-H", "-o", "id", NULL), 0, "1\n2\n3\n",
