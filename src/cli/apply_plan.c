@@ -167,7 +167,7 @@ make_supervisor(struct making *making, const struct manifest_entry *entry, const
 	if (row != NULL && check_parent(making, entry, row) == -1)
 		return -1;
 	applied = text_of(row, "applied");
-	changes = plan_settings(entry, row, &words);
+	changes = plan_settings(entry, row, false, &words);
 	if (row != NULL && json_object_size(changes) == 0 && applied != NULL &&
 	    strcmp(applied, making->path) == 0) {
 		json_decref(changes);
@@ -184,6 +184,23 @@ make_supervisor(struct making *making, const struct manifest_entry *entry, const
 	step->what = words.length > 0 ? xstrdup(buf_text(&words)) : NULL;
 	buf_done(&words);
 	return 0;
+}
+
+/* What of it is set when its children are as described. */
+static void
+finish_supervisor(struct making *making, const struct manifest_entry *entry, const json_t *row)
+{
+	struct buf words = { 0 };
+	json_t *changes = row != NULL ? plan_settings(entry, row, true, &words) : NULL;
+	struct plan_step *step;
+
+	if (json_object_size(changes) > 0) {
+		step = add_step(making->plan, PLAN_SET_SUPERVISOR, entry->name, entry);
+		step->settings = json_incref(changes);
+		step->what = xstrdup(buf_text(&words));
+	}
+	json_decref(changes);
+	buf_done(&words);
 }
 
 /* ---- servers ---- */
@@ -330,6 +347,7 @@ make_children(struct making *making, const char *parent, bool runs)
 		    make_children(making, entry->name,
 			row != NULL && supervisor_lets_start(state_of(row))) == -1)
 			return -1;
+		finish_supervisor(making, entry, row);
 		if (row != NULL)
 			make_order(making, entry->name);
 		if (runs && (row == NULL || is_to_be_started(row)))

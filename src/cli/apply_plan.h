@@ -53,10 +53,11 @@ void plan_done(struct plan *plan);
 
 /*
  * What is to be set so that a supervisor is as described, an object; `words` say what differs
- * (apply_settings.c). `row` NULL: there is none yet.
+ * (apply_settings.c). `row` NULL: there is none yet. Some is to be set when its children are as
+ * described: all else without `is_behind_children`, only this with it.
  */
-json_t *plan_settings(
-    const struct manifest_entry *entry, const json_t *row, struct buf *words);
+json_t *plan_settings(const struct manifest_entry *entry, const json_t *row,
+    bool is_behind_children, struct buf *words);
 
 /* "~ shop/db: command", to be freed. */
 char *plan_words(const struct plan_step *step);

@@ -69,8 +69,16 @@ means_the_same(const char *option, const char *one, const char *other)
 		strcmp(option, "rate") == 0);
 }
 
+/* A supervisor heeds its significant children as long as one of them is. */
+static bool
+comes_behind_children(const char *option, const char *wanted)
+{
+	return strcmp(option, "auto-shutdown") == 0 && strcmp(wanted, "never") == 0;
+}
+
 json_t *
-plan_settings(const struct manifest_entry *entry, const json_t *row, struct buf *words)
+plan_settings(const struct manifest_entry *entry, const json_t *row, bool is_behind_children,
+    struct buf *words)
 {
 	json_t *result = json_object();
 	bool is_built_in = supervisor_is_built_in(entry->name);
@@ -85,7 +93,9 @@ plan_settings(const struct manifest_entry *entry, const json_t *row, struct buf 
 		wanted = value != NULL ? option_text(value, "none", buffer, sizeof(buffer))
 				       : settings[i].otherwise;
 		now = row != NULL ? present_text(row, i, other, sizeof(other)) : "";
-		if (row != NULL && means_the_same(option, wanted, now))
+		if (row != NULL &&
+		    (means_the_same(option, wanted, now) ||
+			comes_behind_children(option, wanted) != is_behind_children))
 			continue;
 		json_object_set_new(result, option, json_string(wanted));
 		if (row != NULL)

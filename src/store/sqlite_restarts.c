@@ -6,7 +6,12 @@
 
 #include "store/sqlite_supervision.h"
 
-enum { ADD, FORGET_OLD, COUNT_ALL, COUNT_JOB, COUNT_CHILD, FORGET, FORGET_JOB, SIGNIFICANT, COUNT };
+#include <stdio.h>
+
+enum {
+	ADD, FORGET_OLD, COUNT_ALL, COUNT_JOB, COUNT_CHILD, FORGET, FORGET_JOB, SIGNIFICANT,
+	ANY_SIGNIFICANT, COUNT
+};
 
 #define STILL_COUNTS                                                                     \
 	"FROM restarts WHERE supervisor = ?1 AND iif(boot_id = ?2, boot_ms > ?3, at > ?4) "
@@ -28,6 +33,11 @@ static const char *const sql[] = {
 			"AND " JOB_IS_LIVE("j.") ") AND NOT EXISTS (SELECT 1 "
 			"FROM supervisors c WHERE c.parent = ?1 AND c.significant "
 			"AND c.name <> ?3 AND c.position IS NOT NULL AND c.state <> 'ended')",
+	[ANY_SIGNIFICANT] = "SELECT coalesce(j.name, 'job ' || j.id) "
+			    "FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
+			    "ON j.id = v.job_id WHERE v.position IS NOT NULL "
+			    "AND v.significant AND j.supervisor = ?1 UNION ALL SELECT c.name "
+			    "FROM supervisors c WHERE c.parent = ?1 AND c.significant LIMIT 1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -113,5 +123,20 @@ sqlite_is_last_significant(struct sqlite_engine *engine, const char *supervisor,
 	bind_text(row, 3, child);
 	code = sqlite3_step(row);
 	*ret_is_last = code == SQLITE_ROW && sqlite3_column_int(row, 0) != 0;
+	return statement_end(row, code);
+}
+
+int
+sqlite_find_significant(struct sqlite_engine *engine, const char *supervisor,
+    char ret_child[NAME_SIZE])
+{
+	sqlite3_stmt *row = engine->restarts.prepared[ANY_SIGNIFICANT];
+	int code;
+
+	ret_child[0] = '\0';
+	bind_text(row, 1, supervisor);
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW)
+		snprintf(ret_child, NAME_SIZE, "%s", column_text(row, 0));
 	return statement_end(row, code);
 }

@@ -95,5 +95,8 @@ int sqlite_forget_restarts_of_job(struct sqlite_engine *engine, int64_t job);
 /* No significant child of it but this one is up. */
 int sqlite_is_last_significant(struct sqlite_engine *engine, const char *supervisor,
     int64_t job, const char *child, bool *ret_is_last);
+/* One of its significant children, whether they are up or not; "": it has none. */
+int sqlite_find_significant(struct sqlite_engine *engine, const char *supervisor,
+    char ret_child[NAME_SIZE]);
 
 #endif

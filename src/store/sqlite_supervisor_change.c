@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "store/sqlite_supervision.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,9 +66,15 @@ sqlite_supervisor_change_prepare(struct sqlite_engine *engine, struct error *err
 	return statements_prepare(&engine->supervisor_change, &engine->db, sql, COUNT, error);
 }
 
-static int
-refuse(struct step *step, enum step_answer answer, int code, const char *words)
+static int __attribute__((format(printf, 4, 5)))
+refuse(struct step *step, enum step_answer answer, int code, const char *format, ...)
 {
+	char words[2 * NAME_SIZE + 128];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
 	step->answer = answer;
 	error_set(&step->error, code, "%s %s", step->supervisor.name, words);
 	return SQLITE_OK;
@@ -147,6 +154,19 @@ check_significant(struct step *step, const struct node *parent, enum restart_typ
 		return refuse(step, STEP_REFUSED, STATUS_USAGE,
 		    "cannot be significant: its parent has auto-shutdown never");
 	return SQLITE_OK;
+}
+
+/* Nor may its parent stop heeding it: ends of its own would mean nothing any more. */
+static int
+check_never(struct sqlite_engine *engine, struct step *step)
+{
+	char child[NAME_SIZE];
+	int code = sqlite_find_significant(engine, step->supervisor.name, child);
+
+	if (code == SQLITE_OK && child[0] != '\0')
+		return refuse(step, STEP_REFUSED, STATUS_USAGE,
+		    "cannot have auto-shutdown never: its child %s is significant", child);
+	return code;
 }
 
 static int
@@ -231,6 +251,9 @@ set(struct sqlite_engine *engine, struct step *step, const struct node *node)
 		code = sqlite_read_node(engine, node->parent, &parent, &found);
 	if (code == SQLITE_OK && is_significant)
 		code = check_significant(step, &parent, (enum restart_type)restart);
+	if (code == SQLITE_OK && spec->auto_shutdown == AUTO_SHUTDOWN_NEVER &&
+	    step->answer == STEP_OK)
+		code = check_never(engine, step);
 	if (code != SQLITE_OK || step->answer != STEP_OK)
 		return code;
 	bind_description(statement, step);

@@ -150,6 +150,31 @@ only_what_is_described_otherwise_is_touched(void **state)
 
 /* Of a tree, also when all of it ends or begins; a child without a place ends first. */
 static void
+auto_shutdown_ends_when_no_child_is_significant_any_more(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene,
+	    "{'supervisors': [{'name': 'shop', 'auto-shutdown': 'any_significant', 'children': ["
+	    "{'name': 'db', 'command': ['%'], 'significant': true},"
+	    "{'name': 'in', 'restart': 'transient', 'significant': true, 'children': []}]}]}");
+	expect(APPLY(&scene, "--"), 0,
+	    "+ supervisor shop\n+ shop/db\n+ supervisor in\n> start shop\n", NULL);
+	write_file(&scene, "{'supervisors': [{'name': 'shop', 'max-seconds': 7, 'children': ["
+			   "{'name': 'db', 'command': ['%']},"
+			   "{'name': 'in', 'restart': 'transient', 'children': []}]}]}");
+	expect(APPLY(&scene, "--"), 0,
+	    "~ supervisor shop: max-seconds 5 -> 7\n~ shop/db: significant\n"
+	    "~ supervisor in: significant true -> false\n"
+	    "~ supervisor shop: auto-shutdown any_significant -> never\n", NULL);
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	expect(jobberd(&scene.i, "call", "shop/db", "get", NULL), 0, "0\n", NULL);
+	instance_finish(&scene.i);
+}
+
+static void
 order_holds_when_everything_stops_and_starts(void **state)
 {
 	struct scene scene;
@@ -283,6 +308,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(file_is_applied_in_its_order_and_again_changes_nothing),
 		cmocka_unit_test(only_what_is_described_otherwise_is_touched),
+		cmocka_unit_test(auto_shutdown_ends_when_no_child_is_significant_any_more),
 		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),

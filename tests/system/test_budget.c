@@ -185,6 +185,29 @@ case_151_significant_child_that_could_mean_nothing_is_refused(void **state)
 	instance_finish(&i);
 }
 
+/* The same, the other way round: that it means something is not taken from one that is there. */
+static void
+auto_shutdown_never_is_refused_while_a_child_is_significant(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	SHOP(&i, "--auto-shutdown", "any_significant");
+	SUP(&i, 0, NULL, "add", "n", "--parent", "shop", "--restart", "transient",
+	    "--significant");
+	SUP(&i, 2, "shop cannot have auto-shutdown never: its child n is significant", "set",
+	    "shop", "--auto-shutdown", "never");
+	SUP(&i, 0, NULL, "rm", "n");
+	child_up(&i, "--significant", "shop/a", NULL);
+	SUP(&i, 2, "its child shop/a is significant", "set", "shop", "--auto-shutdown", "never");
+	SUP(&i, 0, NULL, "set", "shop", "--auto-shutdown", "all_significant");
+	expect(jobberd(&i, "stop", "shop/a", NULL), 0, NULL, NULL);
+	SUP(&i, 2, "its child shop/a is significant", "set", "shop", "--auto-shutdown", "never");
+	expect(jobberd(&i, "delete", "shop/a", NULL), 0, NULL, NULL);
+	SUP(&i, 0, NULL, "set", "shop", "--auto-shutdown", "never");
+	instance_finish(&i);
+}
+
 /* ---- supervisors beneath others ---- */
 
 static void
@@ -252,6 +275,7 @@ main(void)
 		cmocka_unit_test(case_138_init_that_ignores_at_a_restart_leaves_the_entry),
 		cmocka_unit_test(case_149_end_of_a_significant_child_ends_its_supervisor),
 		cmocka_unit_test(case_151_significant_child_that_could_mean_nothing_is_refused),
+		cmocka_unit_test(auto_shutdown_never_is_refused_while_a_child_is_significant),
 		cmocka_unit_test(case_153_parent_decides_what_becomes_of_one_that_gave_up),
 		cmocka_unit_test(root_stays_and_leaves_down_what_it_has_started_three_times),
 	};
