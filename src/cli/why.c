@@ -207,15 +207,29 @@ is_restarting(const struct why_job *job)
 }
 
 static void
+say_line(struct words *words, const struct why_job *job)
+{
+	char ordinal[32];
+
+	if (job->is_claimed)
+		say(words, ", next in line");
+	else if (job->line > 0)
+		say(words, ", %s in line",
+		    why_ordinal(ordinal, sizeof(ordinal), job->line + claimed_ahead(job)));
+}
+
+static void
 say_next(struct words *words, const struct why_job *job)
 {
 	char rate[96];
 
-	if (job->rate > 0)
-		say(words, "%s may start",
-		    supervisor_format_rate(rate, sizeof(rate), job->rate, job->rate_ms));
-	else
+	if (job->rate == 0) {
 		say(words, is_restarting(job) ? "restarting" : "next to start");
+		return;
+	}
+	say(words, "waits for its supervisor's rate (%s)",
+	    supervisor_format_rate(rate, sizeof(rate), job->rate, job->rate_ms));
+	say_line(words, job);
 }
 
 /* Its supervisor does not simply run. */
@@ -250,9 +264,6 @@ lacks_a_place(const struct why_job *job)
 static void
 say_place(struct words *words, const struct why_job *job, const struct why_now *now)
 {
-	int64_t ahead = claimed_ahead(job);
-	char ordinal[32];
-
 	if (!now->is_supervised)
 		say(words, "nothing runs it");
 	else if (job->supervisor_state != SUPERVISOR_RUNNING && !lacks_a_place(job))
@@ -268,12 +279,8 @@ say_place(struct words *words, const struct why_job *job, const struct why_now *
 		say_next(words, job);
 	else {
 		say(words, "no free place (%" PRId64 " of %" PRId64 ")",
-		    job->busy - ahead, job->max_children);
-		if (job->is_claimed)
-			say(words, ", next in line");
-		else if (job->line > 0)
-			say(words, ", %s in line",
-			    why_ordinal(ordinal, sizeof(ordinal), job->line + ahead));
+		    job->busy - claimed_ahead(job), job->max_children);
+		say_line(words, job);
 	}
 }
 

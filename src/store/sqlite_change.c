@@ -172,6 +172,15 @@ change_claimed(struct sqlite_engine *engine, struct step *step, bool is_started)
 	return sqlite_stop_attempt(engine, &step->change.ret_attempt, cancelled);
 }
 
+/* Many may be asked for at once: which one was refused is said first. */
+static int
+refuse_retry(struct step *step, int code, const char *words)
+{
+	step->answer = STEP_REFUSED;
+	error_set(&step->error, code, "job %" PRId64 ": %s", step->change.job, words);
+	return SQLITE_OK;
+}
+
 /*
  * May it start afresh? A pool does with all its processes, and a job that has ended has no place
  * with a supervisor that rejects. Refuses the step if not.
@@ -181,22 +190,17 @@ check_retry(struct sqlite_engine *engine, struct step *step)
 {
 	struct lifecycle_job rules;
 	bool found, is_blocked, has_place = true;
+	struct error full;
 	int code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
 
-	if (code == SQLITE_OK && is_blocked) {
-		step->answer = STEP_REFUSED;
-		error_set(&step->error, STATUS_TRY_LATER,
+	if (code == SQLITE_OK && is_blocked)
+		return refuse_retry(step, STATUS_TRY_LATER,
 		    "a process of this pool is still ending, or another job has its name");
-		return SQLITE_OK;
-	}
 	if (code == SQLITE_OK)
 		code = sqlite_read_job(engine, step->change.job, &rules, &found);
 	if (code == SQLITE_OK && found && !job_status_is_live(rules.status))
-		code = sqlite_job_has_place(
-		    engine, step->change.job, &step->error, &has_place);
-	if (code == SQLITE_OK && !has_place)
-		step->answer = STEP_REFUSED;
-	return code;
+		code = sqlite_job_has_place(engine, step->change.job, &full, &has_place);
+	return code == SQLITE_OK && !has_place ? refuse_retry(step, full.code, full.text) : code;
 }
 
 /* A server ends its own tasks only. */

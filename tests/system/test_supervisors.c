@@ -107,7 +107,8 @@ quota_counts_jobs_in_retry_pause_and_retries_by_hand(void **state)
 	expect(jobberd(&i, "submit", "-s", "imports", "true", NULL), 75, "", "1 of 1 places");
 	expect(jobberd(&i, "cancel", "1", NULL), 0, NULL, NULL);
 	expect(jobberd(&i, "submit", "-s", "imports", "--hold", "true", NULL), 0, "2\n", NULL);
-	expect(jobberd(&i, "retry", "1", NULL), 75, NULL, "1 of 1 places taken");
+	expect(jobberd(&i, "retry", "1", NULL), 75, NULL,
+	    "jobberd: job 1: imports: 1 of 1 places taken");
 	expect(jobberd(&i, "release", "2", NULL), 0, NULL, NULL);
 	assert_int_equal(wait_job(&i, 2), 0);
 	expect(jobberd(&i, "retry", "1", NULL), 0, NULL, NULL);
@@ -266,6 +267,25 @@ drain_is_answered_when_nothing_runs(void **state)
 					"AND status = 'done'"), 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 2"), 0);
 	free(fifo);
+	instance_finish(&i);
+}
+
+static void
+job_that_waits_for_a_rate_says_so(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "slow", "--rate", "1/h");
+	submit_job(&i, "-s", "slow", "true", NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	submit_job(&i, "-s", "slow", "true", NULL);
+	submit_job(&i, "-s", "slow", "true", NULL);
+	expect(jobberd(&i, "why", "3", NULL), 0,
+	    "waits for its supervisor's rate (1/h), 2nd in line\n", NULL);
+	expect(jobberd(&i, "cancel", "2", "3", NULL), 0, NULL, NULL);
 	instance_finish(&i);
 }
 
@@ -507,6 +527,7 @@ main(void)
 		cmocka_unit_test(surplus_waits_unless_it_is_to_be_refused),
 		cmocka_unit_test(pause_survives_restarts),
 		cmocka_unit_test(drain_is_answered_when_nothing_runs),
+		cmocka_unit_test(job_that_waits_for_a_rate_says_so),
 		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
 		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
 		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
