@@ -152,16 +152,17 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
 	return spec_set(spec, option, text, now, error);
 }
 
+/* An option that may be given often, as NAME=VALUE. */
 static int
-set_environment_object(struct spec *spec, const struct spec_option *option,
-    const json_t *object, struct error *error)
+set_assignments(struct spec *spec, const struct spec_option *option, const json_t *object,
+    struct error *error)
 {
 	struct strings assignments = { 0 };
 	int result = 0;
 
 	if (environment_from_json(&assignments, object) == -1)
 		result = error_set(error, STATUS_USAGE,
-		    "env: wants an object of strings or an array of NAME=VALUE");
+		    "%s: wants an object of strings or an array of NAME=VALUE", option->name);
 	for (size_t i = 0; result == 0 && i < assignments.count; i++)
 		result = spec_set(
 		    spec, option, assignments.items[i], (struct wall){ 0 }, error);
@@ -214,8 +215,9 @@ set_key(struct spec *spec, const char *key, const json_t *value, struct wall now
 	if (option == NULL)
 		return error_set(error, STATUS_USAGE, "there is no option \"%s\"",
 		    text_quote(quoted, sizeof(quoted), key));
-	if (json_is_object(value) && strcmp(option->name, "env") == 0)
-		return set_environment_object(spec, option, value, error);
+	if (json_is_object(value) &&
+	    (strcmp(option->name, "env") == 0 || strcmp(option->name, "meta") == 0))
+		return set_assignments(spec, option, value, error);
 	if (!json_is_array(value))
 		return set_from_value(spec, option, value, now, error);
 	json_array_foreach(value, index, item) {

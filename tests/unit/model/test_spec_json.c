@@ -153,7 +153,10 @@ spec_json_takes_what_a_person_writes(void **state)
 	assert_int_equal(spec.priority, 7);
 	spec_done(&spec);
 	from_good_text(
-	    &spec, "{\"command\": [\"a\"], \"env\": {\"A\": \"1\", \"B\": \"x=y\"}}");
+	    &spec, "{\"command\": [\"a\"], \"env\": {\"A\": \"1\", \"B\": \"x=y\"},"
+		   " \"meta\": {\"a\": \"1\"}}");
+	assert_int_equal(spec.meta.count, 1);
+	assert_string_equal(spec.meta.items[0], "a=1");
 	assert_int_equal(spec.environment_requests.count, 2);
 	assert_string_equal(spec.environment_requests.items[0], "A=1");
 	assert_string_equal(spec.environment_requests.items[1], "B=x=y");
