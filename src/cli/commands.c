@@ -181,6 +181,12 @@ static const struct option_row migrate_options[] = {
 	{ NULL, 0, NULL, NULL },
 };
 
+#define SUPERVISOR_ARGUMENTS                                                              \
+	"list | show NAME | add NAME | set NAME | pause NAME | resume NAME | drain NAME | " \
+	"start NAME | stop NAME | restart NAME | rm NAME"
+#define SUPERVISOR_SUMMARY                                                               \
+	"supervisors, which run jobs: make, change, list, start, stop and remove them"
+
 const struct command commands[] = {
 	{ "supervise", "", "run jobs, in the foreground", 0, 0, 0, supervise_options,
 	    verb_supervise },
@@ -242,12 +248,11 @@ const struct command commands[] = {
 	    COMMAND_PRINTS_DATA, 0, 1, NULL, verb_count },
 	{ "children", "SUPERVISOR", "the live jobs of a supervisor", COMMAND_PRINTS_DATA, 1, 1,
 	    table_options, verb_children },
-	{ "supervisor", "list | show NAME | add NAME | set NAME | pause NAME | resume NAME | "
-	    "drain NAME | start NAME | stop NAME | restart NAME | rm NAME",
-	    "supervisors, which run jobs: make, change, list, start, stop and remove them",
-	    COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options, verb_supervisor },
-	{ "sup", "", "", COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options,
-	    verb_supervisor }, /* another name of it */
+	{ "supervisor", SUPERVISOR_ARGUMENTS, SUPERVISOR_SUMMARY, COMMAND_PRINTS_DATA, 1, 2,
+	    supervisor_verb_options, verb_supervisor },
+	{ "sup", SUPERVISOR_ARGUMENTS, SUPERVISOR_SUMMARY, /* another name of it */
+	    COMMAND_IS_INTERNAL | COMMAND_PRINTS_DATA, 1, 2, supervisor_verb_options,
+	    verb_supervisor },
 	{ "apply", "FILE", "make supervisors and servers as a file describes them",
 	    COMMAND_PRINTS_DATA, 1, 1, apply_options, verb_apply },
 	{ "shutdown", "", "end the running supervise", 0, 0, 0, shutdown_options,

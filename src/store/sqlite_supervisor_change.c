@@ -197,7 +197,7 @@ check_parent(struct sqlite_engine *engine, struct step *step, struct node *paren
 
 	if (code == SQLITE_OK && (!row.is_there || row.is_pool))
 		return refuse(step, STEP_NOT_FOUND, STATUS_NOT_FOUND,
-		    "has a parent that is no supervisor");
+		    "has a parent that is no supervisor: %s", name);
 	if (code == SQLITE_OK)
 		code = sqlite_read_node(engine, name, parent, &found);
 	if (code == SQLITE_OK)

@@ -208,11 +208,16 @@ read_params(const json_t *params, struct step *step, struct error *error)
 	    find_change(json_string_value(json_object_get(params, "change")));
 	const char *name = json_string_value(json_object_get(params, "name"));
 	const json_t *order = json_object_get(params, "order");
+	char quoted[80];
 
-	if (change == NULL || name == NULL || !text_is_name(name))
+	if (change == NULL || name == NULL)
 		return error_set(error, RPC_INVALID_PARAMS,
 		    "supervisor: wants change, one of add, set, drain, start, stop, order and "
 		    "remove, and a name");
+	if (!text_is_name(name))
+		return error_set(error, RPC_INVALID_PARAMS,
+		    "name: \"%s\" is not a name: a letter or _, then letters, digits and _.:-, "
+		    "128 at most", text_quote(quoted, sizeof(quoted), name));
 	step->act = change->act;
 	step->supervisor.change = change->change;
 	snprintf(step->supervisor.name, sizeof(step->supervisor.name), "%s", name);

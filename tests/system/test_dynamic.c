@@ -296,7 +296,10 @@ case_181_nonsense_is_refused_by_its_name(void **state)
 	SUP(&i, 2, "max-restarts: \"-1\" is not a number from 0", "add", "x", "--max-restarts=-1");
 	SUP(&i, 2, "max-seconds: \"0\" is not a number from 1", "add", "x", "--max-seconds", "0");
 	SUP(&i, 2, "max-children: \"-2\"", "add", "x", "--max-children=-2");
-	SUP(&i, 4, "has a parent that is no supervisor", "add", "x", "--parent", "nobody");
+	SUP(&i, 4, "x has a parent that is no supervisor: nobody", "add", "x", "--parent",
+	    "nobody");
+	SUP(&i, 2, "name: \"9x\" is not a name: a letter or _, then", "add", "9x");
+	SUP(&i, 2, "name: \"a/b\" is not a name", "set", "a/b", "--rate", "1/s");
 	SUP(&i, 2, "stays beneath the parent", "set", "default", "--parent", "servers");
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM supervisors"), 3);
 	instance_finish(&i);

@@ -156,6 +156,7 @@ bad_usage_is_one_clear_sentence(void **state)
 		{ { "submit", "--hold=yes", "true" }, "submit: --hold takes no value" },
 		{ { "submit", "--ma=3", "true" }, "submit: --ma=3 may be several options" },
 		{ { "list", "5" }, "usage: jobberd list [options]" },
+		{ { "sup" }, "usage: jobberd sup [options] list | show NAME | add NAME" },
 		{ { "wait" }, "usage: jobberd wait [options] ID …" },
 		{ { "list", "--limit", "0" }, "limit: \"0\" is not a number from 1 up" },
 		{ { "list", "-o", "id,nonsense" }, "there is no column \"nonsense\"" },
