@@ -87,7 +87,7 @@ again_start_command(const struct invocation *invocation, struct client_connectio
 		return -1;
 	if (change_job(connection, "retry", job, &error) == -1)
 		return cli_fail(&error);
-	printf("%" PRId64 "\n", job);
+	cli_print_id(invocation, job);
 	return STATUS_OK;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/escape.h"
 
 #include <err.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,6 +43,12 @@ int
 cli_fail(const struct error *error)
 {
 	return cli_complain(error->code, "%s", error->text);
+}
+
+void
+cli_print_id(const struct invocation *invocation, int64_t id)
+{
+	printf(invocation->wants_json ? "{\"id\":%" PRId64 "}\n" : "%" PRId64 "\n", id);
 }
 
 bool

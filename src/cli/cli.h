@@ -92,6 +92,9 @@ void options_print_overview(void);
 int cli_fail(const struct error *error);
 int cli_complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A job's id on a line, as an object with --json. */
+void cli_print_id(const struct invocation *invocation, int64_t id);
+
 /* Is standard error a terminal: may we show progress and explain? */
 bool cli_is_interactive(void);
 

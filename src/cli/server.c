@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/row_json.h"
 #include "cli/subject.h"
 #include "cli/submit.h"
 #include "cli/words.h"
@@ -268,8 +269,11 @@ server_print_started(const struct invocation *invocation, const json_t *result)
 {
 	bool existed = json_is_true(json_object_get(result, "existed"));
 
-	printf("%" JSON_INTEGER_FORMAT "\n",
-	    json_integer_value(json_object_get(result, "id")));
+	if (invocation->wants_json)
+		row_json_print(json_deep_copy(result));
+	else
+		printf("%" JSON_INTEGER_FORMAT "\n",
+		    json_integer_value(json_object_get(result, "id")));
 	if (json_is_true(json_object_get(result, "ignore")))
 		return cli_complain(STATUS_NO,
 		    "ignore: %s says that it is not wanted, and has ended",
@@ -280,12 +284,13 @@ server_print_started(const struct invocation *invocation, const json_t *result)
 }
 
 static int
-explain_start(const struct error *error, json_t *data)
+explain_start(const struct invocation *invocation, const struct error *error, json_t *data)
 {
-	json_t *holder = json_object_get(data, "holder");
+	bool is_present = strncmp(error->text, "already_present", strlen("already_present")) == 0;
 
-	if (holder != NULL)
-		printf("%" JSON_INTEGER_FORMAT "\n", json_integer_value(holder));
+	submission_print_error(invocation, is_present ? "already_present" : "already_started",
+	    json_integer_value(json_object_get(data, "holder")),
+	    json_string_value(json_object_get(data, "supervisor")));
 	return cli_fail(error);
 }
 
@@ -371,7 +376,7 @@ verb_start(struct invocation *invocation)
 		    ? again_start_command(invocation, &connection)
 		    : -1;
 	if (status == -1)
-		status = explain_start(&error, data);
+		status = explain_start(invocation, &error, data);
 	json_decref(result);
 	json_decref(data);
 	client_close(&connection);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/batch.h"
+#include "cli/row_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,28 +52,26 @@ submission_print(const struct submission *submission, const struct submission_re
 }
 
 void
+submission_print_error(const struct invocation *invocation, const char *word, int64_t holder,
+    const char *full)
+{
+	if (!invocation->wants_json) {
+		if (holder != 0)
+			printf("%" PRId64 "\n", holder);
+	} else if (full != NULL)
+		row_json_print(
+		    json_pack("{s:s, s:s}", "error", "max_children", "supervisor", full));
+	else if (holder != 0)
+		row_json_print(
+		    json_pack("{s:s, s:I}", "error", word, "id", (json_int_t)holder));
+}
+
+void
 submission_print_refused(
     const struct submission *submission, const struct submission_request *request)
 {
-	const struct spec *spec = &request->specs[request->ret_bad];
-	json_t *object;
-
-	if (!submission->invocation->wants_json) {
-		if (request->ret_holder != 0)
-			printf("%" PRId64 "\n", request->ret_holder);
-		return;
-	}
-	if (request->ret_is_full)
-		object = json_pack("{s:s, s:s}", "error", "max_children", "supervisor",
-		    spec_supervisor(spec));
-	else if (request->ret_holder != 0)
-		object = json_pack("{s:s, s:I}", "error", "already_started", "id",
-		    (json_int_t)request->ret_holder);
-	else
-		return; /* what it is stands on standard error */
-	json_dumpf(object, stdout, JSON_COMPACT);
-	putchar('\n');
-	json_decref(object);
+	submission_print_error(submission->invocation, "already_started", request->ret_holder,
+	    request->ret_is_full ? spec_supervisor(&request->specs[request->ret_bad]) : NULL);
 }
 
 static int

@@ -70,6 +70,13 @@ void submission_print(
     const struct submission *submission, const struct submission_request *request);
 void submission_print_refused(
     const struct submission *submission, const struct submission_request *request);
+/*
+ * The same of one job: the id of the holder of its name, 0 if there is none; with --json the
+ * word too, or the supervisor that is full, NULL if none is. Anything else stands on standard
+ * error only.
+ */
+void submission_print_error(const struct invocation *invocation, const char *word,
+    int64_t holder, const char *full);
 
 /* Warn when its program is no behaviour, and not found on the job's PATH. */
 void submission_warn_if_missing(const struct submission *submission,

@@ -1,30 +1,35 @@
 /* whereis: names and groups to ids. */
 
 #include "cli/cli.h"
+#include "cli/row_json.h"
 #include "store/query.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
+/* Lines, or an array, of what is in the group. */
 static int
-print_group(struct query *query, const char *group, struct error *error)
+print_group(const struct invocation *invocation, struct query *query, const char *group,
+    struct error *error)
 {
 	struct rows *rows = query_group(query, group, error);
-	int more, count = 0;
+	json_t *list = json_array();
+	int more;
 
 	while ((more = rows_next(rows, error)) == 1) {
-		printf("%" PRId64 "\n", rows_number(rows, "id", 0));
-		count++;
+		json_array_append_new(list, row_json(rows));
+		if (!invocation->wants_json)
+			cli_print_id(invocation, rows_number(rows, "id", 0));
 	}
 	rows_close(rows);
-	if (more == -1)
-		return cli_fail(error);
-	return count > 0 ? STATUS_OK
-			 : cli_complain(STATUS_NOT_FOUND, "no live job is in this group");
+	if (more == 0 && json_array_size(list) == 0)
+		more = error_set(error, STATUS_NOT_FOUND, "no live job is in this group");
+	if (more == 0 && invocation->wants_json)
+		row_json_print(json_incref(list));
+	json_decref(list);
+	return more == 0 ? STATUS_OK : cli_fail(error);
 }
 
 static int
-print_holder(struct query *query, const char *name, struct error *error)
+print_holder(const struct invocation *invocation, struct query *query, const char *name,
+    struct error *error)
 {
 	int64_t job = query_holder(query, name, error);
 
@@ -32,7 +37,7 @@ print_holder(struct query *query, const char *name, struct error *error)
 		return cli_fail(error);
 	if (job == 0)
 		return cli_complain(STATUS_NOT_FOUND, "no live job has this name");
-	printf("%" PRId64 "\n", job);
+	cli_print_id(invocation, job);
 	return STATUS_OK;
 }
 
@@ -49,8 +54,8 @@ verb_whereis(struct invocation *invocation)
 	query = query_open(invocation->state, &error);
 	if (query == NULL)
 		return cli_fail(&error);
-	status = group != NULL ? print_group(query, group, &error)
-			       : print_holder(query, invocation->arguments[0], &error);
+	status = group != NULL ? print_group(invocation, query, group, &error)
+			       : print_holder(invocation, query, invocation->arguments[0], &error);
 	query_close(query);
 	return status;
 }

@@ -57,6 +57,8 @@ void submit_request(struct client *client, json_t *id, json_t *params);
  */
 struct step *submit_add(struct client *client, const json_t *jobs, const json_t *params,
     size_t *ret_bad, struct error *error);
+/* Add to an error's data whose the name is, or which supervisor has no place. */
+void submit_add_refusal(json_t *data, const struct step *step);
 /* From here on a draining supervisor does not leave before this client does. */
 void submit_keep_for(struct client *client);
 

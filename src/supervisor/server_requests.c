@@ -235,12 +235,11 @@ submitted(void *arg, struct step *step)
 {
 	struct request *request = arg;
 	struct supervisor *supervisor = request->client->supervisor;
-	json_t *data = NULL;
+	json_t *data;
 
 	if (step->answer != STEP_OK) {
-		if (step->submit.ret_holder != 0)
-			data = json_pack(
-			    "{s:I}", "holder", (json_int_t)step->submit.ret_holder);
+		data = json_object();
+		submit_add_refusal(data, step);
 		request_fail(request, &step->error, data);
 		return;
 	}

@@ -38,12 +38,16 @@ best_priority(const struct step *step)
 	return best;
 }
 
-/* What a program looks at. */
-static void
-add_full(json_t *data, const struct spec *spec)
+void
+submit_add_refusal(json_t *data, const struct step *step)
 {
+	if (step->submit.ret_holder != 0)
+		json_object_set_new(data, "holder", json_integer(step->submit.ret_holder));
+	if (!step->submit.ret_is_full)
+		return;
 	json_object_set_new(data, "error", json_string("max_children"));
-	json_object_set_new(data, "supervisor", json_string(spec_supervisor(spec)));
+	json_object_set_new(data, "supervisor",
+	    json_string(spec_supervisor(&step->submit.specs[step->submit.ret_bad])));
 }
 
 static void
@@ -55,11 +59,7 @@ submitted(void *arg, struct step *step)
 
 	if (step->answer != STEP_OK) {
 		data = json_pack("{s:I}", "index", (json_int_t)step->submit.ret_bad);
-		if (step->submit.ret_holder != 0)
-			json_object_set_new(
-			    data, "holder", json_integer(step->submit.ret_holder));
-		if (step->submit.ret_is_full)
-			add_full(data, &step->submit.specs[step->submit.ret_bad]);
+		submit_add_refusal(data, step);
 		request_fail(request, &step->error, data);
 		return;
 	}

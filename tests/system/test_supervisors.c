@@ -410,6 +410,37 @@ name_is_found_while_its_holder_lives_and_words_stay(void **state)
 }
 
 static void
+start_and_whereis_answer_in_json(void **state)
+{
+	static const char counter[] = SERVERS_DIRECTORY "/counter";
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	SUP(&i, 0, NULL, "add", "shop", "--max-children", "1", "--overflow", "reject");
+#define START(...) jobberd(&i, "start", "--json", __VA_ARGS__, NULL)
+	expect(START("shop/c", "--", counter), 0, "{\"id\":1}\n", NULL);
+	expect(START("shop/c", "--", counter), 5, "{\"error\":\"already_started\",\"id\":1}\n",
+	    "already_started: job 1");
+	expect(START("shop/c"), 5, "{\"error\":\"already_started\",\"id\":1}\n", "already_started");
+	expect(START("--once", "shop/c", "--", counter), 0, "{\"id\":1,\"existed\":true}\n", NULL);
+	expect(START("-s", "shop", "d", "--", counter), 75,
+	    "{\"error\":\"max_children\",\"supervisor\":\"shop\"}\n", "shop: 1 of 1 places taken");
+	expect(START("--group", "web", "e", "--", counter), 0, "{\"id\":2}\n", NULL);
+	expect(jobberd(&i, "whereis", "--json", "shop/c", NULL), 0, "{\"id\":1}\n", NULL);
+	expect(jobberd(&i, "whereis", "--json", "nobody", NULL), 4, "", "no live job");
+	expect(jobberd(&i, "whereis", "--json", "-g", "web", NULL), 0,
+	    "[{\"id\":2,\"name\":\"e\"}]\n", NULL);
+	expect(jobberd(&i, "stop", "shop/c", NULL), 0, NULL, NULL);
+	expect(START("shop/c", "--", counter), 5, "{\"error\":\"already_present\",\"id\":1}\n",
+	    "already_present: job 1");
+	expect(START("shop/c"), 0, "{\"id\":1}\n", NULL);
+#undef START
+	instance_finish(&i);
+}
+
+static void
 ended_job_is_deleted_and_a_server_started_anew(void **state)
 {
 	struct instance i;
@@ -531,6 +562,7 @@ main(void)
 		cmocka_unit_test(rate_is_so_many_starts_in_any_such_time),
 		cmocka_unit_test(key_is_shared_by_so_many_running_jobs),
 		cmocka_unit_test(name_is_found_while_its_holder_lives_and_words_stay),
+		cmocka_unit_test(start_and_whereis_answer_in_json),
 		cmocka_unit_test(ended_job_is_deleted_and_a_server_started_anew),
 		cmocka_unit_test(command_is_stopped_started_and_restarted_like_a_server),
 		cmocka_unit_test(tree_draws_what_runs_and_counts_the_rest),
