@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "model/spec_setters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,10 +32,17 @@ int
 spec_set_meta(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	size_t length = strcspn(value, "=");
+	char name[129], quoted[80];
 
 	(void)now;
 	if (value[length] != '=' || length == 0 || length > 128)
 		return spec_bad(error, "meta", value, "NAME=VALUE");
+	snprintf(name, sizeof(name), "%.*s", (int)length, value);
+	for (size_t i = 0; i < spec->meta.count; i++) {
+		if (strncmp(spec->meta.items[i], value, length + 1) == 0)
+			return error_set(error, STATUS_USAGE, "meta: \"%s\" is given twice",
+			    text_quote(quoted, sizeof(quoted), name));
+	}
 	strings_add(&spec->meta, value);
 	return 0;
 }

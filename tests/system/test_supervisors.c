@@ -395,7 +395,13 @@ name_is_found_while_its_holder_lives_and_words_stay(void **state)
 	instance_init(&i);
 	instance_start(&i, NULL);
 	expect(jobberd(&i, "whereis", "report", NULL), 4, "", "no live job");
-	expect(jobberd(&i, "submit", "--name", "report", "--meta", "tenant=acme", "--meta",
+	expect(jobberd(&i, "submit", "--meta", "tenant=acme", "--meta", "tenant=eu", "true", NULL),
+	    2, "", "meta: \"tenant\" is given twice");
+	expect(jobberd_with_input(&i, "{\"command\":[\"true\"],\"meta\":[\"a=1\",\"a=2\"]}\n",
+		   "submit", "--batch", NULL), 2, "", "line 1: meta: \"a\" is given twice");
+	expect(jobberd_with_input(&i, "{\"command\":[\"true\"],\"meta\":{\"a\":\"1\","
+		   "\"a\":\"2\"}}\n", "submit", "--batch", NULL), 2, "", "line 1: ");
+	expect(jobberd(&i, "submit", "--name", "report", "--meta", "tenants=acme", "--meta",
 		   "tenant=eu", "--meta", "n=", "--hold", "true", NULL), 0, "1\n", NULL);
 	expect(jobberd(&i, "whereis", "report", NULL), 0, "1\n", NULL);
 	expect(jobberd(&i, "release", "1", NULL), 0, NULL, NULL);

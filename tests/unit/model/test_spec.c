@@ -123,7 +123,8 @@ spec_option_takes_what_is_good(void **state)
 
 			spec_init(&spec);
 			set_good(&spec, cases[i].option, cases[i].good[j]);
-			set_good(&spec, cases[i].option, cases[i].good[j]);
+			if (strcmp(cases[i].option, "meta") != 0) /* each name once */
+				set_good(&spec, cases[i].option, cases[i].good[j]);
 			spec_done(&spec);
 		}
 	}
