@@ -7,6 +7,8 @@
 #include "model/lifecycle.h"
 #include "model/supervision.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,7 +112,7 @@ read_present(struct present *present, struct query *query, struct error *error)
 {
 	present->supervisors = read_rows(query_supervisors(query, error), "max_seconds", error);
 	present->servers = present->supervisors != NULL
-	    ? read_rows(query_tree(query, error), "position", error)
+	    ? read_rows(query_children(query, error), "id", error)
 	    : NULL;
 	return present->servers != NULL ? 0 : -1;
 }
@@ -119,6 +121,12 @@ static const char *
 text_of(const json_t *row, const char *key)
 {
 	return json_string_value(json_object_get(row, key));
+}
+
+static int64_t
+number_of(const json_t *row, const char *key)
+{
+	return json_integer_value(json_object_get(row, key));
 }
 
 static bool
@@ -230,44 +238,58 @@ compare(const char *before, const char *after)
 	return text;
 }
 
-static void
+/* What is kept of a durable one goes over to the next, if that has a place for it. */
+static int
+check_kept(struct making *making, const struct manifest_entry *entry, const json_t *row)
+{
+	int64_t messages = number_of(row, "messages");
+	char state[24] = "";
+
+	if (entry->server.is_durable || number_of(row, "durable") == 0 ||
+	    (number_of(row, "has_state") == 0 && messages == 0))
+		return 0;
+	if (number_of(row, "has_state") != 0)
+		snprintf(state, sizeof(state), "a committed state and ");
+	return error_set(making->error, STATUS_STATE,
+	    "%s: has %s%" PRId64 " message%s, which would be lost since it is not durable any "
+	    "more: leave it durable, or stop and delete it first", entry->name, state, messages,
+	    messages == 1 ? "" : "s");
+}
+
+static int
+replace_server(struct making *making, const struct manifest_entry *entry, const json_t *row,
+    bool starts, char *what)
+{
+	struct plan_step *step = add_step(making->plan, PLAN_REPLACE_SERVER, entry->name, entry);
+
+	step->is_live = is_live(row);
+	step->starts = starts;
+	step->job = number_of(row, "id");
+	step->what = what;
+	return check_kept(making, entry, row);
+}
+
+static int
 make_server(struct making *making, const struct manifest_entry *entry, bool runs)
 {
 	const json_t *row = json_object_get(making->present.servers, entry->name);
 	const char *now = text_of(row, "description");
-	json_t *stored = json_object_get(row, "description");
-	char *text = NULL;
 	const char *wanted = making->descriptions[entry - making->manifest->entries];
-	struct plan_step *step;
+	bool starts = runs && !entry->server.is_only_on_demand;
 
-	if (row == NULL) {
-		add_step(making->plan,
-		    runs && !entry->server.is_only_on_demand ? PLAN_START_SERVER
-							     : PLAN_ADD_SERVER,
-		    entry->name, entry);
-		return;
-	}
-	if (now == NULL && json_is_object(stored)) /* as rows show a column of JSON */
-		now = text = json_dumps(stored, JSON_COMPACT | JSON_SORT_KEYS);
-	if (now == NULL || strcmp(now, wanted) != 0) {
-		step = add_step(making->plan, PLAN_REPLACE_SERVER, entry->name, entry);
-		step->is_live = is_live(row);
-		step->starts = runs && !entry->server.is_only_on_demand;
-		step->job = json_integer_value(json_object_get(row, "id"));
-		step->what = now != NULL ? compare(now, wanted) : xstrdup("described anew");
-	} else if (!is_live(row) && runs && !entry->server.is_only_on_demand)
+	if (row == NULL)
+		add_step(making->plan, starts ? PLAN_START_SERVER : PLAN_ADD_SERVER, entry->name,
+		    entry);
+	else if (now == NULL || strcmp(now, wanted) != 0)
+		return replace_server(making, entry, row, starts,
+		    now != NULL ? compare(now, wanted) : xstrdup("described anew"));
+	else if (!is_live(row) && starts)
 		remark(making->plan, xasprintf("%s does not run: jobberd start %s", entry->name,
 					 entry->name));
-	free(text);
+	return 0;
 }
 
 /* ---- order ---- */
-
-static int64_t
-position_of(const json_t *row)
-{
-	return json_integer_value(json_object_get(row, "position"));
-}
 
 /* Are those that are there in the file's order, and those that are not behind them? */
 static bool
@@ -281,9 +303,9 @@ is_in_order(const struct making *making, const char *parent)
 
 		if (entry->parent == NULL || strcmp(entry->parent, parent) != 0)
 			continue;
-		position = position_of(json_object_get(entry->is_supervisor
+		position = number_of(json_object_get(entry->is_supervisor
 			? making->present.supervisors
-			: making->present.servers, entry->name));
+			: making->present.servers, entry->name), "position");
 		if (position == 0)
 			position = INT64_MAX;
 		if (position < last)
@@ -322,7 +344,7 @@ static bool
 is_to_be_started(const json_t *row)
 {
 	return state_of(row) == SUPERVISOR_ENDED &&
-	    json_integer_value(json_object_get(row, "has_run")) == 0;
+	    number_of(row, "has_run") == 0;
 }
 
 /* `runs`: what is added here is started by itself. */
@@ -339,7 +361,8 @@ make_children(struct making *making, const char *parent, bool runs)
 		if (!is_here)
 			continue;
 		if (!entry->is_supervisor) {
-			make_server(making, entry, runs);
+			if (make_server(making, entry, runs) == -1)
+				return -1;
 			continue;
 		}
 		row = json_object_get(making->present.supervisors, entry->name);
@@ -397,7 +420,7 @@ make_removals(struct making *making)
 			continue;
 		step = add_step(making->plan, PLAN_REMOVE_SERVER, name, NULL);
 		step->is_live = is_live(row);
-		step->job = json_integer_value(json_object_get(row, "id"));
+		step->job = number_of(row, "id");
 	}
 	for (int depth = 64; depth > 0; depth--) {
 		json_object_foreach(making->present.supervisors, name, row) {

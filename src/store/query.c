@@ -172,6 +172,7 @@ query_close(struct query *query)
 	statements_done(&query->jobs);
 	statements_done(&query->other);
 	statements_done(&query->map);
+	statements_done(&query->children);
 	db_close(&query->db);
 	free(query);
 }

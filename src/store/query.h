@@ -72,6 +72,11 @@ struct rows *query_group(struct query *query, const char *group, struct error *e
  * or one with id NULL if it has none of these. `children`: its live jobs, all of them.
  */
 struct rows *query_tree(struct query *query, struct error *error);
+/*
+ * Every server that is a child in order, whatever it is at, with its description and what of it
+ * is kept: has_state, and messages with its timers (query_children.c).
+ */
+struct rows *query_children(struct query *query, struct error *error);
 /* What each supervisor has, as OTP's count_children: specs, active, supervisors, workers. */
 struct rows *query_counts(struct query *query, struct error *error);
 struct rows *query_attempts(struct query *query, int64_t job, struct error *error);

@@ -10,6 +10,7 @@ struct query {
 	struct statements jobs;	 /* query_jobs.c */
 	struct statements other; /* query.c */
 	struct statements map;	 /* query_map.c, once it was asked */
+	struct statements children; /* query_children.c, likewise */
 };
 
 int query_jobs_prepare(struct query *query, struct error *error);

@@ -289,6 +289,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->supervisor_change);
 	statements_done(&engine->commit);
 	statements_done(&engine->server);
+	statements_done(&engine->replace);
 	statements_done(&engine->claim);
 	statements_done(&engine->advance);
 	statements_done(&engine->depend);
@@ -323,6 +324,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_supervision_prepare(engine, error) == -1 ||
 	    sqlite_commit_prepare(engine, error) == -1 ||
 	    sqlite_server_prepare(engine, error) == -1 ||
+	    sqlite_replace_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||
 	    sqlite_advance_prepare(engine, error) == -1 ||
 	    sqlite_depend_prepare(engine, error) == -1 ||

@@ -21,10 +21,10 @@ struct sqlite_engine {
 	char *state_directory;
 	int busy_ms;
 	struct db db;
-	struct statements turn, environment, submit, submit_check, server, message, set_aside,
-	    monitor, pool, supervisor, node, group, supervision, restarts, supervisor_change,
-	    labels, groups, commit, claim, advance, depend, change, prune, other, timer_room,
-	    forget;
+	struct statements turn, environment, submit, submit_check, server, replace, message,
+	    set_aside, monitor, pool, supervisor, node, group, supervision, restarts,
+	    supervisor_change, labels, groups, commit, claim, advance, depend, change, prune, other,
+	    timer_room, forget;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -111,6 +111,7 @@ int sqlite_groups_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_pool_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_replace_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_depend_prepare(struct sqlite_engine *engine, struct error *error);
@@ -315,6 +316,14 @@ int sqlite_ask_stop(struct sqlite_engine *engine, int64_t job, bool is_asked);
 int sqlite_set_in_a_row(struct sqlite_engine *engine, int64_t job, int64_t restarts);
 /* … and when it starts afresh; nothing, if it is none. */
 int sqlite_begin_life(struct sqlite_engine *engine, int64_t job);
+
+/*
+ * This job, new and in order, takes the place of the one of its name that has ended; described
+ * anew, a durable one also takes over its state, mailbox and timers (replace.c).
+ */
+int sqlite_replace_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
+/* Would something that is kept be lost with it, since the new one is not durable? */
+int sqlite_replace_loses(struct sqlite_engine *engine, const struct spec *spec, bool *ret_loses);
 
 /*
  * The id of what a job's own variables make of the shared ones; false in *ret_is_text when

@@ -9,8 +9,7 @@
 #include <stdio.h>
 
 enum {
-	INSERT, LEAVE_PLACE, READ, RULES, SET_ROW, SET_ASKED, AFRESH, READY, SAID, GAUGE, EMPTY,
-	COUNT
+	INSERT, READ, RULES, SET_ROW, SET_ASKED, AFRESH, READY, SAID, GAUGE, EMPTY, COUNT
 };
 
 static const char *const sql[] = {
@@ -30,9 +29,6 @@ static const char *const sql[] = {
 		   "(SELECT coalesce(max(c.position), 0) FROM supervisors c "
 		   "WHERE c.parent = ?10)), NULL) FROM supervisors s WHERE s.name = ?10))) "
 		   "RETURNING position",
-	[LEAVE_PLACE] = "UPDATE servers SET position = NULL WHERE position IS NOT NULL "
-			"AND job_id <> ?1 AND job_id IN (SELECT id FROM jobs "
-			"WHERE name = ?2 AND name IS NOT NULL)",
 	[READ] = "SELECT restart, durable, init_timeout_ms, max_redeliveries, state, pool, "
 		 "max_messages, position, " SERVICE_COLUMNS("") " FROM servers WHERE job_id = ?1",
 	[RULES] = "SELECT v.restart, v.first_attempt, v.max_redeliveries, v.position, "
@@ -100,12 +96,9 @@ sqlite_insert_server(struct sqlite_engine *engine, int64_t job, int64_t pool,
 		engine->has_tree = true;
 	code = statement_end(statement, code);
 	service_text_done(&text);
-	if (code != SQLITE_OK || !spec_is_static(spec))
-		return code;
-	statement = engine->server.prepared[LEAVE_PLACE]; /* one of this name that has ended */
-	bind_number(statement, 1, job);
-	bind_text(statement, 2, spec->name);
-	return statement_run(statement);
+	return code == SQLITE_OK && spec_is_static(spec)
+	    ? sqlite_replace_server(engine, job, spec)
+	    : code;
 }
 
 int

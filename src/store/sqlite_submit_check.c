@@ -169,6 +169,7 @@ check_child(struct sqlite_engine *engine, struct step *step, size_t which)
 	struct supervisor_row supervisor;
 	struct error error;
 	int64_t entry = 0;
+	bool loses = false;
 	int code = sqlite_find_supervisor(engine, name, &supervisor);
 
 	if (code == SQLITE_OK && spec->name != NULL)
@@ -181,6 +182,14 @@ check_child(struct sqlite_engine *engine, struct step *step, size_t which)
 		    "already_present: job %" PRId64 " is %s: start it again, or delete it", entry,
 		    spec->name);
 	}
+	if (spec->description != NULL)
+		code = sqlite_replace_loses(engine, spec, &loses);
+	if (code != SQLITE_OK)
+		return code;
+	if (loses)
+		return submission_refuse(step, which, STATUS_STATE,
+		    "is not durable any more, and would lose what job %" PRId64
+		    " has committed, or what waits for it", entry);
 	if (spec->is_significant && supervisor.auto_shutdown == AUTO_SHUTDOWN_NEVER)
 		return submission_refuse(step, which, STATUS_USAGE,
 		    "significant: the supervisor %s has auto-shutdown never", name);

@@ -302,6 +302,92 @@ file_that_makes_no_sense_is_refused_with_its_place(void **state)
 	instance_finish(&scene.i);
 }
 
+/* ---- a durable server, described anew ---- */
+
+/* The only child of d is described so, behind its name and its command. */
+static struct result
+apply_durable(struct scene *scene, const char *more)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "{'supervisors': [{'name': 'd', 'children': [{'name': 'c', "
+	    "'command': ['%%']%s}]}]}", more);
+	write_file(scene, text);
+	return APPLY(scene, "--");
+}
+
+static const char permanent[] = ", 'durable': true, 'restart': 'permanent'";
+static const char transient[] = ", 'durable': true, 'restart': 'transient'";
+
+static void
+begin_durable(struct scene *scene)
+{
+	begin(scene);
+	expect(apply_durable(scene, permanent), 0, "+ supervisor d\n+ d/c\n> start d\n", NULL);
+	expect(jobberd(&scene->i, "cast", "d/c", "add", "5", NULL), 0, "", NULL);
+	expect(jobberd(&scene->i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+}
+
+static void
+durable_server_keeps_its_state_when_it_is_described_anew(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_durable(&scene);
+	expect(apply_durable(&scene, transient), 0, "~ d/c: restart\n", NULL);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+	expect(jobberd(&scene.i, "cast", "1", "add", "1", NULL), 4, "", "noproc");
+	expect(apply_durable(&scene, transient), 0, "", NULL);
+	instance_finish(&scene.i);
+}
+
+/* What waits while it does not run, is set aside, or is a timer of its own. */
+static void
+durable_server_keeps_its_messages_when_it_is_described_anew(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_durable(&scene);
+	expect(jobberd(&scene.i, "cast", "d/c", "tick", "3600000", "1", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+	expect(jobberd(&scene.i, "stop", "d/c", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "cast", "1", "add", "2", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "cast", "1", "add", "8", NULL), 0, "", NULL);
+	assert_null(foreign(&scene.i, "UPDATE writer SET is_writing = 1; UPDATE messages SET "
+		"dead_at = 1, dead_reason = 'signal:ABRT' WHERE message LIKE '%2%'; "
+		"UPDATE writer SET is_writing = 0"));
+	expect(apply_durable(&scene, transient), 0, "~ d/c: restart\n", NULL);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "13\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM messages m JOIN servers v "
+		"ON v.job_id = m.job_id WHERE v.position IS NOT NULL AND (m.dead_at IS NOT NULL "
+		"OR m.owner = m.job_id)"), 2);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM messages"), 2);
+	instance_finish(&scene.i);
+}
+
+static void
+durable_server_is_not_made_a_plain_one_while_it_has_something_to_lose(void **state)
+{
+	static const char lost[] = "d/c: has a committed state and 0 messages, which would be lost";
+	struct scene scene;
+
+	(void)state;
+	begin_durable(&scene);
+	expect(apply_durable(&scene, ""), 5, "", lost);
+	expect(APPLY(&scene, "--dry-run"), 5, "", lost);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 1);
+	expect(jobberd(&scene.i, "stop", "d/c", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "delete", "d/c", NULL), 0, "", NULL);
+	expect(apply_durable(&scene, ""), 0, "+ d/c\n", NULL);
+	expect(apply_durable(&scene, ", 'durable': true, 'autostart': false"), 0,
+	    "~ d/c: autostart, durable\n", NULL);
+	expect(apply_durable(&scene, ""), 0, "~ d/c: autostart, durable\n", NULL);
+	instance_finish(&scene.i);
+}
+
 int
 main(void)
 {
@@ -313,6 +399,10 @@ main(void)
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
 		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),
+		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
+		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
+		cmocka_unit_test(
+		    durable_server_is_not_made_a_plain_one_while_it_has_something_to_lose),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

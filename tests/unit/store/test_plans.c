@@ -32,8 +32,8 @@ statement_at(struct subject *subject, size_t place)
 	struct sqlite_engine *engine = engine_of(subject);
 	const struct statements *const files[] = { &engine->environment, &engine->submit,
 		&engine->submit_check, &engine->supervisor, &engine->pool,
-		&engine->server, &engine->message, &engine->monitor, &engine->commit,
-		&engine->claim, &engine->advance, &engine->depend, &engine->change,
+		&engine->server, &engine->replace, &engine->message, &engine->monitor,
+		&engine->commit, &engine->claim, &engine->advance, &engine->depend, &engine->change,
 		&engine->prune, &engine->groups, &engine->node, &engine->group,
 		&engine->supervision, &engine->restarts, &engine->supervisor_change,
 		&engine->other, &engine->timer_room, &engine->forget };

@@ -1,0 +1,31 @@
+/*
+ * query_children: the servers that are children of supervisors, with all that they are described
+ * with. Its statement is prepared when it is first wanted: no other verb pays for it.
+ */
+
+#include "store/query_jobs.h"
+
+enum { CHILDREN, COUNT };
+
+static const char *const sql[] = {
+	[CHILDREN] = "SELECT j.id, j.name, j.supervisor, j.status, v.position, v.description, "
+		     "v.durable, v.state IS NOT NULL AS has_state, (SELECT count(*) FROM messages "
+		     "WHERE job_id = j.id) + (SELECT count(*) FROM messages WHERE owner = j.id "
+		     "AND job_id IS NOT j.id) AS messages "
+		     "FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
+		     "ON j.id = v.job_id WHERE v.position IS NOT NULL "
+		     "ORDER BY j.supervisor, v.position, j.id",
+};
+_Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
+
+struct rows *
+query_children(struct query *query, struct error *error)
+{
+	struct rows_source source = { .db = &query->db, .way = ROWS_WHOLE };
+
+	if (query->children.count == 0 &&
+	    statements_prepare(&query->children, &query->db, sql, COUNT, error) == -1)
+		return NULL;
+	source.statement = query->children.prepared[CHILDREN];
+	return rows_new(&source);
+}
