@@ -1,31 +1,13 @@
 /* apply_plan: the difference between what a file describes and what there is. */
 
-#include "cli/apply_plan.h"
-#include "base/buf.h"
+#include "cli/apply_making.h"
 #include "base/xalloc.h"
 #include "cli/row_json.h"
 #include "model/lifecycle.h"
 #include "model/supervision.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* What there is: rows by name. */
-struct present {
-	json_t *supervisors;
-	json_t *servers; /* children in order */
-};
-
-struct making {
-	struct plan *plan;
-	const struct manifest *manifest;
-	char *const *descriptions;
-	const char *path;
-	struct present present;
-	struct error *error;
-};
 
 void
 plan_done(struct plan *plan)
@@ -43,8 +25,8 @@ plan_done(struct plan *plan)
 	*plan = (struct plan){ 0 };
 }
 
-static struct plan_step *
-add_step(struct plan *plan, enum plan_kind kind, const char *name,
+struct plan_step *
+plan_add_step(struct plan *plan, enum plan_kind kind, const char *name,
     const struct manifest_entry *entry)
 {
 	struct plan_step *step;
@@ -58,8 +40,8 @@ add_step(struct plan *plan, enum plan_kind kind, const char *name,
 	return step;
 }
 
-static void
-remark(struct plan *plan, char *words)
+void
+plan_remark(struct plan *plan, char *words)
 {
 	plan->remarks =
 	    xreallocarray(plan->remarks, plan->remark_count + 1, sizeof(char *));
@@ -117,24 +99,24 @@ read_present(struct present *present, struct query *query, struct error *error)
 	return present->servers != NULL ? 0 : -1;
 }
 
-static const char *
-text_of(const json_t *row, const char *key)
+const char *
+plan_text(const json_t *row, const char *key)
 {
 	return json_string_value(json_object_get(row, key));
 }
 
-static int64_t
-number_of(const json_t *row, const char *key)
+int64_t
+plan_number(const json_t *row, const char *key)
 {
 	return json_integer_value(json_object_get(row, key));
 }
 
-static bool
-is_live(const json_t *row)
+bool
+plan_is_live(const json_t *row)
 {
 	enum job_status status;
 
-	return job_status_parse(text_of(row, "status"), &status) == 0 &&
+	return job_status_parse(plan_text(row, "status"), &status) == 0 &&
 	    job_status_is_live(status);
 }
 
@@ -143,7 +125,7 @@ state_of(const json_t *row)
 {
 	int state = SUPERVISOR_RUNNING;
 
-	supervisor_state_parse(text_of(row, "state"), &state);
+	supervisor_state_parse(plan_text(row, "state"), &state);
 	return (enum supervisor_state)state;
 }
 
@@ -152,7 +134,7 @@ state_of(const json_t *row)
 static int
 check_parent(struct making *making, const struct manifest_entry *entry, const json_t *row)
 {
-	const char *parent = text_of(row, "parent");
+	const char *parent = plan_text(row, "parent");
 	bool is_same = parent == NULL || entry->parent == NULL
 	    ? parent == entry->parent
 	    : strcmp(parent, entry->parent) == 0;
@@ -174,14 +156,14 @@ make_supervisor(struct making *making, const struct manifest_entry *entry, const
 
 	if (row != NULL && check_parent(making, entry, row) == -1)
 		return -1;
-	applied = text_of(row, "applied");
+	applied = plan_text(row, "applied");
 	changes = plan_settings(entry, row, false, &words);
 	if (row != NULL && json_object_size(changes) == 0 && applied != NULL &&
 	    strcmp(applied, making->path) == 0) {
 		json_decref(changes);
 		return 0;
 	}
-	step = add_step(making->plan, row != NULL ? PLAN_SET_SUPERVISOR : PLAN_ADD_SUPERVISOR,
+	step = plan_add_step(making->plan, row != NULL ? PLAN_SET_SUPERVISOR : PLAN_ADD_SUPERVISOR,
 	    entry->name, entry);
 	step->settings = changes;
 	json_object_set_new(changes, "applied", json_string(making->path));
@@ -203,90 +185,12 @@ finish_supervisor(struct making *making, const struct manifest_entry *entry, con
 	struct plan_step *step;
 
 	if (json_object_size(changes) > 0) {
-		step = add_step(making->plan, PLAN_SET_SUPERVISOR, entry->name, entry);
+		step = plan_add_step(making->plan, PLAN_SET_SUPERVISOR, entry->name, entry);
 		step->settings = json_incref(changes);
 		step->what = xstrdup(buf_text(&words));
 	}
 	json_decref(changes);
 	buf_done(&words);
-}
-
-/* ---- servers ---- */
-
-/* Which keys of the two descriptions differ. */
-static char *
-compare(const char *before, const char *after)
-{
-	json_t *one = json_loads(before, 0, NULL), *other = json_loads(after, 0, NULL);
-	struct buf words = { 0 };
-	const char *key;
-	json_t *value;
-	char *text;
-
-	json_object_foreach(other, key, value) {
-		if (!json_equal(value, json_object_get(one, key)))
-			buf_addf(&words, "%s%s", words.length > 0 ? ", " : "", key);
-	}
-	json_object_foreach(one, key, value) {
-		if (json_object_get(other, key) == NULL)
-			buf_addf(&words, "%s%s", words.length > 0 ? ", " : "", key);
-	}
-	text = xstrdup(words.length > 0 ? buf_text(&words) : "described anew");
-	buf_done(&words);
-	json_decref(one);
-	json_decref(other);
-	return text;
-}
-
-/* What is kept of a durable one goes over to the next, if that has a place for it. */
-static int
-check_kept(struct making *making, const struct manifest_entry *entry, const json_t *row)
-{
-	int64_t messages = number_of(row, "messages");
-	char state[24] = "";
-
-	if (entry->server.is_durable || number_of(row, "durable") == 0 ||
-	    (number_of(row, "has_state") == 0 && messages == 0))
-		return 0;
-	if (number_of(row, "has_state") != 0)
-		snprintf(state, sizeof(state), "a committed state and ");
-	return error_set(making->error, STATUS_STATE,
-	    "%s: has %s%" PRId64 " message%s, which would be lost since it is not durable any "
-	    "more: leave it durable, or stop and delete it first", entry->name, state, messages,
-	    messages == 1 ? "" : "s");
-}
-
-static int
-replace_server(struct making *making, const struct manifest_entry *entry, const json_t *row,
-    bool starts, char *what)
-{
-	struct plan_step *step = add_step(making->plan, PLAN_REPLACE_SERVER, entry->name, entry);
-
-	step->is_live = is_live(row);
-	step->starts = starts;
-	step->job = number_of(row, "id");
-	step->what = what;
-	return check_kept(making, entry, row);
-}
-
-static int
-make_server(struct making *making, const struct manifest_entry *entry, bool runs)
-{
-	const json_t *row = json_object_get(making->present.servers, entry->name);
-	const char *now = text_of(row, "description");
-	const char *wanted = making->descriptions[entry - making->manifest->entries];
-	bool starts = runs && !entry->server.is_only_on_demand;
-
-	if (row == NULL)
-		add_step(making->plan, starts ? PLAN_START_SERVER : PLAN_ADD_SERVER, entry->name,
-		    entry);
-	else if (now == NULL || strcmp(now, wanted) != 0)
-		return replace_server(making, entry, row, starts,
-		    now != NULL ? compare(now, wanted) : xstrdup("described anew"));
-	else if (!is_live(row) && starts)
-		remark(making->plan, xasprintf("%s does not run: jobberd start %s", entry->name,
-					 entry->name));
-	return 0;
 }
 
 /* ---- order ---- */
@@ -303,7 +207,7 @@ is_in_order(const struct making *making, const char *parent)
 
 		if (entry->parent == NULL || strcmp(entry->parent, parent) != 0)
 			continue;
-		position = number_of(json_object_get(entry->is_supervisor
+		position = plan_number(json_object_get(entry->is_supervisor
 			? making->present.supervisors
 			: making->present.servers, entry->name), "position");
 		if (position == 0)
@@ -323,7 +227,7 @@ make_order(struct making *making, const char *parent)
 
 	if (is_in_order(making, parent))
 		return;
-	step = add_step(making->plan, PLAN_ORDER, parent, NULL);
+	step = plan_add_step(making->plan, PLAN_ORDER, parent, NULL);
 	step->order = json_array();
 	for (size_t i = 0; i < making->manifest->count; i++) {
 		const struct manifest_entry *entry = &making->manifest->entries[i];
@@ -344,7 +248,7 @@ static bool
 is_to_be_started(const json_t *row)
 {
 	return state_of(row) == SUPERVISOR_ENDED &&
-	    number_of(row, "has_run") == 0;
+	    plan_number(row, "has_run") == 0;
 }
 
 /* `runs`: what is added here is started by itself. */
@@ -361,7 +265,7 @@ make_children(struct making *making, const char *parent, bool runs)
 		if (!is_here)
 			continue;
 		if (!entry->is_supervisor) {
-			if (make_server(making, entry, runs) == -1)
+			if (plan_make_server(making, entry, runs) == -1)
 				return -1;
 			continue;
 		}
@@ -374,11 +278,11 @@ make_children(struct making *making, const char *parent, bool runs)
 		if (row != NULL)
 			make_order(making, entry->name);
 		if (runs && (row == NULL || is_to_be_started(row)))
-			add_step(making->plan, PLAN_START_SUPERVISOR, entry->name, entry);
+			plan_add_step(making->plan, PLAN_START_SUPERVISOR, entry->name, entry);
 		else if (row != NULL && state_of(row) == SUPERVISOR_ENDED && runs)
-			remark(making->plan,
+			plan_remark(making->plan,
 			    xasprintf("%s has ended (%s): jobberd supervisor start %s",
-				entry->name, text_of(row, "reason"), entry->name));
+				entry->name, plan_text(row, "reason"), entry->name));
 	}
 	return 0;
 }
@@ -387,9 +291,16 @@ static bool
 is_ours(const struct making *making, const char *supervisor)
 {
 	const json_t *row = json_object_get(making->present.supervisors, supervisor);
-	const char *applied = text_of(row, "applied");
+	const char *applied = plan_text(row, "applied");
 
 	return applied != NULL && strcmp(applied, making->path) == 0;
+}
+
+bool
+plan_is_left_out(const struct making *making, const char *name, const json_t *row)
+{
+	return manifest_find(making->manifest, name) == NULL &&
+	    plan_text(row, "description") != NULL && is_ours(making, plan_text(row, "supervisor"));
 }
 
 static int
@@ -398,7 +309,7 @@ depth_of(const struct making *making, const char *name)
 	int depth = 0;
 
 	while (name != NULL && depth < 64) {
-		name = text_of(json_object_get(making->present.supervisors, name), "parent");
+		name = plan_text(json_object_get(making->present.supervisors, name), "parent");
 		depth++;
 	}
 	return depth;
@@ -413,20 +324,17 @@ make_removals(struct making *making)
 	struct plan_step *step;
 
 	json_object_foreach(making->present.servers, name, row) {
-		json_t *description = json_object_get(row, "description");
-
-		if (manifest_find(making->manifest, name) != NULL || description == NULL ||
-		    json_is_null(description) || !is_ours(making, text_of(row, "supervisor")))
+		if (!plan_is_left_out(making, name, row))
 			continue;
-		step = add_step(making->plan, PLAN_REMOVE_SERVER, name, NULL);
-		step->is_live = is_live(row);
-		step->job = number_of(row, "id");
+		step = plan_add_step(making->plan, PLAN_REMOVE_SERVER, name, NULL);
+		step->is_live = plan_is_live(row);
+		step->job = plan_number(row, "id");
 	}
 	for (int depth = 64; depth > 0; depth--) {
 		json_object_foreach(making->present.supervisors, name, row) {
 			if (manifest_find(making->manifest, name) == NULL &&
 			    is_ours(making, name) && depth_of(making, name) == depth)
-				add_step(making->plan, PLAN_REMOVE_SUPERVISOR, name, NULL);
+				plan_add_step(making->plan, PLAN_REMOVE_SUPERVISOR, name, NULL);
 		}
 	}
 }
@@ -440,12 +348,15 @@ plan_make(struct plan *plan, struct query *query, const struct manifest *manifes
 		.manifest = manifest,
 		.descriptions = descriptions,
 		.path = path,
+		.prunes = prunes,
 		.error = error,
 	};
 	int result;
 
 	*plan = (struct plan){ 0 };
 	result = read_present(&making.present, query, error);
+	if (result == 0)
+		result = plan_check(&making);
 	if (result == 0 && prunes)
 		make_removals(&making);
 	if (result == 0)

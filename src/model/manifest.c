@@ -60,6 +60,35 @@ blame(struct error *error, const char *name)
 	return error_set(error, STATUS_USAGE, "%s: %s", name, first.text);
 }
 
+/* '_' is as good as '-'. */
+static bool
+is_same_key(const char *one, const char *other)
+{
+	while (*one != '\0' && (*one == *other || (*one == '_' && *other == '-') ||
+				   (*one == '-' && *other == '_'))) {
+		one++;
+		other++;
+	}
+	return *one == *other;
+}
+
+/* Which of the two would count nobody can know. */
+static int
+check_spellings(const json_t *object, struct error *error)
+{
+	const char *key, *other;
+	json_t *value;
+
+	json_object_foreach((json_t *)object, key, value) {
+		json_object_foreach((json_t *)object, other, value) {
+			if (strcmp(key, other) < 0 && is_same_key(key, other))
+				return error_set(error, STATUS_USAGE,
+				    "\"%s\" and \"%s\" are one key: give it once", key, other);
+		}
+	}
+	return 0;
+}
+
 /* ---- servers ---- */
 
 /* Paths in it are those of the file's directory. */
@@ -271,6 +300,8 @@ read_entry(struct reading *reading, const json_t *object, const char *parent,
 	entry->is_supervisor = !is_server;
 	entry->object = json_copy((json_t *)object);
 	json_object_del(entry->object, "children");
+	if (check_spellings(entry->object, error) == -1)
+		return blame(error, full);
 	if (is_server)
 		return read_server(entry, reading->directory, reading->now, error);
 	if (read_supervisor(entry, error) == -1)

@@ -9,6 +9,7 @@ enum { CHILDREN, COUNT };
 
 static const char *const sql[] = {
 	[CHILDREN] = "SELECT j.id, j.name, j.supervisor, j.status, v.position, v.description, "
+		     "v.autostart, "
 		     "v.durable, v.state IS NOT NULL AS has_state, (SELECT count(*) FROM messages "
 		     "WHERE job_id = j.id) + (SELECT count(*) FROM messages WHERE owner = j.id "
 		     "AND job_id IS NOT j.id) AS messages "

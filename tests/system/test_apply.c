@@ -287,6 +287,24 @@ file_that_makes_no_sense_is_refused_with_its_place(void **state)
 		    "b: after: they wait for each other" },
 		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
 		  "'max-retries': 3}]}]}", "a/b: max-retries: not for a server" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
+		  "'significant': true, 'restart': 'temporary'}]}]}",
+		    "a/b: significant: its supervisor a has auto_shutdown never" },
+		{ "{'supervisors': [{'name': 'a', 'auto_shutdown': 'any_significant', 'children': "
+		  "[{'name': 'b', 'significant': true, 'children': []}]}]}",
+		    "b: significant: it is permanent" },
+		{ "{'supervisors': [{'name': 'a', 'significant': true, 'restart': 'temporary'}]}",
+		    "a: significant: only beneath another supervisor" },
+		{ "{'supervisors': [{'name': 'a', 'max_children': 1, 'children': [{'name': 'b', "
+		  "'command': ['x']}, {'name': 'c', 'command': ['x']}]}]}",
+		    "a: max_children: 1 are too few for its 2 children in order" },
+		{ "{'supervisors': [{'name': 'serial', 'children': [{'name': 'b', 'command': "
+		  "['x']}, {'name': 'c', 'command': ['x']}]}]}", "serial: max_children: 1 are" },
+		{ "{'supervisors': [{'name': 'a', 'children': [{'name': 'b', 'command': ['x'], "
+		  "'plain': true, 'stop_signal': 'INT', 'stop-signal': 'HUP'}]}]}",
+		    "a/b: \"stop-signal\" and \"stop_signal\" are one key" },
+		{ "{'supervisors': [{'name': 'a', 'max_seconds': 1, 'max-seconds': 2}]}",
+		    "a: \"max-seconds\" and \"max_seconds\" are one key" },
 	};
 	struct scene scene;
 
@@ -294,6 +312,7 @@ file_that_makes_no_sense_is_refused_with_its_place(void **state)
 	begin(&scene);
 	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
 		write_file(&scene, bad[n].text);
+		expect(APPLY(&scene, "--dry-run"), 2, "", bad[n].sentence);
 		expect(APPLY(&scene, "--"), 2, "", bad[n].sentence);
 	}
 	assert_int_equal(unlink(scene.file), 0);

@@ -1,0 +1,106 @@
+/* apply_check: what of a file would be refused only when a part of it is done already. */
+
+#include "cli/apply_making.h"
+#include "model/supervision.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* As they will be: a built-in one keeps what is not given, another has OTP's. */
+static struct supervisor_spec
+settings_of(const struct making *making, const struct manifest_entry *entry)
+{
+	struct supervisor_spec spec = entry->supervisor;
+	const json_t *row = supervisor_is_built_in(entry->name)
+	    ? json_object_get(making->present.supervisors, entry->name)
+	    : NULL;
+
+	if (spec.max_children == SUPERVISOR_UNSET)
+		spec.max_children = json_is_integer(json_object_get(row, "max_children"))
+		    ? plan_number(row, "max_children")
+		    : SUPERVISOR_NONE;
+	if (spec.overflow == SUPERVISOR_UNSET &&
+	    (row == NULL || overflow_parse(plan_text(row, "overflow"), &spec.overflow) == -1))
+		spec.overflow = OVERFLOW_WAIT;
+	if (spec.auto_shutdown == SUPERVISOR_UNSET &&
+	    (row == NULL ||
+		auto_shutdown_parse(plan_text(row, "auto_shutdown"), &spec.auto_shutdown) == -1))
+		spec.auto_shutdown = AUTO_SHUTDOWN_NEVER;
+	return spec;
+}
+
+/* ---- significant ---- */
+
+static int
+check_significant(const struct making *making, const struct manifest_entry *entry)
+{
+	bool is_significant = entry->is_supervisor ? entry->supervisor.is_significant == 1
+						   : entry->server.is_significant;
+	int restart = entry->supervisor.restart;
+
+	if (!is_significant)
+		return 0;
+	if (entry->is_supervisor && (restart == SUPERVISOR_UNSET || restart == RESTART_PERMANENT))
+		return error_set(making->error, STATUS_USAGE,
+		    "%s: significant: it is permanent, and no end of it is its last", entry->name);
+	if (entry->parent == NULL)
+		return error_set(making->error, STATUS_USAGE,
+		    "%s: significant: only beneath another supervisor", entry->name);
+	if (settings_of(making, manifest_find(making->manifest, entry->parent)).auto_shutdown ==
+	    AUTO_SHUTDOWN_NEVER)
+		return error_set(making->error, STATUS_USAGE,
+		    "%s: significant: its supervisor %s has auto_shutdown never", entry->name,
+		    entry->parent);
+	return 0;
+}
+
+/* ---- places ---- */
+
+/* Each child that starts with it wants one; where none may wait, each that there is. */
+static int64_t
+count_wanted(const struct making *making, const struct manifest_entry *supervisor, bool rejects)
+{
+	const struct manifest *manifest = making->manifest;
+	int64_t wanted = 0;
+	const char *name;
+	json_t *row;
+
+	for (size_t i = 0; i < manifest->count; i++) {
+		const struct manifest_entry *entry = &manifest->entries[i];
+
+		wanted += !entry->is_supervisor && strcmp(entry->parent, supervisor->name) == 0 &&
+		    (rejects || !entry->server.is_only_on_demand);
+	}
+	json_object_foreach(making->present.servers, name, row) /* and those that stay */
+		wanted += manifest_find(manifest, name) == NULL &&
+		    strcmp(plan_text(row, "supervisor"), supervisor->name) == 0 &&
+		    plan_number(row, "autostart") != 0 &&
+		    !(making->prunes && plan_is_left_out(making, name, row));
+	return wanted;
+}
+
+static int
+check_places(const struct making *making, const struct manifest_entry *entry)
+{
+	const struct supervisor_spec spec = settings_of(making, entry);
+	int64_t wanted = count_wanted(making, entry, spec.overflow == OVERFLOW_REJECT);
+
+	if (spec.max_children == SUPERVISOR_NONE || wanted <= spec.max_children)
+		return 0;
+	return error_set(making->error, STATUS_USAGE,
+	    "%s: max_children: %" PRId64 " are too few for its %" PRId64 " children in order",
+	    entry->name, spec.max_children, wanted);
+}
+
+int
+plan_check(const struct making *making)
+{
+	for (size_t i = 0; i < making->manifest->count; i++) {
+		const struct manifest_entry *entry = &making->manifest->entries[i];
+
+		if (check_significant(making, entry) == -1 ||
+		    (entry->is_supervisor && check_places(making, entry) == -1))
+			return -1;
+	}
+	return 0;
+}

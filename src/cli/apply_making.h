@@ -1,0 +1,47 @@
+#ifndef CLI_APPLY_MAKING_H
+#define CLI_APPLY_MAKING_H
+
+#include "cli/apply_plan.h"
+
+/* Between the files that make a plan. */
+
+/* What there is: rows by name. */
+struct present {
+	json_t *supervisors;
+	json_t *servers; /* children in order */
+};
+
+struct making {
+	struct plan *plan;
+	const struct manifest *manifest;
+	char *const *descriptions;
+	const char *path;
+	bool prunes;
+	struct present present;
+	struct error *error;
+};
+
+/* ---- what there is ---- */
+
+const char *plan_text(const json_t *row, const char *key); /* NULL: none */
+int64_t plan_number(const json_t *row, const char *key);   /* 0: none */
+bool plan_is_live(const json_t *row);
+/* A server that this file has described before, and does not any more. */
+bool plan_is_left_out(const struct making *making, const char *name, const json_t *row);
+
+/* ---- the plan ---- */
+
+struct plan_step *plan_add_step(struct plan *plan, enum plan_kind kind, const char *name,
+    const struct manifest_entry *entry);
+void plan_remark(struct plan *plan, char *words); /* takes them over */
+
+/* What a server wants; `runs`: what is added here is started by itself. 0, or -1 with an error. */
+int plan_make_server(struct making *making, const struct manifest_entry *entry, bool runs);
+
+/*
+ * Would it be refused halfway? What of an entry only makes sense beside others, and beside what
+ * stays as it is (apply_check.c). 0, or -1 with an error.
+ */
+int plan_check(const struct making *making);
+
+#endif
