@@ -221,6 +221,15 @@ order_children(struct applying *applying, const struct plan_step *step, struct e
 }
 
 static int
+adopt_server(struct applying *applying, const struct plan_step *step, struct error *error)
+{
+	return ask(applying, step, "supervisor",
+	    json_pack("{s:s, s:s, s:I, s:s}", "change", "describe", "name", step->entry->parent,
+		"job", (json_int_t)step->job, "description", step->entry->server.description),
+	    error);
+}
+
+static int
 start_supervisor(struct applying *applying, const struct plan_step *step, struct error *error)
 {
 	return change(applying, step, "start", json_object(), error);
@@ -256,6 +265,7 @@ static const struct {
 	[PLAN_ADD_SERVER] = { "add", add_server },
 	[PLAN_START_SERVER] = { "add", start_server_now },
 	[PLAN_REPLACE_SERVER] = { "replace", replace_server },
+	[PLAN_ADOPT_SERVER] = { "adopt", adopt_server },
 	[PLAN_ORDER] = { "order", order_children },
 	[PLAN_START_SUPERVISOR] = { "start_supervisor", start_supervisor },
 	[PLAN_REMOVE_SERVER] = { "remove", remove_server },

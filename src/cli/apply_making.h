@@ -38,6 +38,9 @@ void plan_remark(struct plan *plan, char *words); /* takes them over */
 /* What a server wants; `runs`: what is added here is started by itself. 0, or -1 with an error. */
 int plan_make_server(struct making *making, const struct manifest_entry *entry, bool runs);
 
+/* Is a server that has no description from a file what this one says (apply_same.c)? */
+bool plan_is_as_described(const json_t *row, const struct spec *wanted);
+
 /*
  * Would it be refused halfway? What of an entry only makes sense beside others, and beside what
  * stays as it is (apply_check.c). 0, or -1 with an error.

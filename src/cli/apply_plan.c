@@ -59,6 +59,7 @@ plan_words(const struct plan_step *step)
 		[PLAN_ADD_SERVER] = { "+", "" },
 		[PLAN_START_SERVER] = { "+", "" },
 		[PLAN_REPLACE_SERVER] = { "~", "" },
+		[PLAN_ADOPT_SERVER] = { "~", "" },
 		[PLAN_ORDER] = { "~", "order of " },
 		[PLAN_START_SUPERVISOR] = { ">", "start " },
 		[PLAN_REMOVE_SERVER] = { "-", "" },

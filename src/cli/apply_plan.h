@@ -16,6 +16,7 @@ enum plan_kind {
 	PLAN_ADD_SERVER,	/* beneath one that is to be started, or does not run */
 	PLAN_START_SERVER,	/* beneath one that runs: and wait until it does */
 	PLAN_REPLACE_SERVER,	/* it is described otherwise: stop it, then as above */
+	PLAN_ADOPT_SERVER,	/* it is as described, and counts as that from now on */
 	PLAN_ORDER,		/* of a supervisor's children */
 	PLAN_START_SUPERVISOR,	/* with its children, and wait for that */
 	PLAN_REMOVE_SERVER,

@@ -64,21 +64,36 @@ replace_server(struct making *making, const struct manifest_entry *entry, const 
 	return check_kept(making, entry, row);
 }
 
+/* Somebody has started it so by hand. */
+static void
+adopt_server(struct making *making, const struct manifest_entry *entry, const json_t *row)
+{
+	struct plan_step *step =
+	    plan_add_step(making->plan, PLAN_ADOPT_SERVER, entry->name, entry);
+
+	step->job = plan_number(row, "id");
+	step->what = xstrdup("described by this file now");
+}
+
 int
 plan_make_server(struct making *making, const struct manifest_entry *entry, bool runs)
 {
 	const json_t *row = json_object_get(making->present.servers, entry->name);
 	const char *now = plan_text(row, "description");
 	const char *wanted = making->descriptions[entry - making->manifest->entries];
-	bool starts = runs && !entry->server.is_only_on_demand;
+	bool starts = runs && !entry->server.is_only_on_demand, is_by_hand = now == NULL;
 
-	if (row == NULL)
+	if (row == NULL) {
 		plan_add_step(making->plan, starts ? PLAN_START_SERVER : PLAN_ADD_SERVER,
 		    entry->name, entry);
-	else if (now == NULL || strcmp(now, wanted) != 0)
+		return 0;
+	}
+	if (is_by_hand ? !plan_is_as_described(row, &entry->server) : strcmp(now, wanted) != 0)
 		return replace_server(making, entry, row, starts,
-		    now != NULL ? compare(now, wanted) : xstrdup("described anew"));
-	else if (!plan_is_live(row) && starts)
+		    is_by_hand ? xstrdup("described anew") : compare(now, wanted));
+	if (is_by_hand)
+		adopt_server(making, entry, row);
+	if (!plan_is_live(row) && starts)
 		plan_remark(making->plan,
 		    xasprintf("%s does not run: jobberd start %s", entry->name, entry->name));
 	return 0;

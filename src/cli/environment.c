@@ -16,8 +16,8 @@
 
 extern char **environ;
 
-static bool
-is_basic(const char *variable)
+bool
+environment_is_basic(const char *variable)
 {
 	static const char *const names[] = { "PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=",
 		"LANG=", "TZ=", "TMPDIR=", "LC_" };
@@ -33,7 +33,7 @@ void
 environment_basics(struct strings *basics)
 {
 	for (char **variable = environ; *variable != NULL; variable++) {
-		if (is_basic(*variable))
+		if (environment_is_basic(*variable))
 			strings_add(basics, *variable);
 	}
 }

@@ -9,6 +9,8 @@
  * called: PATH HOME USER LOGNAME SHELL LANG LC_* TZ TMPDIR.
  */
 void environment_basics(struct strings *basics);
+/* Is this NAME=VALUE one of those? */
+bool environment_is_basic(const char *variable);
 
 /*
  * Resolve what a job asked for (--env, --env-all, --env-file) into spec->environment. 0, or

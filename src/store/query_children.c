@@ -8,9 +8,18 @@
 enum { CHILDREN, COUNT };
 
 static const char *const sql[] = {
-	[CHILDREN] = "SELECT j.id, j.name, j.supervisor, j.status, v.position, v.description, "
-		     "v.autostart, "
-		     "v.durable, v.state IS NOT NULL AS has_state, (SELECT count(*) FROM messages "
+	[CHILDREN] = "SELECT j.id, j.name, j.supervisor, j.status, j.kind, j.type, "
+		     "j.priority, j.command, j.cwd, j.umask, j.timeout_ms, j.grace_ms, "
+		     "j.max_output, j.log_rotate, j.leave_children, v.restart, v.durable, "
+		     "v.init_timeout_ms, v.max_redeliveries, v.restart_delay, v.significant, "
+		     "v.autostart, v.plain, v.ready, v.stop_signal, v.success_exit, "
+		     "v.watchdog_ms, (SELECT vars FROM environments "
+		     "WHERE id = j.environment) AS environment, "
+		     "(SELECT json_group_array(name || '=' || value) FROM meta "
+		     "WHERE job_id = j.id) AS meta, (SELECT json_group_array(name) FROM groups "
+		     "WHERE job_id = j.id AND attempt IS NULL) AS groups, "
+		     "v.position, v.description, "
+		     "v.state IS NOT NULL AS has_state, (SELECT count(*) FROM messages "
 		     "WHERE job_id = j.id) + (SELECT count(*) FROM messages WHERE owner = j.id "
 		     "AND job_id IS NOT j.id) AS messages "
 		     "FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "

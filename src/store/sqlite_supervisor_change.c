@@ -10,7 +10,7 @@
 
 enum {
 	ADD, SET, REMOVE, HAS_NODES, PLACE_ALL, DETACH, FORGET_OF, SHIFT_JOBS, SHIFT_NODES,
-	PLACE_JOB, PLACE_NODE, COUNT
+	PLACE_JOB, PLACE_NODE, DESCRIBE, COUNT
 };
 
 #define LARGEST_DEPTH 32
@@ -57,6 +57,9 @@ static const char *const sql[] = {
 		      "(SELECT id FROM jobs WHERE name = ?1 || '/' || ?2 AND name IS NOT NULL)",
 	[PLACE_NODE] = "UPDATE supervisors SET position = ?3 WHERE parent = ?1 AND name = ?2 "
 		       "AND position IS NOT NULL",
+	[DESCRIBE] = "UPDATE servers SET description = ?3 WHERE job_id = ?2 "
+		     "AND position IS NOT NULL AND EXISTS (SELECT 1 FROM jobs WHERE id = ?2 "
+		     "AND supervisor = ?1)",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -378,6 +381,22 @@ order(struct sqlite_engine *engine, const struct step *step)
 	return code;
 }
 
+/* What a child is does not change: only that a file has it so. */
+static int
+describe(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *statement = engine->supervisor_change.prepared[DESCRIBE];
+	int code;
+
+	bind_text(statement, 1, step->supervisor.name);
+	bind_number(statement, 2, step->supervisor.job);
+	bind_text(statement, 3, step->supervisor.description);
+	code = statement_run(statement);
+	return code == SQLITE_OK && sqlite3_changes(engine->db.handle) == 0
+	    ? refuse(step, STEP_NOT_FOUND, STATUS_NOT_FOUND, "has no such child in order")
+	    : code;
+}
+
 /* ---- all of it ---- */
 
 /* More than that nobody does to a pool's. */
@@ -407,6 +426,8 @@ change(struct sqlite_engine *engine, struct step *step, struct node *node)
 		return stop(engine, step, node);
 	case SUPERVISOR_ORDER:
 		return order(engine, step);
+	case SUPERVISOR_DESCRIBE:
+		return describe(engine, step);
 	default:
 		return supervisor_is_built_in(node->name)
 		    ? refuse(step, STEP_REFUSED, STATUS_STATE, "is built in")

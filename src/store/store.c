@@ -130,6 +130,7 @@ batch_free_step(struct step *step)
 		break;
 	case STEP_SUPERVISOR:
 		strings_done(&step->supervisor.order);
+		free(step->supervisor.description);
 		break;
 	case STEP_EVENT:
 		free(step->event.detail);

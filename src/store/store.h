@@ -324,12 +324,15 @@ struct step {
 				SUPERVISOR_START, /* it, and its children in their order */
 				SUPERVISOR_STOP,
 				SUPERVISOR_ORDER, /* its children, anew */
+				SUPERVISOR_DESCRIBE, /* a child, as it is anyway */
 				SUPERVISOR_RESUME, /* all, when nothing runs yet: in their order */
 			} change;
 			char name[NAME_SIZE];
 			struct supervisor_spec spec;
 			bool is_ended; /* SUPERVISOR_ADD: it is to be started later */
 			struct strings order; /* taken over: names of its children */
+			int64_t job;	      /* SUPERVISOR_DESCRIBE: the child … */
+			char *description;    /* … and what a file has of it; taken over */
 		} supervisor;
 		struct {
 			bool statuses[JOB_STATUS_COUNT];

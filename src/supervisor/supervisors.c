@@ -188,6 +188,7 @@ static const struct change {
 	{ "start", SUPERVISOR_START, starting },
 	{ "stop", SUPERVISOR_STOP, stopping },
 	{ "order", SUPERVISOR_ORDER, changed },
+	{ "describe", SUPERVISOR_DESCRIBE, changed },
 };
 
 static const struct change *
@@ -198,6 +199,19 @@ find_change(const char *name)
 			return &changes[i];
 	}
 	return NULL;
+}
+
+static int
+read_description(const json_t *params, struct step *step, struct error *error)
+{
+	const char *description = json_string_value(json_object_get(params, "description"));
+
+	step->supervisor.job = json_integer_value(json_object_get(params, "job"));
+	if (step->supervisor.job <= 0 || description == NULL)
+		return error_set(error, RPC_INVALID_PARAMS,
+		    "describe: wants job, the id of a child, and its description, a string");
+	step->supervisor.description = xstrdup(description);
+	return 0;
 }
 
 /* 0, or -1 with what is wrong. */
@@ -212,8 +226,8 @@ read_params(const json_t *params, struct step *step, struct error *error)
 
 	if (change == NULL || name == NULL)
 		return error_set(error, RPC_INVALID_PARAMS,
-		    "supervisor: wants change, one of add, set, drain, start, stop, order and "
-		    "remove, and a name");
+		    "supervisor: wants change, one of add, set, drain, start, stop, order, "
+		    "describe and remove, and a name");
 	if (!text_is_name(name))
 		return error_set(error, RPC_INVALID_PARAMS,
 		    "name: \"%s\" is not a name: a letter or _, then letters, digits and _.:-, "
@@ -225,6 +239,8 @@ read_params(const json_t *params, struct step *step, struct error *error)
 	    strings_from_json(&step->supervisor.order, order) == -1)
 		return error_set(error, RPC_INVALID_PARAMS,
 		    "order: wants an array of names of its children");
+	if (change->change == SUPERVISOR_DESCRIBE && read_description(params, step, error) == -1)
+		return -1;
 	step->supervisor.is_ended = json_is_true(json_object_get(params, "ended"));
 	if (read_spec(params, change->change == SUPERVISOR_ADD, &step->supervisor.spec, error) ==
 	    -1)

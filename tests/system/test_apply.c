@@ -321,6 +321,57 @@ file_that_makes_no_sense_is_refused_with_its_place(void **state)
 	instance_finish(&scene.i);
 }
 
+/* What the directory, the variables and the options come to is compared, not how it was asked. */
+static void
+server_that_was_started_by_hand_as_described_is_taken_over_untouched(void **state)
+{
+	static const char file[] = "{'supervisors': [{'name': 'hand', 'children': [{'name': 'a', "
+				   "'command': ['%'], 'restart': 'transient', 'env': ['A=1'], "
+				   "'grace': '2s', 'meta': ['x=1', 'b=2']}]}]}";
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	expect(jobberd(&scene.i, "supervisor", "add", "hand", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "start", "-s", "hand", "--cwd", scene.i.directory, "--env", "A=1",
+		   "--grace", "2000ms", "--meta", "b=2", "--meta", "x=1", "hand/a", "--",
+		   scene.counter, NULL), 0, "1\n", NULL);
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0,
+	    "~ supervisor hand: described by this file now\n"
+	    "~ hand/a: described by this file now\n", NULL);
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 1);
+	write_file(&scene, "{'supervisors': [{'name': 'hand', 'children': []}]}");
+	expect(APPLY(&scene, "--prune"), 0, "- hand/a\n", NULL);
+	expect(jobberd(&scene.i, "start", "-s", "hand", "--cwd", scene.i.directory, "--env", "A=2",
+		   "--grace", "2s", "hand/a", "--", scene.counter, NULL), 0, "2\n", NULL);
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0, "~ hand/a: described anew\n", NULL);
+	instance_finish(&scene.i);
+}
+
+static void
+plain_service_that_was_started_by_hand_is_taken_over_untouched(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	expect(jobberd(&scene.i, "supervisor", "add", "hand", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "start", "-s", "hand", "--cwd", scene.i.directory, "--plain",
+		   "--stop-signal", "INT", "--success-exit", "3", "--restart-delay",
+		   "constant:1s", "hand/a", "--", "sleep", "1000", NULL), 0, "1\n", NULL);
+	write_file(&scene, "{'supervisors': [{'name': 'hand', 'children': [{'name': 'a', "
+			   "'command': ['sleep', '1000'], 'plain': true, 'stop_signal': 'SIGINT', "
+			   "'success_exit': '3', 'restart_delay': 'constant:1000ms'}]}]}");
+	expect(APPLY(&scene, "--"), 0,
+	    "~ supervisor hand: described by this file now\n"
+	    "~ hand/a: described by this file now\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 1);
+	instance_finish(&scene.i);
+}
+
 /* ---- a durable server, described anew ---- */
 
 /* The only child of d is described so, behind its name and its command. */
@@ -418,6 +469,9 @@ main(void)
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
 		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),
+		cmocka_unit_test(
+		    server_that_was_started_by_hand_as_described_is_taken_over_untouched),
+		cmocka_unit_test(plain_service_that_was_started_by_hand_is_taken_over_untouched),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
 		cmocka_unit_test(
