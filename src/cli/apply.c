@@ -160,6 +160,7 @@ start_server(struct applying *applying, const struct plan_step *step, bool waits
 	}
 	json_object_set_new(params, "job", job);
 	json_object_set_new(params, "wait", json_boolean(waits));
+	json_object_set_new(params, "stopped", json_boolean(step->stays_down));
 	return ask(applying, step, "start", params, error);
 }
 
@@ -171,7 +172,8 @@ stop_server(struct applying *applying, const struct plan_step *step, struct erro
 	if (!step->is_live)
 		return 0;
 	if (ask(applying, step, "stop",
-		json_pack("{s:s, s:s}", "to", step->name, "reason", "shutdown"), &first) == 0)
+		json_pack("{s:s, s:s}", "to", step->name, "reason", PLAN_STOP_REASON),
+		&first) == 0)
 		return 0;
 	if (first.code != STATUS_NOT_FOUND && first.code != STATUS_TRY_LATER) {
 		*error = first;

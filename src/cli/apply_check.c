@@ -74,7 +74,7 @@ count_wanted(const struct making *making, const struct manifest_entry *superviso
 	json_object_foreach(making->present.servers, name, row) /* and those that stay */
 		wanted += manifest_find(manifest, name) == NULL &&
 		    strcmp(plan_text(row, "supervisor"), supervisor->name) == 0 &&
-		    plan_number(row, "autostart") != 0 &&
+		    plan_number(row, "position") != 0 && plan_number(row, "autostart") != 0 &&
 		    !(making->prunes && plan_is_left_out(making, name, row));
 	return wanted;
 }

@@ -8,7 +8,7 @@
 /* What there is: rows by name. */
 struct present {
 	json_t *supervisors;
-	json_t *servers; /* children in order */
+	json_t *servers; /* children in order, and temporary ones that have ended */
 };
 
 struct making {
@@ -35,8 +35,16 @@ struct plan_step *plan_add_step(struct plan *plan, enum plan_kind kind, const ch
     const struct manifest_entry *entry);
 void plan_remark(struct plan *plan, char *words); /* takes them over */
 
-/* What a server wants; `runs`: what is added here is started by itself. 0, or -1 with an error. */
-int plan_make_server(struct making *making, const struct manifest_entry *entry, bool runs);
+/* What becomes of children: their supervisor … */
+enum plan_parent {
+	PLAN_PARENT_RESTS,  /* does not run */
+	PLAN_PARENT_BEGINS, /* will, with all its children, when they are there */
+	PLAN_PARENT_RUNS,   /* so what is added is started by itself */
+};
+
+/* What a server wants. 0, or -1 with an error. */
+int plan_make_server(
+    struct making *making, const struct manifest_entry *entry, enum plan_parent parent);
 
 /* Is a server that has no description from a file what this one says (apply_same.c)? */
 bool plan_is_as_described(const json_t *row, const struct spec *wanted);

@@ -196,7 +196,17 @@ finish_supervisor(struct making *making, const struct manifest_entry *entry, con
 
 /* ---- order ---- */
 
-/* Are those that are there in the file's order, and those that are not behind them? */
+static bool
+has_step(const struct plan *plan, const struct manifest_entry *entry)
+{
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->steps[i].entry == entry)
+			return true;
+	}
+	return false;
+}
+
+/* Are those that are there in the file's order, and those that are not yet behind them? */
 static bool
 is_in_order(const struct making *making, const char *parent)
 {
@@ -211,6 +221,8 @@ is_in_order(const struct making *making, const char *parent)
 		position = plan_number(json_object_get(entry->is_supervisor
 			? making->present.supervisors
 			: making->present.servers, entry->name), "position");
+		if (position == 0 && !has_step(making->plan, entry))
+			continue; /* it has ended, and stays so */
 		if (position == 0)
 			position = INT64_MAX;
 		if (position < last)
@@ -252,10 +264,20 @@ is_to_be_started(const json_t *row)
 	    plan_number(row, "has_run") == 0;
 }
 
-/* `runs`: what is added here is started by itself. */
-static int
-make_children(struct making *making, const char *parent, bool runs)
+static enum plan_parent
+parent_of(const json_t *row, bool parent_runs)
 {
+	if (row != NULL && supervisor_lets_start(state_of(row)))
+		return PLAN_PARENT_RUNS;
+	return parent_runs && (row == NULL || is_to_be_started(row)) ? PLAN_PARENT_BEGINS
+								      : PLAN_PARENT_RESTS;
+}
+
+static int
+make_children(struct making *making, const char *parent, enum plan_parent what)
+{
+	bool runs = what == PLAN_PARENT_RUNS;
+
 	for (size_t i = 0; i < making->manifest->count; i++) {
 		const struct manifest_entry *entry = &making->manifest->entries[i];
 		const json_t *row;
@@ -266,14 +288,14 @@ make_children(struct making *making, const char *parent, bool runs)
 		if (!is_here)
 			continue;
 		if (!entry->is_supervisor) {
-			if (plan_make_server(making, entry, runs) == -1)
+			if (plan_make_server(making, entry, what) == -1)
 				return -1;
 			continue;
 		}
 		row = json_object_get(making->present.supervisors, entry->name);
 		if (make_supervisor(making, entry, row) == -1 ||
-		    make_children(making, entry->name,
-			row != NULL && supervisor_lets_start(state_of(row))) == -1)
+		    make_children(making, entry->name, parent_of(row, what != PLAN_PARENT_RESTS)) ==
+			-1)
 			return -1;
 		finish_supervisor(making, entry, row);
 		if (row != NULL)
@@ -361,7 +383,7 @@ plan_make(struct plan *plan, struct query *query, const struct manifest *manifes
 	if (result == 0 && prunes)
 		make_removals(&making);
 	if (result == 0)
-		result = make_children(&making, NULL, true);
+		result = make_children(&making, NULL, PLAN_PARENT_RUNS);
 	json_decref(making.present.supervisors);
 	json_decref(making.present.servers);
 	if (result == -1)

@@ -24,6 +24,9 @@ enum plan_kind {
 	PLAN_KIND_COUNT
 };
 
+/* With which apply stops a server: people have not. */
+#define PLAN_STOP_REASON "shutdown:apply"
+
 struct plan_step {
 	enum plan_kind kind;
 	char *name;
@@ -31,6 +34,7 @@ struct plan_step {
 	char *what;	/* in words, what differs; or NULL */
 	bool is_live;	/* a server that is to be replaced or removed */
 	bool starts;	/* a replaced one: its supervisor runs */
+	bool stays_down; /* likewise: somebody has stopped it */
 	int64_t job;	/* a server that is there */
 	json_t *order;	/* PLAN_ORDER: an array of names */
 	json_t *settings; /* PLAN_ADD_, _SET_SUPERVISOR */

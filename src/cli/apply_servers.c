@@ -2,6 +2,7 @@
 
 #include "base/xalloc.h"
 #include "cli/apply_making.h"
+#include "model/lifecycle.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,17 +51,74 @@ check_kept(struct making *making, const struct manifest_entry *entry, const json
 	    messages == 1 ? "" : "s");
 }
 
+/* ---- what it is at ---- */
+
+/* A temporary one that has ended has no place any more. */
+static bool
+is_forgotten(const json_t *row)
+{
+	return plan_number(row, "position") == 0 && !plan_is_live(row);
+}
+
+static bool
+was_stopped_by_apply(const json_t *row)
+{
+	const char *reason = plan_text(row, "stop_reason");
+
+	return !plan_is_live(row) && reason != NULL && strcmp(reason, PLAN_STOP_REASON) == 0;
+}
+
+static bool
+was_stopped_by_people(const json_t *row)
+{
+	return !plan_is_live(row) && !was_stopped_by_apply(row) &&
+	    (plan_number(row, "stop_asked") != 0 ||
+		strcmp(plan_text(row, "status"), job_status_name(JOB_CANCELLED)) == 0);
+}
+
+static bool
+is_as_described(const json_t *row, const struct manifest_entry *entry, const char *wanted)
+{
+	const char *now = plan_text(row, "description");
+
+	return now != NULL ? strcmp(now, wanted) == 0
+			   : plan_is_as_described(row, &entry->server);
+}
+
+/* ---- what is to be done ---- */
+
+/* Why it is replaced: an interrupted apply has stopped it, and it is as it was. */
+static char *
+say_why(const json_t *row, bool is_same, const char *wanted)
+{
+	const char *now = plan_text(row, "description");
+
+	if (is_same)
+		return xstrdup("stopped by an apply that was interrupted");
+	return now != NULL ? compare(now, wanted) : xstrdup("described anew");
+}
+
+static void
+say_it_does_not_run(struct making *making, const char *name)
+{
+	plan_remark(
+	    making->plan, xasprintf("%s does not run: jobberd start %s", name, name));
+}
+
 static int
 replace_server(struct making *making, const struct manifest_entry *entry, const json_t *row,
-    bool starts, char *what)
+    bool starts, char *why)
 {
 	struct plan_step *step =
 	    plan_add_step(making->plan, PLAN_REPLACE_SERVER, entry->name, entry);
 
 	step->is_live = plan_is_live(row);
-	step->starts = starts;
+	step->stays_down = starts && was_stopped_by_people(row);
+	step->starts = starts && !step->stays_down;
 	step->job = plan_number(row, "id");
-	step->what = what;
+	step->what = why;
+	if (step->stays_down)
+		say_it_does_not_run(making, entry->name);
 	return check_kept(making, entry, row);
 }
 
@@ -76,25 +134,25 @@ adopt_server(struct making *making, const struct manifest_entry *entry, const js
 }
 
 int
-plan_make_server(struct making *making, const struct manifest_entry *entry, bool runs)
+plan_make_server(
+    struct making *making, const struct manifest_entry *entry, enum plan_parent parent)
 {
 	const json_t *row = json_object_get(making->present.servers, entry->name);
-	const char *now = plan_text(row, "description");
 	const char *wanted = making->descriptions[entry - making->manifest->entries];
-	bool starts = runs && !entry->server.is_only_on_demand, is_by_hand = now == NULL;
+	bool starts = parent == PLAN_PARENT_RUNS && !entry->server.is_only_on_demand, is_same;
 
-	if (row == NULL) {
+	if (row == NULL || (parent == PLAN_PARENT_BEGINS && is_forgotten(row))) {
 		plan_add_step(making->plan, starts ? PLAN_START_SERVER : PLAN_ADD_SERVER,
 		    entry->name, entry);
-		return 0;
+		return check_kept(making, entry, row);
 	}
-	if (is_by_hand ? !plan_is_as_described(row, &entry->server) : strcmp(now, wanted) != 0)
-		return replace_server(making, entry, row, starts,
-		    is_by_hand ? xstrdup("described anew") : compare(now, wanted));
-	if (is_by_hand)
+	is_same = is_as_described(row, entry, wanted);
+	if (!is_same || was_stopped_by_apply(row))
+		return replace_server(
+		    making, entry, row, starts, say_why(row, is_same, wanted));
+	if (plan_text(row, "description") == NULL)
 		adopt_server(making, entry, row);
 	if (!plan_is_live(row) && starts)
-		plan_remark(making->plan,
-		    xasprintf("%s does not run: jobberd start %s", entry->name, entry->name));
+		say_it_does_not_run(making, entry->name);
 	return 0;
 }

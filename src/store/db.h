@@ -33,6 +33,14 @@ enum db_mode {
 #define JOB_IS_LIVE(job)                                                                  \
 	"(" job "status = 'new' OR " job "status = 'running' OR " job "status = 'errored')"
 
+/*
+ * A server that is one of its supervisor's children in order; or, a temporary one that is not any
+ * more since it has ended, was: a file that describes it does not start it again.
+ */
+#define SERVER_IS_CHILD(server)                                                          \
+	"(" server "position IS NOT NULL OR (" server "description IS NOT NULL AND "     \
+	server "restart = 'temporary'))"
+
 struct db {
 	sqlite3 *handle;
 	char *path;

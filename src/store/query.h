@@ -73,8 +73,9 @@ struct rows *query_group(struct query *query, const char *group, struct error *e
  */
 struct rows *query_tree(struct query *query, struct error *error);
 /*
- * Every server that is a child in order, whatever it is at, with its description and what of it
- * is kept: has_state, and messages with its timers (query_children.c).
+ * Every server that is a child in order, whatever it is at, and temporary ones that were: with its
+ * description, what has stopped it, and what of it is kept: has_state, and messages with its
+ * timers (query_children.c). Of several of one name the last row is what counts.
  */
 struct rows *query_children(struct query *query, struct error *error);
 /* What each supervisor has, as OTP's count_children: specs, active, supervisors, workers. */

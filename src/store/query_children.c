@@ -18,13 +18,14 @@ static const char *const sql[] = {
 		     "(SELECT json_group_array(name || '=' || value) FROM meta "
 		     "WHERE job_id = j.id) AS meta, (SELECT json_group_array(name) FROM groups "
 		     "WHERE job_id = j.id AND attempt IS NULL) AS groups, "
-		     "v.position, v.description, "
+		     "v.position, v.description, v.stop_asked, (SELECT stop_reason FROM attempts "
+		     "WHERE job_id = j.id ORDER BY attempt DESC LIMIT 1) AS stop_reason, "
 		     "v.state IS NOT NULL AS has_state, (SELECT count(*) FROM messages "
 		     "WHERE job_id = j.id) + (SELECT count(*) FROM messages WHERE owner = j.id "
 		     "AND job_id IS NOT j.id) AS messages "
-		     "FROM servers v INDEXED BY servers_static CROSS JOIN jobs j "
-		     "ON j.id = v.job_id WHERE v.position IS NOT NULL "
-		     "ORDER BY j.supervisor, v.position, j.id",
+		     "FROM servers v CROSS JOIN jobs j ON j.id = v.job_id "
+		     "WHERE " SERVER_IS_CHILD("v.") " "
+		     "ORDER BY j.supervisor, v.position IS NOT NULL, v.position, j.id",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 

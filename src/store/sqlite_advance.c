@@ -360,7 +360,7 @@ end_server(struct sqlite_engine *engine, const struct step *step,
 		code = sqlite_set_in_a_row(engine, id, job->restarts_in_a_row);
 	if (code == SQLITE_OK && supervision_is_restart(verdict) && job->supervised.is_blameless)
 		return code; /* it costs nothing */
-	if (code == SQLITE_OK && job->supervised.was_told_to_stop)
+	if (code == SQLITE_OK && job->supervised.was_told_to_stop && !is_over)
 		code = sqlite_ask_stop(engine, id, false);
 	if (code == SQLITE_OK && (verdict != SUPERVISION_COUNT || is_forgotten))
 		code = sqlite_server_ended(engine, id, verdict, is_forgotten, reason);

@@ -322,8 +322,9 @@ int sqlite_begin_life(struct sqlite_engine *engine, int64_t job);
  * anew, a durable one also takes over its state, mailbox and timers (replace.c).
  */
 int sqlite_replace_server(struct sqlite_engine *engine, int64_t job, const struct spec *spec);
-/* Would something that is kept be lost with it, since the new one is not durable? */
-int sqlite_replace_loses(struct sqlite_engine *engine, const struct spec *spec, bool *ret_loses);
+/* The one of which something is kept that would be lost, the new one not being durable; or 0. */
+int sqlite_replace_loses(
+    struct sqlite_engine *engine, const struct spec *spec, int64_t *ret_loses);
 
 /*
  * The id of what a job's own variables make of the shared ones; false in *ret_is_text when

@@ -26,7 +26,7 @@ static const char *const sql[] = {
 		     "ON w.id = d.job_id WHERE d.on_id = e.id "
 		     "AND " JOB_IS_LIVE("w.") ") "
 		     "AND NOT EXISTS (SELECT 1 FROM servers v WHERE v.job_id = e.id "
-		     "AND v.position IS NOT NULL) " /* it is an entry */
+		     "AND " SERVER_IS_CHILD("v.") ") "
 		     "ORDER BY id LIMIT ?6",
 	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, "
 		  "EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "

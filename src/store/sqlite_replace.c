@@ -10,7 +10,8 @@ enum { FIND, HAS_KEPT, TAKE_STATE, GIVE_UP, TAKE_MESSAGES, TAKE_TIMERS, LEAVE_PL
 static const char *const sql[] = {
 	[FIND] = "SELECT j.id, v.durable FROM jobs j INDEXED BY jobs_by_name "
 		 "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 AND j.name IS NOT NULL "
-		 "AND j.id <> ?2 AND v.position IS NOT NULL",
+		 "AND j.id <> ?2 AND " SERVER_IS_CHILD("v.") " "
+		 "ORDER BY v.position IS NULL, j.id DESC LIMIT 1",
 	[HAS_KEPT] = "SELECT state IS NOT NULL OR EXISTS (SELECT 1 FROM messages "
 		     "WHERE job_id = ?1) OR EXISTS (SELECT 1 FROM messages WHERE owner = ?1) "
 		     "FROM servers WHERE job_id = ?1",
@@ -21,7 +22,8 @@ static const char *const sql[] = {
 		    "WHERE job_id = ?1",
 	[TAKE_MESSAGES] = "UPDATE messages SET job_id = ?1 WHERE job_id = ?2",
 	[TAKE_TIMERS] = "UPDATE messages SET owner = ?1 WHERE owner = ?2",
-	[LEAVE_PLACE] = "UPDATE servers SET position = NULL WHERE position IS NOT NULL "
+	[LEAVE_PLACE] = "UPDATE servers SET position = NULL, description = NULL "
+			"WHERE (position IS NOT NULL OR description IS NOT NULL) "
 			"AND job_id <> ?1 AND job_id IN (SELECT id FROM jobs "
 			"WHERE name = ?2 AND name IS NOT NULL)",
 };
@@ -50,20 +52,20 @@ find_durable(struct sqlite_engine *engine, const char *name, int64_t job, int64_
 }
 
 int
-sqlite_replace_loses(struct sqlite_engine *engine, const struct spec *spec, bool *ret_loses)
+sqlite_replace_loses(struct sqlite_engine *engine, const struct spec *spec, int64_t *ret_loses)
 {
 	sqlite3_stmt *row = engine->replace.prepared[HAS_KEPT];
 	int64_t old = 0;
 	int code = SQLITE_OK;
 
-	*ret_loses = false;
+	*ret_loses = 0;
 	if (!spec->is_durable && spec_is_static(spec))
 		code = find_durable(engine, spec->name, 0, &old);
 	if (code != SQLITE_OK || old == 0)
 		return code;
 	bind_number(row, 1, old);
 	code = sqlite3_step(row);
-	*ret_loses = code == SQLITE_ROW && sqlite3_column_int(row, 0) != 0;
+	*ret_loses = code == SQLITE_ROW && sqlite3_column_int(row, 0) != 0 ? old : 0;
 	return statement_end(row, code);
 }
 

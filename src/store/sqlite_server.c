@@ -37,7 +37,7 @@ static const char *const sql[] = {
 	[SET_ROW] = "UPDATE servers SET in_a_row = ?2 WHERE job_id = ?1",
 	/* Only of one in order another than its supervisor's wish makes a difference. */
 	[SET_ASKED] = "UPDATE servers SET stop_asked = ?2 WHERE job_id = ?1 "
-		      "AND position IS NOT NULL AND stop_asked <> ?2",
+		      "AND " SERVER_IS_CHILD("") " AND stop_asked <> ?2",
 	[AFRESH] = "UPDATE servers SET in_a_row = 0, stop_asked = 0, first_attempt = 1 + "
 		   "(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = ?1) "
 		   "WHERE job_id = ?1",

@@ -147,6 +147,15 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	return code;
 }
 
+/* Somebody has stopped the one that it replaces: it counts as stopped, too. */
+static int
+stay_down(struct sqlite_engine *engine, int64_t job)
+{
+	int code = put_down(engine, job);
+
+	return code == SQLITE_OK ? sqlite_ask_stop(engine, job, true) : code;
+}
+
 /* The others of a pool: NAME.2 and so on. */
 static int
 insert_pool(struct sqlite_engine *engine, struct step *step, size_t which,
@@ -189,6 +198,8 @@ insert_job(struct sqlite_engine *engine, struct step *step, size_t which, int64_
 	    : refuse_bytes(step, which);
 	if (code == SQLITE_OK && command != NULL && spec->pool_size != SPEC_UNSET)
 		code = insert_pool(engine, step, which, command, environment);
+	if (code == SQLITE_OK && step->submit.stays_down && step->submit.ret_ids[which] != 0)
+		code = stay_down(engine, step->submit.ret_ids[which]);
 	free(command);
 	json_decref(array);
 	return code;

@@ -168,8 +168,7 @@ check_child(struct sqlite_engine *engine, struct step *step, size_t which)
 	const char *name = spec_supervisor(spec);
 	struct supervisor_row supervisor;
 	struct error error;
-	int64_t entry = 0;
-	bool loses = false;
+	int64_t entry = 0, loses = 0;
 	int code = sqlite_find_supervisor(engine, name, &supervisor);
 
 	if (code == SQLITE_OK && spec->name != NULL)
@@ -186,10 +185,10 @@ check_child(struct sqlite_engine *engine, struct step *step, size_t which)
 		code = sqlite_replace_loses(engine, spec, &loses);
 	if (code != SQLITE_OK)
 		return code;
-	if (loses)
+	if (loses != 0)
 		return submission_refuse(step, which, STATUS_STATE,
 		    "is not durable any more, and would lose what job %" PRId64
-		    " has committed, or what waits for it", entry);
+		    " has committed, or what waits for it", loses);
 	if (spec->is_significant && supervisor.auto_shutdown == AUTO_SHUTDOWN_NEVER)
 		return submission_refuse(step, which, STATUS_USAGE,
 		    "significant: the supervisor %s has auto-shutdown never", name);

@@ -19,7 +19,10 @@ static const char *const sql[] = {
 		   "LEFT JOIN servers v ON v.job_id = j.id WHERE j.id = ?1",
 	[AT_WORK] = "SELECT name FROM supervisors WHERE state <> 'running' AND state <> 'ended' "
 		    "AND state <> 'waiting' AND name > ?1 ORDER BY name LIMIT 1",
-	[FORGET_CHILD] = "UPDATE servers SET position = NULL WHERE job_id = ?1",
+	/* A file that describes one which has never come up tries again, unless it was its wish. */
+	[FORGET_CHILD] = "UPDATE servers SET position = NULL, description = iif(?2 OR EXISTS "
+			 "(SELECT 1 FROM events WHERE job_id = ?1 AND event <> 'started' "
+			 "AND event = 'ready'), description, NULL) WHERE job_id = ?1",
 	[RESUME_NODES] = "UPDATE supervisors SET state = 'waiting', reason = '" NODE_RESUMED "' "
 			 "WHERE parent IS NOT NULL AND position IS NOT NULL "
 			 "AND state = 'running' AND NOT EXISTS (SELECT 1 "
@@ -255,6 +258,7 @@ int
 sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision verdict,
     bool is_forgotten, struct reason reason)
 {
+	sqlite3_stmt *forget = engine->supervision.prepared[FORGET_CHILD];
 	char supervisor[NAME_SIZE], name[NAME_SIZE], text[REASON_TEXT_SIZE];
 	int64_t position = 0;
 	struct node node;
@@ -269,8 +273,9 @@ sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision 
 		position = node.group_from;
 	code = follow(engine, &node, verdict, job, name, position, reason_format(text, reason));
 	if (code == SQLITE_OK && is_forgotten && !supervision_is_restart(verdict)) {
-		bind_number(engine->supervision.prepared[FORGET_CHILD], 1, job);
-		code = statement_run(engine->supervision.prepared[FORGET_CHILD]);
+		bind_number(forget, 1, job);
+		bind_number(forget, 2, reason.kind == REASON_IGNORE);
+		code = statement_run(forget);
 	}
 	return code;
 }

@@ -42,10 +42,9 @@ static const char *const sql[] = {
 		      "0) FROM servers INDEXED BY servers_static WHERE position IS NOT NULL) "
 		      "WHERE position IS NULL AND pool IS NULL AND job_id IN (SELECT id FROM jobs "
 		      "WHERE supervisor = ?1 AND " JOB_IS_LIVE("") ")",
-	[DETACH] = "UPDATE servers SET position = NULL WHERE position IS NOT NULL "
-		   "AND job_id IN (SELECT v.job_id FROM servers v INDEXED BY servers_static "
-		   "JOIN jobs j ON j.id = v.job_id WHERE v.position IS NOT NULL "
-		   "AND j.supervisor = ?1)",
+	[DETACH] = "UPDATE servers SET position = NULL, description = NULL "
+		   "WHERE (position IS NOT NULL OR description IS NOT NULL) "
+		   "AND (SELECT supervisor FROM jobs WHERE id = job_id) = ?1",
 	[FORGET_OF] = "DELETE FROM restarts WHERE child = ?1",
 	[SHIFT_JOBS] = "UPDATE servers SET position = position + ?2 WHERE position IS NOT NULL "
 		       "AND job_id IN (SELECT v.job_id FROM servers v INDEXED BY servers_static "

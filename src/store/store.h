@@ -195,6 +195,7 @@ struct step {
 			bool is_repeated;
 			/* No name may be that of a job of the same supervisor that has ended. */
 			bool has_new_names;
+			bool stays_down; /* servers: described, and started only by people */
 			/* One job that a server starts, if owner is not 0: */
 			struct {
 				int64_t owner, owner_attempt; /* 0: it is durable */

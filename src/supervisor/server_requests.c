@@ -303,7 +303,10 @@ start_new(struct client *client, json_t *id, json_t *params)
 		request_fail(request_new(client, id), &error, NULL);
 		return;
 	}
-	step->act = json_is_false(json_object_get(params, "wait")) ? described : submitted;
+	step->submit.stays_down = json_is_true(json_object_get(params, "stopped"));
+	step->act = step->submit.stays_down || json_is_false(json_object_get(params, "wait"))
+	    ? described
+	    : submitted;
 	step->arg = request_new(client, id);
 	step->submit.token = token != NULL ? xstrdup(token) : NULL;
 	step->submit.is_repeated = is_repeated(params);

@@ -372,6 +372,117 @@ plain_service_that_was_started_by_hand_is_taken_over_untouched(void **state)
 	instance_finish(&scene.i);
 }
 
+/* ---- what has ended ---- */
+
+/* The only child of t is described so, behind its name and its command. */
+static struct result
+apply_child(struct scene *scene, const char *more)
+{
+	char text[300];
+
+	snprintf(text, sizeof(text), "{'supervisors': [{'name': 't', 'children': ["
+	    "{'name': 'c', 'command': ['%%']%s}, {'name': 'last', 'command': ['%%']}]}]}", more);
+	write_file(scene, text);
+	return APPLY(scene, "--");
+}
+
+static void
+begin_child(struct scene *scene, const char *more)
+{
+	begin(scene);
+	expect(apply_child(scene, more), 0, "+ supervisor t\n+ t/c\n+ t/last\n> start t\n", NULL);
+}
+
+static const char stays_down[] = "t/c does not run: jobberd start t/c";
+
+static void
+temporary_server_that_has_ended_is_not_started_by_the_same_file(void **state)
+{
+	static const char temporary[] = ", 'restart': 'temporary'";
+	struct scene scene;
+
+	(void)state;
+	begin_child(&scene, temporary);
+	expect(jobberd(&scene.i, "call", "t/c", "stop", "normal", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "wait", "1", NULL), 0, NULL, NULL);
+	expect(APPLY(&scene, "--dry-run"), 0, "", stays_down);
+	expect(apply_child(&scene, temporary), 0, "", stays_down);
+	expect(jobberd(&scene.i, "prune", "--older-than", "0", "--keep", "0", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, temporary), 0, "", stays_down);
+	expect(apply_child(&scene, ", 'restart': 'temporary', 'grace': '1s'"), 0,
+	    "~ t/c: grace\n~ order of t: c, last\n", "");
+	expect(jobberd(&scene.i, "stop", "t/c", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ", 'restart': 'temporary', 'grace': '1s'"), 0, "", stays_down);
+	expect(apply_child(&scene, temporary), 0, "~ t/c: grace\n~ order of t: c, last\n",
+	    stays_down);
+	expect(apply_child(&scene, temporary), 0, "", stays_down);
+	expect(jobberd(&scene.i, "start", "t/c", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, temporary), 0, "", "");
+	instance_finish(&scene.i);
+}
+
+static void
+temporary_server_that_could_not_be_started_is_tried_again(void **state)
+{
+	static const char file[] = "{'supervisors': [{'name': 't', 'children': [{'name': 'c', "
+				   "'command': ['%', 'X'], 'restart': 'temporary'}]}]}";
+	static const char *const words[] = { "refuse", "ignore" };
+	struct scene scene;
+	char text[sizeof(file) + 8], *place;
+
+	(void)state;
+	begin(&scene);
+	expect(jobberd(&scene.i, "supervisor", "add", "t", NULL), 0, "", NULL);
+	for (int n = 0; n < 2; n++) {
+		memcpy(text, file, sizeof(file));
+		place = strchr(text, 'X');
+		snprintf(place, sizeof(text) - (size_t)(place - text), "%s%s", words[n],
+		    strchr(file, 'X') + 1);
+		write_file(&scene, text);
+		expect(APPLY(&scene, "--"), n == 0 ? 70 : 0, NULL, n == 0 ? "refused" : "");
+		expect(APPLY(&scene, "--"), n == 0 ? 70 : 0, "", n == 0 ? "refused" : stays_down);
+	}
+	instance_finish(&scene.i);
+}
+
+static void
+server_that_people_have_stopped_is_described_anew_and_stays_so(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_child(&scene, "");
+	expect(jobberd(&scene.i, "stop", "t/c", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ", 'grace': '1s'"), 0, "~ t/c: grace\n", stays_down);
+	expect(apply_child(&scene, ", 'grace': '1s'"), 0, "", stays_down);
+	expect(apply_child(&scene, ""), 0, "~ t/c: grace\n", stays_down);
+	expect(jobberd(&scene.i, "start", "t/c", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ", 'grace': '1s'"), 0, "~ t/c: grace\n", "");
+	expect(jobberd(&scene.i, "call", "t/c", "get", NULL), 0, "0\n", NULL);
+	/* With its supervisor it is started again, as all its children. */
+	expect(jobberd(&scene.i, "stop", "t/c", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ""), 0, "~ t/c: grace\n", stays_down);
+	expect(jobberd(&scene.i, "supervisor", "restart", "t", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ""), 0, "", "");
+	instance_finish(&scene.i);
+}
+
+/* As one leaves it that was killed behind the stop of what it replaces. */
+static void
+interrupted_apply_is_finished_by_the_next_one(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_child(&scene, "");
+	expect(jobberd(&scene.i, "stop", "t/c", "shutdown:apply", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ""), 0, "~ t/c: stopped by an apply that was interrupted\n", "");
+	expect(jobberd(&scene.i, "stop", "t/c", "shutdown:apply", NULL), 0, NULL, NULL);
+	expect(apply_child(&scene, ", 'grace': '1s'"), 0, "~ t/c: grace\n", "");
+	expect(jobberd(&scene.i, "call", "t/c", "get", NULL), 0, "0\n", NULL);
+	instance_finish(&scene.i);
+}
+
 /* ---- a durable server, described anew ---- */
 
 /* The only child of d is described so, behind its name and its command. */
@@ -428,7 +539,9 @@ durable_server_keeps_its_messages_when_it_is_described_anew(void **state)
 	assert_null(foreign(&scene.i, "UPDATE writer SET is_writing = 1; UPDATE messages SET "
 		"dead_at = 1, dead_reason = 'signal:ABRT' WHERE message LIKE '%2%'; "
 		"UPDATE writer SET is_writing = 0"));
-	expect(apply_durable(&scene, transient), 0, "~ d/c: restart\n", NULL);
+	expect(apply_durable(&scene, transient), 0, "~ d/c: restart\n",
+	    "d/c does not run: jobberd start d/c");
+	expect(jobberd(&scene.i, "start", "d/c", NULL), 0, NULL, NULL);
 	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "13\n", NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM messages m JOIN servers v "
 		"ON v.job_id = m.job_id WHERE v.position IS NOT NULL AND (m.dead_at IS NOT NULL "
@@ -472,6 +585,10 @@ main(void)
 		cmocka_unit_test(
 		    server_that_was_started_by_hand_as_described_is_taken_over_untouched),
 		cmocka_unit_test(plain_service_that_was_started_by_hand_is_taken_over_untouched),
+		cmocka_unit_test(temporary_server_that_has_ended_is_not_started_by_the_same_file),
+		cmocka_unit_test(temporary_server_that_could_not_be_started_is_tried_again),
+		cmocka_unit_test(server_that_people_have_stopped_is_described_anew_and_stays_so),
+		cmocka_unit_test(interrupted_apply_is_finished_by_the_next_one),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
 		cmocka_unit_test(

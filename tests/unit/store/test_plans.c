@@ -144,6 +144,8 @@ may_scan(const char *sql)
 		"EXISTS (SELECT 1 FROM monitors)", /* the first row */
 		"foreign_cancels",
 		"DELETE FROM restarts WHERE child", /* when a supervisor is removed */
+		"SET position = NULL, description = NULL WHERE (position IS NOT NULL OR "
+		"description IS NOT NULL) AND (SELECT", /* likewise */
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
