@@ -31,6 +31,7 @@ struct run {
 	const struct invocation *invocation;
 	int64_t job;
 	int interrupts;	     /* how often ^C was heeded */
+	bool is_cancelled;   /* … and the cancel acknowledged */
 	int64_t told_attempt; /* the last one whose pause was told */
 	bool is_wait_told;
 	char told_progress[WHY_SIZE];
@@ -92,20 +93,21 @@ start_supervise(const struct invocation *invocation, struct error *error)
 /* ---- while it runs ---- */
 
 static void
-cancel(const struct run *run)
+cancel(struct run *run)
 {
 	struct client_connection connection;
 	struct error error;
 	json_t *result;
 
-	fprintf(stderr, "\njobberd: cancelling job %" PRId64 "; once more to leave it running\n",
+	fprintf(stderr, "\njobberd: cancelling job %" PRId64 "; once more to stop waiting for it\n",
 	    run->job);
 	if (client_open(&connection, run->invocation->state, &error) == -1) {
 		cli_fail(&error);
 		return;
 	}
-	result = client_call(&connection, "cancel",
+	result = client_call_again(&connection, "cancel",
 	    json_pack("{s:[I]}", "ids", (json_int_t)run->job), NULL, &error);
+	run->is_cancelled = result != NULL;
 	if (result == NULL)
 		cli_fail(&error);
 	json_decref(result);
@@ -312,7 +314,8 @@ follow_job(struct run *run, struct client_connection *connection)
 		    json_string_value(json_object_get(ended, "reason")));
 		break;
 	case FOLLOW_INTERRUPTED:
-		fprintf(stderr, "jobberd: job %" PRId64 " goes on\n", run->job);
+		fprintf(stderr, "jobberd: job %" PRId64 " %s\n", run->job,
+		    run->is_cancelled ? "is still being ended" : "goes on");
 		printf("%" PRId64 "\n", run->job);
 		status = STATUS_SIGNALLED + SIGINT;
 		break;
