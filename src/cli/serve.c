@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define KEEPER_PATIENCE_MS 1000
+#define MOST_ASKED 20 /* supervisor processes that die before they have stopped */
 
 /*
  * What ps(1) and top(1) call the two, however the program was started: the kernel would name
@@ -162,7 +163,7 @@ ask_to_leave(const struct invocation *invocation, struct client_connection *conn
 	char byte;
 
 	if (result == NULL)
-		return connection->is_lost ? 0 : -1;
+		return connection->is_lost && !connection->is_silent ? 0 : -1;
 	if (!*is_told && leaves)
 		tell_leaving(running - servers, servers);
 	else if (!*is_told)
@@ -190,13 +191,16 @@ verb_shutdown(struct invocation *invocation)
 	struct client_connection connection;
 	bool is_told = false;
 	struct error error;
-	int status = STATUS_OK, keeper;
+	int status = STATUS_OK, keeper, asked = 0;
 
 	if (option_is_given(invocation, "leave") && option_is_given(invocation, "now"))
 		return cli_complain(STATUS_USAGE, "leave, now: only one of them");
 	keeper = lock_watch_holder(invocation->state);
 	do {
-		if (client_open(&connection, invocation->state, &error) == 0) {
+		if (asked++ == MOST_ASKED)
+			status = cli_complain(STATUS_TRY_LATER,
+			    "the supervisor process dies again and again before it has stopped");
+		else if (client_open(&connection, invocation->state, &error) == 0) {
 			if (ask_to_leave(invocation, &connection, &is_told, &error) == -1)
 				status = cli_fail(&error);
 			client_close(&connection);
