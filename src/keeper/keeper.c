@@ -32,6 +32,7 @@
 #define FIRST_DELAY_MS 100
 #define HANG_MS 5000
 #define LONGEST_DELAY_MS 10000
+#define LONGEST_DELAY_ALONE_MS 1000 /* somebody waits for us to leave */
 
 static void start_supervisor(void *arg);
 
@@ -73,28 +74,33 @@ send_wish(struct keeper *keeper, enum wish wish)
 	keeper_report(keeper, &report, -1);
 }
 
+void
+keeper_leave(struct keeper *keeper, int status)
+{
+	if (!keeper->leaves)
+		keeper_stop_all(keeper, 0);
+	keeper->status = status;
+	loop_stop(keeper->loop);
+}
+
+/* One that has died once is followed by another that does what is wished. */
 static void
 schedule_restart(struct keeper *keeper)
 {
-	int64_t lived_ms = clock_mono().ms - keeper->supervisor_started.ms;
+	int64_t longest_ms;
 
-	if (lived_ms >= HEALTHY_MS)
-		keeper->restart_delay_ms = 0;
+	if (keeper->pending_wish != -1 && (keeper->is_alone || keeper->restart_delay_ms > 0) &&
+	    keeper_leaves_alone(keeper))
+		return;
+	log_info("the supervisor process is started again in %lld ms",
+	    (long long)keeper->restart_delay_ms);
 	loop_timer_set(keeper->loop, &keeper->restart_timer, keeper->restart_delay_ms);
+	longest_ms = keeper->is_alone ? LONGEST_DELAY_ALONE_MS : LONGEST_DELAY_MS;
 	keeper->restart_delay_ms = keeper->restart_delay_ms == 0
 	    ? FIRST_DELAY_MS
 	    : 2 * keeper->restart_delay_ms;
-	if (keeper->restart_delay_ms > LONGEST_DELAY_MS)
-		keeper->restart_delay_ms = LONGEST_DELAY_MS;
-}
-
-static void
-leave(struct keeper *keeper, int status)
-{
-	if (!keeper->leaves)
-		keeper_kill_all(keeper);
-	keeper->status = status;
-	loop_stop(keeper->loop);
+	if (keeper->restart_delay_ms > longest_ms)
+		keeper->restart_delay_ms = longest_ms;
 }
 
 void
@@ -111,19 +117,20 @@ keeper_supervisor_died(struct keeper *keeper, int status)
 	keeper->link = NULL;
 	loop_timer_remove(keeper->loop, &keeper->hang_timer); /* that read may have set it */
 	if (keeper->is_quitting) {
-		leave(keeper, keeper->status);
+		keeper_leave(keeper, keeper->status);
 		return;
 	}
 	/* Refused at the very first start: it has said why on standard error. */
 	if (!keeper->was_ready && keeper->restarts == 0 &&
 	    (code == STATUS_CONFIG || code == STATUS_NOT_PERMITTED || code == 127)) {
-		leave(keeper, code);
+		keeper_leave(keeper, code);
 		return;
 	}
-	log_warn("supervisor process ended %s=%d, it is started again in %lld ms",
-	    code == -1 ? "signal" : "exit", code == -1 ? WTERMSIG(status) : code,
-	    (long long)keeper->restart_delay_ms);
+	log_warn("supervisor process ended %s=%d", code == -1 ? "signal" : "exit",
+	    code == -1 ? WTERMSIG(status) : code);
 	keeper->restarts++;
+	if (clock_mono().ms - keeper->supervisor_started.ms >= HEALTHY_MS)
+		keeper->restart_delay_ms = 0;
 	schedule_restart(keeper);
 }
 
@@ -163,6 +170,17 @@ start_supervisor(void *arg)
 /* ---- signals ---- */
 
 static void
+wish(struct keeper *keeper, enum wish wish)
+{
+	send_wish(keeper, wish);
+	/* In a pause between two: the next one is tried at once. */
+	if (loop_timer_left(keeper->loop, &keeper->restart_timer) <= 0)
+		return;
+	loop_timer_remove(keeper->loop, &keeper->restart_timer);
+	schedule_restart(keeper);
+}
+
+static void
 signalled(void *arg, int number, pid_t pid)
 {
 	struct keeper *keeper = arg;
@@ -175,18 +193,18 @@ signalled(void *arg, int number, pid_t pid)
 	case SIGINT:
 		if (++keeper->stop_signals > 2) {
 			log_warn("leaving at once: ends of jobs may be recorded as lost");
-			leave(keeper, STATUS_NO);
+			keeper_leave(keeper, STATUS_NO);
 			break;
 		}
 		if (keeper->stop_signals == 2)
-			keeper_kill_all(keeper);
-		send_wish(keeper, keeper->stop_signals == 2 ? WISH_STOP_NOW : WISH_STOP);
+			keeper_stop_all(keeper, 0);
+		wish(keeper, keeper->stop_signals == 2 ? WISH_STOP_NOW : WISH_STOP);
 		break;
 	case SIGQUIT:
 		if (getpid() == 1)
 			log_warn("leaving is not possible as process 1");
 		else
-			send_wish(keeper, WISH_LEAVE);
+			wish(keeper, WISH_LEAVE);
 		break;
 	case SIGHUP:
 	case SIGUSR1:

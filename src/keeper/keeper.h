@@ -86,6 +86,8 @@ struct keeper {
 	int pending_wish; /* enum wish that no supervisor process has heard yet, -1: none */
 	int stop_signals; /* how often we were asked to stop */
 	sigset_t signals; /* that wait for the supervisor process to say to whom they go */
+	bool is_alone; /* no supervisor process comes up for that wish (keeper_alone.c) */
+	int tries;     /* of theirs since nothing was left to end */
 	bool is_quitting; /* ORDER_QUIT: status and leaves hold */
 	int status;
 	bool leaves;
@@ -120,7 +122,8 @@ void keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cau
     int64_t grace_ms);
 void keeper_recall_child(struct keeper *keeper, struct child *child);
 void keeper_drop_waiting(struct keeper *keeper); /* their supervisor process is dead */
-void keeper_kill_all(struct keeper *keeper);
+/* grace_ms: STOP_OWN_GRACE, or what all of them get. */
+void keeper_stop_all(struct keeper *keeper, int64_t grace_ms);
 void keeper_free_child(struct keeper *keeper, struct child *child);
 /*
  * The same descriptor with a high number, which what we keep of each child has, so that the low
@@ -132,6 +135,12 @@ void keeper_reap(struct keeper *keeper, pid_t pid);
 void keeper_reap_all(void *arg); /* reap_timer's fire */
 /* It has been reaped (keeper.c). */
 void keeper_supervisor_died(struct keeper *keeper, int status);
+void keeper_leave(struct keeper *keeper, int status);
+/*
+ * Something is wished and no supervisor process comes up for it: do what we can of it. true: we
+ * leave; false: another one is to be tried (keeper_alone.c).
+ */
+bool keeper_leaves_alone(struct keeper *keeper);
 /* Sockets that a keeper before us has left: nobody reads them (keeper_notify.c). */
 void keeper_notify_sweep(struct keeper *keeper);
 /* Make its socket and hand it on: 0, or -1 with errno. */

@@ -88,6 +88,8 @@ keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause ca
 	}
 	if (child->state != CHILD_RUNNING)
 		return;
+	if (grace_ms == STOP_OWN_GRACE)
+		grace_ms = child->grace_ms;
 	if (child->cause == STOP_NONE) {
 		child->cause = cause;
 		if (grace_ms > 0) {
@@ -101,14 +103,14 @@ keeper_stop_child(struct keeper *keeper, struct child *child, enum stop_cause ca
 }
 
 void
-keeper_kill_all(struct keeper *keeper)
+keeper_stop_all(struct keeper *keeper, int64_t grace_ms)
 {
 	struct child *child, *next;
 
 	keeper_settle_all(keeper);
 	for (child = children_first(&keeper->children); child != NULL; child = next) {
 		next = children_next(child);
-		keeper_stop_child(keeper, child, STOP_INTERRUPTED, 0);
+		keeper_stop_child(keeper, child, STOP_INTERRUPTED, grace_ms);
 	}
 }
 

@@ -53,9 +53,8 @@ order_stop(const struct received *received)
 
 	/* It may have ended meanwhile: its report is on the way. */
 	if (child != NULL && order->stop.cause < STOP_CAUSE_COUNT)
-		keeper_stop_child(received->keeper, child, order->stop.cause,
-		    order->stop.grace_ms == STOP_OWN_GRACE ? child->grace_ms
-							   : order->stop.grace_ms);
+		keeper_stop_child(
+		    received->keeper, child, order->stop.cause, order->stop.grace_ms);
 }
 
 static void
