@@ -91,7 +91,7 @@ read_rules(sqlite3_stmt *row, struct lifecycle_job *job)
 	};
 	job_status_parse(column_text(row, 0), &job->status);
 	if (backoff != NULL)
-		retry_parse_backoff(backoff, &job->retry); /* else a foreign word: the default */
+		retry_parse_backoff(backoff, &job->retry); /* a foreign word never gets to run */
 	job->retry.max_retries = column_number(row, 2, RETRY_FOR_EVER);
 	job->retry.jitter_percent = (int)column_number(row, 4, 0);
 }

@@ -17,7 +17,7 @@ enum { READY, READY_KEYED, READY_IN_TREE, READY_KEYED_IN_TREE, CLAIM, WITHDRAW, 
 	"SELECT id, name, command, cwd, environment, umask, stdin, timeout_ms, "         \
 	"grace_ms, max_output, leave_children, max_retries, priority, "                  \
 	"(SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE job_id = jobs.id), "  \
-	"kind, log_rotate FROM jobs "                                                    \
+	"kind, log_rotate, backoff FROM jobs "                                           \
 	"WHERE supervisor = ?1 AND " JOB_WAITS("") " AND hold IS NULL "                  \
 	"AND wake_at IS NULL AND NOT EXISTS (SELECT 1 FROM attempts "                    \
 	"WHERE job_id = jobs.id AND ended_at IS NULL) "
@@ -90,6 +90,11 @@ read_spec(sqlite3_stmt *row, struct spec *spec, const char **ret_why)
 	if ((text = column_text(row, 15)) != NULL &&
 	    rotation_parse(text, &spec->log_rotate) == -1) {
 		*ret_why = "log_rotate is not SIZE or SIZE,N as --log-rotate takes it";
+		return -1;
+	}
+	if ((text = column_text(row, 16)) != NULL &&
+	    retry_parse_backoff(text, &spec->retry) == -1) {
+		*ret_why = "backoff is not KIND:PAUSE or KIND:PAUSE,LONGEST as --backoff takes it";
 		return -1;
 	}
 	text = column_text(row, 14);

@@ -375,6 +375,8 @@ row_that_only_we_can_see_makes_no_sense_ends_failed_in_words(void **state)
 		{ "command", "'[null]'", "command" },
 		{ "command", "'[\"a\",[\"b\"]]'", "command" },
 		{ "command", "'[\"a\\u0000b\"]'", "command" },
+		{ "command, backoff", "'[\"false\"]', 'foo'", "backoff is not KIND:PAUSE" },
+		{ "command, backoff", "'[\"true\"]', 'linear:often'", "backoff is not KIND" },
 	};
 	struct instance i;
 	char statement[300], question[200], *text;

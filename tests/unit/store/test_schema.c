@@ -411,7 +411,7 @@ insert_may_give_every_option(void **state)
 	    "INSERT INTO jobs(command, name, cwd, environment, umask, stdin, "
 	    "max_retries, timeout_ms, grace_ms, max_output, leave_children, backoff) "
 	    "VALUES('[\"x\"]', 'a', '/usr', last_insert_rowid(), 63, '/etc/hosts', 0, "
-	    "1500, 0, 65536, 1, 'nonsense')");
+	    "1500, 0, 65536, 1, 'linear:2s')");
 	batch_init(&batch);
 	step = add_claim(&batch, "default", 1);
 	run_ok(&outsider->subject, &batch);
@@ -424,23 +424,6 @@ insert_may_give_every_option(void **state)
 	assert_int_equal(claimed->spec.grace_ms, 0);
 	assert_true(claimed->spec.leaves_children);
 	assert_string_equal(claimed->environment->items[0], "A=1");
-	batch_done(&batch);
-}
-
-/* A back-off in words nobody knows is the default, not a job that hangs. */
-static void
-insert_with_an_unknown_backoff_retries_as_by_default(void **state)
-{
-	struct outsider *outsider = *state;
-	struct batch batch;
-	struct step *step;
-
-	assert_ok(outsider,
-	    "INSERT INTO jobs(command, backoff) VALUES('[\"x\"]', 'now and then')");
-	batch_init(&batch);
-	step = add_ended(&batch, start(&outsider->subject), "exit:1");
-	run_ok(&outsider->subject, &batch);
-	assert_int_equal(step->ended.ret_pause_ms, RETRY_DEFAULT_BASE_MS);
 	batch_done(&batch);
 }
 
@@ -458,16 +441,17 @@ insert_of_nonsense_ends_failed_in_words(void **state)
 	    "INSERT INTO jobs(command) VALUES('[\"a\",1]'), ('[\"\"]'), ('[[\"a\"]]'),"
 	    "('[\"a\\u0000b\"]'), (CAST(x'5b22e9225d' AS TEXT));"
 	    "INSERT INTO jobs(command, environment) VALUES('[\"a\"]', 1), ('[\"a\"]', 2);"
+	    "INSERT INTO jobs(command, backoff) VALUES('[\"a\"]', 'now and then');"
 	    "INSERT INTO jobs(command) VALUES('[\"fine\"]')");
 	batch_init(&batch);
 	step = add_claim(&batch, "default", 1);
 	run_ok(subject, &batch);
-	assert_int_equal(step->claim.ret_refused, 7);
-	assert_int_equal(batch.ended_count, 7);
+	assert_int_equal(step->claim.ret_refused, 8);
+	assert_int_equal(batch.ended_count, 8);
 	assert_int_equal(step->claim.ret_count, 1);
-	assert_int_equal(step->claim.ret_jobs[0].key.job, 8);
+	assert_int_equal(step->claim.ret_jobs[0].key.job, 9);
 	batch_done(&batch);
-	for (int job = 1; job <= 7; job++)
+	for (int job = 1; job <= 8; job++)
 		assert_string_equal(status_of(subject, job), "failed spawn:EINVAL");
 	assert_string_equal(ask(outsider->handle, "SELECT detail FROM jobs WHERE id = 1"),
 	    "command is not an array of strings that begins with a program");
@@ -788,7 +772,6 @@ main(void)
 		TEST(writes_of_others_are_guarded_whatever_their_settings),
 		TEST(insert_of_a_command_is_a_complete_submission),
 		TEST(insert_may_give_every_option),
-		TEST(insert_with_an_unknown_backoff_retries_as_by_default),
 		TEST(insert_of_nonsense_ends_failed_in_words),
 		TEST(insert_with_a_time_waits_for_it),
 		TEST(cancel_of_a_waiting_job_ends_it),
