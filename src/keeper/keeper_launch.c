@@ -106,7 +106,7 @@ end(struct keeper *keeper, struct launch *launch)
 	keeper_leaf_made(keeper, child, launch->spawn.cgroup_fd, error == 0);
 	TAILQ_REMOVE(&keeper->launches, launch, entry);
 	TAILQ_INSERT_HEAD(&keeper->free_launches, launch, entry);
-	keeper_launched(keeper, child, &start, error, result == -1);
+	keeper_launched(keeper, child, &start, error, launch->plan.place, result == -1);
 }
 
 static struct launch *
@@ -200,7 +200,7 @@ keeper_launch(struct keeper *keeper, struct child *child, const struct order_sta
 	close(output_fd);
 	close(socket_fd);
 	start_text_done(text);
-	keeper_launched(keeper, child, start, error, true);
+	keeper_launched(keeper, child, start, error, PLACE_PROGRAM, true);
 }
 
 static void

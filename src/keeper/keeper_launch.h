@@ -37,8 +37,11 @@ void keeper_launches_wait(struct keeper *keeper);
 struct spawn keeper_spawn_of(struct keeper *keeper, struct child *child,
     const struct order_start *start, const struct start_text *text, int output_fd,
     int socket_fd);
-/* It runs (error 0), or could not be executed, or no process could be made (is_lack). */
+/*
+ * It runs (error 0), or could not be executed, for want of what is at `place`, or no process
+ * could be made (is_lack).
+ */
 void keeper_launched(struct keeper *keeper, struct child *child,
-    const struct order_start *start, int error, bool is_lack);
+    const struct order_start *start, int error, enum end_place place, bool is_lack);
 
 #endif

@@ -31,9 +31,10 @@ report_refused(struct keeper *keeper, const struct order_key *key, int error)
 }
 
 static void
-not_executed(struct keeper *keeper, struct child *child, int error)
+not_executed(struct keeper *keeper, struct child *child, int error, enum end_place place)
 {
 	keeper_begin_report(child, END_NOT_EXECUTED, error);
+	child->report->ended.place = place;
 	keeper_finish(keeper, child);
 }
 
@@ -91,7 +92,7 @@ keeper_spawn_of(struct keeper *keeper, struct child *child, const struct order_s
 
 void
 keeper_launched(struct keeper *keeper, struct child *child, const struct order_start *start,
-    int error, bool is_lack)
+    int error, enum end_place place, bool is_lack)
 {
 	/* A supervisor process that came while it was on its way was told with the table. */
 	if (error == 0 && child->is_start_told)
@@ -105,7 +106,7 @@ keeper_launched(struct keeper *keeper, struct child *child, const struct order_s
 	} else if (is_lack || spawn_is_lack(error))
 		refused(keeper, child, error);
 	else
-		not_executed(keeper, child, error);
+		not_executed(keeper, child, error, place);
 }
 
 int

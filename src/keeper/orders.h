@@ -62,9 +62,17 @@ enum wish { WISH_STOP, WISH_STOP_NOW, WISH_LEAVE, WISH_COUNT };
 enum end_kind {
 	END_EXITED,   /* code: exit status */
 	END_SIGNALLED, /* code: signal */
-	END_NOT_EXECUTED, /* code: errno */
+	END_NOT_EXECUTED, /* code: errno, of what is at `place` */
 	END_UNKNOWN,  /* an adopted process went without a trace */
 	END_KIND_COUNT
+};
+
+/* What a process that was not executed could not have. */
+enum end_place {
+	PLACE_PROGRAM,
+	PLACE_DIRECTORY, /* … to work in */
+	PLACE_INPUT,
+	END_PLACE_COUNT
 };
 
 /* What cgroups can be used for. */
@@ -164,7 +172,7 @@ struct report_ended {
 	int64_t output_bytes;
 	int64_t children_killed;
 	uint32_t is_oom; /* END_SIGNALLED: the kernel did it for want of memory */
-	uint32_t pad;
+	uint32_t place;	 /* END_NOT_EXECUTED: enum end_place */
 };
 
 struct report_refused {

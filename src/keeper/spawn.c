@@ -264,10 +264,13 @@ enter(struct spawn_plan *plan)
 	raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&no_signals, 0, sizeof(no_signals));
 	enter_place(spawn);
 	raw_call(SYS_umask, spawn->umask, 0, 0, 0);
+	plan->place = PLACE_DIRECTORY;
 	if ((error = (int)-raw_call(SYS_chdir, (long)spawn->cwd, 0, 0, 0)) != 0)
 		return error;
+	plan->place = PLACE_INPUT;
 	if (spawn->stdin_path[0] != '\0' && (stdin_fd = open_input(spawn->stdin_path)) < 0)
 		return -stdin_fd;
+	plan->place = PLACE_PROGRAM;
 	record.pid = raw_call(SYS_getpid, 0, 0, 0, 0);
 	/* On a busy machine it may have taken long from the first look at the clock to here. */
 	if (spawn_start_ticks() > record.pid_start + 1)

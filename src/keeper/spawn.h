@@ -54,6 +54,7 @@ struct spawn_plan {
 	bool is_searched;   /* … by PATH */
 	int64_t start;	    /* written by the child: see journal.h */
 	int error;	    /* … when it fails */
+	enum end_place place; /* … and what it could not have */
 	bool is_unrecorded; /* … and this was not the command's fault */
 	int is_sharing;	    /* our memory: set to 0 by the kernel */
 	int report_fd;	    /* a behaviour's, which has its own: what it has to say of these */
@@ -77,7 +78,7 @@ void spawn_died(struct spawn_plan *plan);
 void spawn_wait(struct spawn_plan *plan, int64_t us);
 /*
  * 0: it runs, since plan->start. A positive errno: the child could not become the program; -1,
- * with errno: for a lack of ours. It has been reaped then.
+ * with errno: for a lack of ours. It has been reaped then. plan->place says of what.
  */
 int spawn_end(struct spawn_plan *plan, pid_t pid);
 

@@ -149,14 +149,18 @@ count_strings(char *const *strings)
 #define REPORTED UINT64_C(1)
 #define UNRECORDED UINT64_C(2)
 #define ERROR_SHIFT 2
-#define ERROR_MASK UINT64_C(0x3fff)
+#define ERROR_MASK UINT64_C(0xfff)
+#define PLACE_SHIFT 14
+#define PLACE_MASK UINT64_C(3)
 #define START_SHIFT 16
+_Static_assert(END_PLACE_COUNT - 1 <= PLACE_MASK, "any place fits");
 
 static void
 report(struct spawn_plan *plan)
 {
 	uint64_t number = REPORTED | (plan->is_unrecorded ? UNRECORDED : 0) |
-	    (uint64_t)plan->error << ERROR_SHIFT | (uint64_t)plan->start << START_SHIFT;
+	    (uint64_t)plan->error << ERROR_SHIFT | (uint64_t)plan->place << PLACE_SHIFT |
+	    (uint64_t)plan->start << START_SHIFT;
 
 	/* If that fails, the keeper will hear of its end. */
 	if (write(plan->report_fd, &number, sizeof(number)) == -1)
@@ -222,6 +226,7 @@ spawn_fork_look(struct spawn_plan *plan)
 		return;
 	plan->is_unrecorded = (number & UNRECORDED) != 0;
 	plan->error = (int)(number >> ERROR_SHIFT & ERROR_MASK);
+	plan->place = (enum end_place)(number >> PLACE_SHIFT & PLACE_MASK);
 	plan->start = (int64_t)(number >> START_SHIFT);
 	close(plan->report_fd);
 	plan->report_fd = -1;

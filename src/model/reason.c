@@ -40,6 +40,16 @@ static const struct kind kinds[] = {
 };
 _Static_assert(sizeof(kinds) / sizeof(kinds[0]) == REASON_COUNT, "a row for every kind");
 
+static const struct {
+	const char *text; /* as stored, before the errno */
+	const char *words;
+} places[] = {
+	[REASON_OF_PROGRAM] = { "", "cannot execute" },
+	[REASON_OF_DIRECTORY] = { "cwd:", "cannot enter its working directory" },
+	[REASON_OF_INPUT] = { "stdin:", "cannot open its input" },
+};
+_Static_assert(sizeof(places) / sizeof(places[0]) == REASON_PLACE_COUNT, "a row for every place");
+
 const char *
 reason_signal_name(int signal, char buffer[16])
 {
@@ -104,7 +114,8 @@ reason_format(char buffer[REASON_TEXT_SIZE], struct reason reason)
 		break;
 	case REASON_SPAWN:
 		name = reason.number > 0 ? strerrorname_np(reason.number) : NULL;
-		snprintf(buffer, REASON_TEXT_SIZE, "%s%s", text, name != NULL ? name : "EIO");
+		snprintf(buffer, REASON_TEXT_SIZE, "%s%s%s", text, places[reason.place].text,
+		    name != NULL ? name : "EIO");
 		break;
 	case REASON_SHUTDOWN:
 		snprintf(buffer, REASON_TEXT_SIZE, "%s%s%s", text,
@@ -118,6 +129,21 @@ reason_format(char buffer[REASON_TEXT_SIZE], struct reason reason)
 		break;
 	}
 	return buffer;
+}
+
+static void
+parse_spawn(struct reason *reason, const char *detail)
+{
+	for (int place = REASON_OF_DIRECTORY; place < REASON_PLACE_COUNT; place++) {
+		size_t length = strlen(places[place].text);
+
+		if (strncmp(detail, places[place].text, length) == 0) {
+			reason->place = place;
+			detail += length;
+			break;
+		}
+	}
+	reason->number = errno_by_name(detail);
 }
 
 /* As much as there is room for, whole characters. */
@@ -177,7 +203,7 @@ parse_detail(enum reason_kind kind, const char *detail, struct reason *ret_reaso
 		reason.number = signal_by_name(name);
 		break;
 	case REASON_SPAWN:
-		reason.number = errno_by_name(name);
+		parse_spawn(&reason, name);
 		break;
 	case REASON_SHUTDOWN:
 		if (length > 0 && name[0] != ':')
@@ -235,7 +261,8 @@ reason_words(char *buffer, size_t size, struct reason reason, int64_t limit_ms)
 			snprintf(buffer, size, "watchdog: no sign of life");
 		break;
 	case REASON_SPAWN:
-		snprintf(buffer, size, "cannot execute: %s", strerror(reason.number));
+		snprintf(buffer, size, "%s: %s", places[reason.place].words,
+		    strerror(reason.number));
 		break;
 	case REASON_SHUTDOWN:
 		snprintf(buffer, size, "shutdown%s%s", reason.own[0] != '\0' ? ": " : "",
@@ -264,6 +291,8 @@ reason_exit_status(struct reason reason)
 	case REASON_TIMEOUT:
 		return STATUS_TIMED_OUT;
 	case REASON_SPAWN:
+		if (reason.place != REASON_OF_PROGRAM)
+			return STATUS_RUN_FAILED;
 		return reason.number == ENOENT ? STATUS_NO_COMMAND : STATUS_CANNOT_EXECUTE;
 	default:
 		return STATUS_RUN_FAILED;

@@ -7,10 +7,10 @@
 
 /*
  * Why an attempt, or a job, ended: a closed set. As stored (`text`): normal, exit:3,
- * signal:SEGV+core, timeout, oom, watchdog, spawn:ENOENT, cancelled, interrupted, lost:keeper,
- * lost:boot, dependency. In words, for people: "exit 3", "killed by SIGSEGV (core
- * dumped)", "cannot execute: No such file or directory". A server's end may also be
- * shutdown, shutdown:WHY, ignore, or words of its own.
+ * signal:SEGV+core, timeout, oom, watchdog, spawn:ENOENT, spawn:cwd:ENOENT, spawn:stdin:ENOENT,
+ * cancelled, interrupted, lost:keeper, lost:boot, dependency. In words, for people: "exit 3",
+ * "killed by SIGSEGV (core dumped)", "cannot execute: No such file or directory". A server's
+ * end may also be shutdown, shutdown:WHY, ignore, or words of its own.
  */
 enum reason_kind {
 	REASON_NONE, /* not ended */
@@ -20,7 +20,7 @@ enum reason_kind {
 	REASON_TIMEOUT,
 	REASON_OOM,
 	REASON_WATCHDOG, /* no sign of life for too long */
-	REASON_SPAWN, /* number: errno */
+	REASON_SPAWN, /* number: errno; place */
 	REASON_CANCELLED,
 	REASON_INTERRUPTED,
 	REASON_LOST_KEEPER,
@@ -34,6 +34,14 @@ enum reason_kind {
 	REASON_COUNT
 };
 
+/* REASON_SPAWN: what could not be had. */
+enum reason_place {
+	REASON_OF_PROGRAM,
+	REASON_OF_DIRECTORY,
+	REASON_OF_INPUT,
+	REASON_PLACE_COUNT
+};
+
 #define REASON_OWN_SIZE 120
 
 struct reason {
@@ -41,6 +49,7 @@ struct reason {
 	int number;
 	bool core; /* REASON_SIGNAL: and a core was dumped */
 	char own[REASON_OWN_SIZE]; /* UTF-8, cut off if longer */
+	enum reason_place place; /* REASON_SPAWN */
 };
 
 #define REASON_TEXT_SIZE (REASON_OWN_SIZE + 16)

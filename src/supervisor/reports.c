@@ -48,6 +48,21 @@ reports_record_start(struct live *live)
 	step->started.age_ms = clock_mono().ms - live->started.ms;
 }
 
+static struct reason
+reason_not_executed(const struct report_ended *ended)
+{
+	static const enum reason_place places[] = {
+		[PLACE_PROGRAM] = REASON_OF_PROGRAM,
+		[PLACE_DIRECTORY] = REASON_OF_DIRECTORY,
+		[PLACE_INPUT] = REASON_OF_INPUT,
+	};
+	_Static_assert(sizeof(places) / sizeof(places[0]) == END_PLACE_COUNT, "all places");
+
+	return (struct reason){ .kind = REASON_SPAWN, .number = ended->code,
+		.place = ended->place < END_PLACE_COUNT ? places[ended->place]
+							: REASON_OF_PROGRAM };
+}
+
 struct reason
 reports_reason(const struct report_ended *ended)
 {
@@ -65,7 +80,7 @@ reports_reason(const struct report_ended *ended)
 	if (ended->how == END_UNKNOWN)
 		return (struct reason){ .kind = REASON_LOST_KEEPER };
 	if (ended->how == END_NOT_EXECUTED)
-		return (struct reason){ .kind = REASON_SPAWN, .number = ended->code };
+		return reason_not_executed(ended);
 	/* It succeeded although we were about to end it: good. A cancel stays a cancel. */
 	if (ended->cause != STOP_NONE && ended->cause < STOP_CAUSE_COUNT &&
 	    !(was_good && ended->cause == STOP_INTERRUPTED))

@@ -332,7 +332,8 @@ behaviour_that_cannot_start_says_why(void **state)
 	(void)state;
 	begin(&i);
 	snprintf(place, sizeof(place), "%s/gone", i.directory);
-	expect(RUN(&i, "run", "--cwd", place, "--", "echo"), 127, "", "No such file");
+	expect(RUN(&i, "run", "--cwd", place, "--", "echo"), 125, "",
+	    "cannot enter its working directory: No such file");
 	instance_finish(&i);
 }
 

@@ -162,8 +162,32 @@ program_that_does_not_exist_is_a_counted_failure_with_errno(void **state)
 			 "FROM attempts");
 	assert_string_equal(reason, "spawn:ENOENT,spawn:ENOENTfailed");
 	free(reason);
-	id = submit_job(&i, "-r", "0", "--cwd", "/no/such/place", "--", "true", NULL);
-	assert_int_equal(wait_job(&i, id), 1);
+	instance_finish(&i);
+}
+
+static void
+directory_or_input_that_is_not_there_is_told_as_such(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *reasons;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd(&i, "run", "-r", "0", "-d", "/no/such/place", "--", "true", NULL);
+	assert_int_equal(result.status, 125);
+	assert_has(result.err,
+	    "cannot enter its working directory: No such file or directory");
+	result_done(&result);
+	submit_job(&i, "-r", "0", "--stdin", "/no/such/file", "--", "cat", NULL);
+	assert_int_equal(wait_job(&i, 2), 1);
+	result = jobberd(&i, "why", "2", NULL);
+	assert_has(result.out, "cannot open its input: No such file or directory");
+	result_done(&result);
+	reasons = sql(&i, "SELECT group_concat(reason) FROM attempts");
+	assert_string_equal(reasons, "spawn:cwd:ENOENT,spawn:stdin:ENOENT");
+	free(reasons);
 	instance_finish(&i);
 }
 
@@ -370,6 +394,7 @@ main(void)
 		cmocka_unit_test(pause_counts_from_the_end_of_the_run),
 		cmocka_unit_test(every_end_has_a_cause),
 		cmocka_unit_test(program_that_does_not_exist_is_a_counted_failure_with_errno),
+		cmocka_unit_test(directory_or_input_that_is_not_there_is_told_as_such),
 		cmocka_unit_test(process_has_defaults_and_nothing_else),
 		cmocka_unit_test(what_a_job_leaves_running_is_killed),
 		cmocka_unit_test(cancel_ends_the_process_and_a_waiting_job_alike),

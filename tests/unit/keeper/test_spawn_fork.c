@@ -436,6 +436,19 @@ check_refused(struct scene *scene, int result, int error)
 	assert_int_equal(info.st_size, 0);
 }
 
+static enum end_place
+place_of_failure(struct scene *scene)
+{
+	struct spawn_plan plan;
+	pid_t pid;
+
+	assert_int_equal(spawn_begin(&plan, &scene->spawn, NULL, &pid), 0);
+	while (!spawn_is_over(&plan))
+		spawn_wait(&plan, 1000000);
+	assert_int_equal(spawn_end(&plan, pid), ENOENT);
+	return plan.place;
+}
+
 static void
 behaviour_that_cannot_start_says_why(void **state)
 {
@@ -443,9 +456,11 @@ behaviour_that_cannot_start_says_why(void **state)
 
 	scene->spawn.cwd = "/no/such/place";
 	check_refused(scene, ENOENT, ENOENT);
+	assert_int_equal(place_of_failure(scene), PLACE_DIRECTORY);
 	scene->spawn.cwd = scene->place;
 	scene->spawn.stdin_path = "no-such-file";
 	check_refused(scene, ENOENT, ENOENT);
+	assert_int_equal(place_of_failure(scene), PLACE_INPUT);
 }
 
 static void

@@ -72,6 +72,10 @@ static const struct {
 	{ { .kind = REASON_WATCHDOG }, 0, "watchdog", "watchdog: no sign of life" },
 	{ { .kind = REASON_SPAWN, .number = ENOENT }, 0, "spawn:ENOENT",
 	    "cannot execute: No such file or directory" },
+	{ { .kind = REASON_SPAWN, .number = ENOTDIR, .place = REASON_OF_DIRECTORY }, 0,
+	    "spawn:cwd:ENOTDIR", "cannot enter its working directory: Not a directory" },
+	{ { .kind = REASON_SPAWN, .number = ENOENT, .place = REASON_OF_INPUT }, 0,
+	    "spawn:stdin:ENOENT", "cannot open its input: No such file or directory" },
 	{ { .kind = REASON_CANCELLED }, 0, "cancelled", "cancelled" },
 	{ { .kind = REASON_INTERRUPTED }, 0, "interrupted", "interrupted by shutdown" },
 	{ { .kind = REASON_LOST_KEEPER }, 0, "lost:keeper",
@@ -132,6 +136,7 @@ reason_parse_refuses_what_is_none_of_ours(void **state)
 		"signal:NONE", "signal:KILL+", "signal:KILL+cor", "signal:KILL+core+core",
 		"signal:+core", "signal:RTMIN", "signal:RTMIN+", "signal:RTMIN+99",
 		"timeouts", "timeout:3", "oom:", "watchdog:10", "spawn", "spawn:", "spawn:2",
+		"spawn:cwd", "spawn:cwd:", "spawn:stdin:cwd:ENOENT", "spawn:tty:ENOENT",
 		"spawn:ENOSUCH", "spawn:enoent", "spawn:ENOENT ", "lost",
 		"lost:", "lost:keepers", "lost:moon", "cancelled\n", "\xff", "exit:\xff",
 		"signal:KILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILLKILL+core" };
@@ -244,6 +249,8 @@ reason_exit_status_is_the_process_s_own_or_that_of_run(void **state)
 		{ { .kind = REASON_TIMEOUT }, 124 },
 		{ { .kind = REASON_SPAWN, .number = ENOENT }, 127 },
 		{ { .kind = REASON_SPAWN, .number = EACCES }, 126 },
+		{ { .kind = REASON_SPAWN, .number = ENOENT, .place = REASON_OF_DIRECTORY }, 125 },
+		{ { .kind = REASON_SPAWN, .number = EACCES, .place = REASON_OF_INPUT }, 125 },
 		{ { .kind = REASON_CANCELLED }, 125 },
 	};
 

@@ -362,6 +362,7 @@ compare_reasons(struct reason left, struct reason right)
 	assert_int_equal(left.kind, right.kind);
 	assert_int_equal(left.number, right.number);
 	assert_int_equal(left.core, right.core);
+	assert_int_equal(left.place, right.place);
 }
 
 static void

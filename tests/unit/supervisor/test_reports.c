@@ -58,6 +58,12 @@ reason_of_every_other_end(void **state)
 	    "signal:SEGV+core");
 	assert_reason((struct report_ended){ .how = END_NOT_EXECUTED, .code = ENOENT },
 	    "spawn:ENOENT");
+	assert_reason((struct report_ended){ .how = END_NOT_EXECUTED, .code = ENOENT,
+			  .place = PLACE_DIRECTORY }, "spawn:cwd:ENOENT");
+	assert_reason((struct report_ended){ .how = END_NOT_EXECUTED, .code = EACCES,
+			  .place = PLACE_INPUT }, "spawn:stdin:EACCES");
+	assert_reason((struct report_ended){ .how = END_NOT_EXECUTED, .code = EACCES,
+			  .place = END_PLACE_COUNT }, "spawn:EACCES");
 	assert_reason((struct report_ended){ .how = END_UNKNOWN }, "lost:keeper");
 	assert_reason(
 	    (struct report_ended){ .how = END_EXITED, .cause = STOP_INTERRUPTED }, "normal");
