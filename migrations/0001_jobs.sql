@@ -287,10 +287,18 @@ BEGIN SELECT RAISE(ABORT, 'attempts are written by jobberd'); END;
 CREATE TRIGGER attempts_delete_guard BEFORE DELETE ON attempts
 WHEN (SELECT is_writing FROM writer) = 0 AND OLD.ended_at IS NULL
 BEGIN SELECT RAISE(ABORT, 'this attempt has not ended'); END;
+-- Those of a job that is deleted go after its row.
+CREATE TRIGGER attempts_history_guard BEFORE DELETE ON attempts
+WHEN (SELECT is_writing FROM writer) = 0 AND OLD.ended_at IS NOT NULL
+  AND EXISTS (SELECT 1 FROM jobs WHERE id = OLD.job_id)
+BEGIN SELECT RAISE(ABORT, 'attempts are history: they go with their job'); END;
 CREATE TRIGGER events_insert_guard BEFORE INSERT ON events
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'events are written by jobberd'); END;
 CREATE TRIGGER events_update_guard BEFORE UPDATE ON events
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'events are history'); END;
+CREATE TRIGGER events_delete_guard BEFORE DELETE ON events
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'events are history'); END;
 CREATE TRIGGER dependencies_insert_guard BEFORE INSERT ON dependencies

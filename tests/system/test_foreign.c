@@ -403,6 +403,31 @@ row_that_only_we_can_see_makes_no_sense_ends_failed_in_words(void **state)
 	instance_finish(&i);
 }
 
+/* With its job an attempt may go. */
+static void
+history_is_not_deleted_from_outside(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	write_foreign(&i, INSERT_TRUE);
+	write_foreign(&i, INSERT_TRUE);
+	assert_int_equal(wait_job(&i, 1), 0);
+	assert_int_equal(wait_job(&i, 2), 0);
+	assert_refused(&i, "DELETE FROM events", "events are history");
+	assert_refused(&i, "DELETE FROM attempts", "attempts are history");
+	write_foreign(&i, "PRAGMA foreign_keys = ON; DELETE FROM jobs WHERE id = 1");
+	assert_int_equal(sql_number(&i, "SELECT sum(job_id) FROM attempts"), 2);
+	result = jobberd(&i, "delete", "2", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts"), 0);
+	instance_finish(&i);
+}
+
 static void
 row_deleted_by_force_stops_its_process_with_an_event(void **state)
 {
@@ -523,6 +548,7 @@ main(void)
 		cmocka_unit_test(insert_of_a_supervisor_is_heeded),
 		cmocka_unit_test(row_that_makes_no_sense_is_refused_by_the_schema),
 		cmocka_unit_test(row_that_only_we_can_see_makes_no_sense_ends_failed_in_words),
+		cmocka_unit_test(history_is_not_deleted_from_outside),
 		cmocka_unit_test(row_deleted_by_force_stops_its_process_with_an_event),
 		cmocka_unit_test(
 		    row_deleted_before_its_process_is_told_of_stops_it_all_the_same),

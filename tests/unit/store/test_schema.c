@@ -288,7 +288,7 @@ static const struct {
 	{ "DELETE FROM jobs WHERE id = 2", "this job is live" },
 	{ "DELETE FROM jobs WHERE id = 4", "a live job waits for this one" },
 	{ "DELETE FROM jobs", "" },
-	{ "DELETE FROM attempts WHERE job_id = 4", NULL },
+	{ "DELETE FROM attempts WHERE job_id = 4", "attempts are history" },
 	{ "DELETE FROM attempts WHERE job_id = 2", "this attempt has not ended" },
 
 	/* everything else */
@@ -297,6 +297,7 @@ static const struct {
 	{ "UPDATE attempts SET pid = 1", OUR_OWN },
 	{ "INSERT INTO events(at, event) VALUES(1, 'x')", OUR_OWN },
 	{ "UPDATE events SET event = 'x'", "events are history" },
+	{ "DELETE FROM events", "events are history" },
 	{ "INSERT INTO dependencies VALUES(1, 2, 'done')", "submit --after" },
 	{ "UPDATE dependencies SET kind = 'ended'", "submit --after" },
 	{ "DELETE FROM dependencies", "is live" },
