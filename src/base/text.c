@@ -119,6 +119,7 @@ read_quantity(const char *text, const struct unit *units, double bare_factor, do
 	const struct unit *unit;
 	const char *start = text;
 
+	errno = EINVAL;
 	if (*text == '\0')
 		return -1;
 	while (*text != '\0') {
@@ -136,8 +137,10 @@ read_quantity(const char *text, const struct unit *units, double bare_factor, do
 		sum += number * unit->factor;
 		text = behind + strlen(unit->name);
 	}
-	if (!(sum >= 0 && sum <= most))
+	if (!(sum >= 0 && sum <= most)) {
+		errno = ERANGE;
 		return -1;
+	}
 	*ret_value = (int64_t)llround(sum);
 	return 0;
 }
@@ -146,6 +149,17 @@ int
 text_duration(const char *text, int64_t *ret_ms)
 {
 	return read_quantity(text, duration_units, SECOND_MS, LONGEST_MS, ret_ms);
+}
+
+const char *
+text_duration_wanted(const char *text, int64_t least_ms)
+{
+	int64_t ms;
+
+	if (text_duration(text, &ms) == -1 && errno == EINVAL)
+		return "a duration like 90, 1h30m or 250ms";
+	return least_ms > 0 ? "a duration above 0, 100 years at most"
+			    : "a duration of 100 years at most";
 }
 
 int

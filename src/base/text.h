@@ -22,9 +22,12 @@ int text_number(const char *text, int64_t least, int64_t most, int64_t *ret_numb
 
 /*
  * "90", "1h30m", "250ms", "1.5s", "2d": numbers with ms s m min h d, combined; a bare
- * number is seconds. 0 or -1; at most 100 years.
+ * number is seconds. 0 or -1; at most 100 years, else errno is ERANGE.
  */
 int text_duration(const char *text, int64_t *ret_ms);
+
+/* What this text is not, if it is no duration, or one below least_ms. */
+const char *text_duration_wanted(const char *text, int64_t least_ms);
 
 /* "16M", "16MiB", "1.5g", "4096": bytes, factors of 1024. 0 or -1. */
 int text_size(const char *text, int64_t *ret_bytes);

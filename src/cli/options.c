@@ -410,7 +410,7 @@ option_duration(const struct invocation *invocation, const char *name, int64_t o
 	int64_t ms = otherwise;
 
 	if (text != NULL && text_duration(text, &ms) == -1)
-		exit(cli_complain(STATUS_USAGE,
-		    "%s: \"%s\" is not a duration like 90, 1h30m or 250ms", name, text));
+		exit(cli_complain(STATUS_USAGE, "%s: \"%s\" is not %s", name, text,
+		    text_duration_wanted(text, 0)));
 	return ms;
 }

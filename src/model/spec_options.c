@@ -141,7 +141,7 @@ spec_set_duration(int64_t *ms, int64_t least, const char *option, const char *va
 	int64_t parsed;
 
 	if (text_duration(value, &parsed) == -1 || parsed < least)
-		return spec_bad(error, option, value, "a duration like 90, 1h30m or 250ms");
+		return spec_bad(error, option, value, text_duration_wanted(value, least));
 	*ms = parsed;
 	return 0;
 }

@@ -197,6 +197,39 @@ attempts_are_told_one_by_one(void **state)
 }
 
 static void
+duration_out_of_range_is_refused_with_its_limits(void **state)
+{
+	static const struct {
+		const char *option, *value, *words;
+	} cases[] = {
+		{ "--in", "99999d", "in: \"99999d\" is not a duration of 100 years at most" },
+		{ "--timeout", "0",
+		    "timeout: \"0\" is not a duration above 0, 100 years at most" },
+		{ "--timeout", "99999d",
+		    "timeout: \"99999d\" is not a duration above 0, 100 years at most" },
+		{ "--in", "soon",
+		    "in: \"soon\" is not a duration like 90, 1h30m or 250ms" },
+	};
+	struct result result;
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		result = jobberd(&i, "submit", cases[n].option, cases[n].value, "--", "true",
+		    NULL);
+		assert_int_equal(result.status, 2);
+		assert_has(result.err, cases[n].words);
+		result_done(&result);
+	}
+	result = jobberd(&i, "wait", "--timeout", "99999d", "1", NULL);
+	assert_int_equal(result.status, 2);
+	assert_has(result.err, "\"99999d\" is not a duration of 100 years at most");
+	result_done(&result);
+	instance_done(&i);
+}
+
+static void
 log_is_the_output_byte_for_byte(void **state)
 {
 	struct result result;
@@ -507,6 +540,7 @@ main(void)
 		cmocka_unit_test(every_job_tells_what_it_waits_for),
 		cmocka_unit_test(environment_shows_names_and_never_values),
 		cmocka_unit_test(attempts_are_told_one_by_one),
+		cmocka_unit_test(duration_out_of_range_is_refused_with_its_limits),
 		cmocka_unit_test(log_is_the_output_byte_for_byte),
 		cmocka_unit_test(log_tells_of_the_middle_that_was_left_out),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
