@@ -38,9 +38,31 @@ ids_json(const struct selection *selection)
 	return list;
 }
 
+/* What it ran into, which only the database tells; 0: nothing, or not known. */
+static int64_t
+read_limit(const struct invocation *invocation, struct query **query, json_int_t job,
+    struct reason reason)
+{
+	struct job_filter filter = { .id = job };
+	struct rows *rows;
+	int64_t limit_ms = 0;
+
+	if (reason.kind != REASON_TIMEOUT && reason.kind != REASON_WATCHDOG)
+		return 0;
+	if (*query == NULL && (*query = query_open(invocation->state, NULL)) == NULL)
+		return 0;
+	rows = query_jobs(*query, &filter, NULL);
+	if (rows != NULL && rows_next(rows, NULL) == 1)
+		limit_ms = why_limit(reason, rows_number(rows, "timeout_ms", 0),
+		    rows_number(rows, "watchdog_ms", 0));
+	rows_close(rows);
+	return limit_ms;
+}
+
 static int
 print_ended(const struct invocation *invocation, const json_t *ended)
 {
+	struct query *query = NULL;
 	int status = STATUS_OK;
 	size_t index;
 	json_t *job;
@@ -48,6 +70,7 @@ print_ended(const struct invocation *invocation, const json_t *ended)
 	json_array_foreach(ended, index, job) {
 		const char *word = json_string_value(json_object_get(job, "status"));
 		const char *text = json_string_value(json_object_get(job, "reason"));
+		json_int_t id = json_integer_value(json_object_get(job, "id"));
 		struct reason reason = { 0 };
 		char words[REASON_TEXT_SIZE + 64];
 
@@ -57,12 +80,13 @@ print_ended(const struct invocation *invocation, const json_t *ended)
 			continue;
 		if (reason_parse(text, &reason) == -1)
 			reason = reason_from_words(text); /* a server's own */
-		reason_words(words, sizeof(words), reason, 0);
+		reason_words(words, sizeof(words), reason,
+		    read_limit(invocation, &query, id, reason));
 		if (cli_is_interactive() || strcmp(word, "done") != 0)
-			fprintf(stderr, "job %" JSON_INTEGER_FORMAT ": %s%s%s\n",
-			    json_integer_value(json_object_get(job, "id")), word,
+			fprintf(stderr, "job %" JSON_INTEGER_FORMAT ": %s%s%s\n", id, word,
 			    words[0] != '\0' ? ", " : "", words);
 	}
+	query_close(query);
 	if (invocation->wants_json) {
 		json_dumpf(ended, stdout, JSON_INDENT(1));
 		putchar('\n');

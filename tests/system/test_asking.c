@@ -192,6 +192,9 @@ attempts_are_told_one_by_one(void **state)
 	json_decref(list);
 	result_done(&result);
 	expect_why(&i, "1", "failed: timed out after 0.5 s\n");
+	result = jobberd(&i, "wait", "1", NULL);
+	assert_string_equal(result.err, "job 1: failed, timed out after 0.5 s\n");
+	result_done(&result);
 	instance_stop(&i);
 	instance_done(&i);
 }
