@@ -19,7 +19,7 @@ enum {
 static const char *const sql[] = {
 	[READ_ATTEMPT] = "SELECT j.status, j.failures, j.max_retries, j.backoff, j.jitter, "
 			 "a.stop_reason, a.started_at IS NULL, j.kind = 'server', "
-			 "j.kind = 'message' "
+			 "j.kind = 'message', j.timeout_ms "
 			 "FROM attempts a "
 			 "JOIN jobs j ON j.id = a.job_id WHERE a.job_id = ?1 "
 			 "AND a.attempt = ?2 AND a.generation = ?3 AND a.ended_at IS NULL",
@@ -398,6 +398,7 @@ sqlite_step_ended(struct sqlite_engine *engine, struct step *step)
 	starts = step->ended.started.pid != 0 && sqlite3_column_int(row, 6);
 	is_server = sqlite3_column_int(row, 7) != 0;
 	is_message = sqlite3_column_int(row, 8) != 0; /* it ends only if it may have run */
+	step->ended.ret_timeout_ms = column_number(row, 9, 0);
 	code = statement_end(row, code);
 	if (code == SQLITE_OK && is_server)
 		code = sqlite_read_server_rules(

@@ -251,6 +251,7 @@ struct step {
 			bool ret_counts; /* it used up a retry */
 			enum job_status ret_status;
 			int64_t ret_failures, ret_max_retries, ret_pause_ms;
+			int64_t ret_timeout_ms; /* its limit; 0: none */
 		} ended;
 		struct {
 			int64_t job;

@@ -111,9 +111,11 @@ format_retries(char *text, size_t size, const struct step *step)
 static void
 log_failure(const struct step *step)
 {
+	struct reason reason = step->ended.end.reason;
 	char said[REASON_TEXT_SIZE + 64], words[sizeof(said)], retries[48];
 
-	reason_words(said, sizeof(said), step->ended.end.reason, 0);
+	reason_words(said, sizeof(said), reason,
+	    reason.kind == REASON_TIMEOUT ? step->ended.ret_timeout_ms : 0);
 	text_quote(words, sizeof(words), said);
 	format_retries(retries, sizeof(retries), step);
 	if (step->ended.ret_counts && step->ended.ret_status == JOB_ERRORED)
@@ -124,7 +126,7 @@ log_failure(const struct step *step)
 	else if (step->ended.ret_counts)
 		log_warn("job=%" PRId64 " %s reason=\"%s\" retries=%s", step->ended.key.job,
 		    step->ended.ret_failures > 1 ? "retry failed" : "errored", words, retries);
-	else if (step->ended.ret_is_server && reason_is_failure(step->ended.end.reason))
+	else if (step->ended.ret_is_server && reason_is_failure(reason))
 		log_warn("job=%" PRId64 " %s reason=\"%s\"", step->ended.key.job,
 		    job_status_name(step->ended.ret_status), words);
 	else

@@ -296,6 +296,8 @@ memory_step_ended(struct memory_store *store, struct step *step)
 	step->ended.ret_failures = verdict.failures;
 	step->ended.ret_max_retries = rules.retry.max_retries;
 	step->ended.ret_pause_ms = verdict.pause_ms;
+	step->ended.ret_timeout_ms =
+	    job->spec->timeout_ms != SPEC_UNSET ? job->spec->timeout_ms : 0;
 	write_end(store, attempt, step);
 	apply(store, job, &verdict, step->ended.age_ms, (struct reason){ 0 }, NULL);
 	add_end_events(store, step, event, rules.failures);

@@ -195,6 +195,7 @@ attempts_are_told_one_by_one(void **state)
 	result = jobberd(&i, "wait", "1", NULL);
 	assert_string_equal(result.err, "job 1: failed, timed out after 0.5 s\n");
 	result_done(&result);
+	instance_expect(&i, "reason=\"timed out after 0.5 s\" retries=1/1");
 	instance_stop(&i);
 	instance_done(&i);
 }

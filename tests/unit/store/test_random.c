@@ -477,6 +477,7 @@ compare_ended(struct step *left, struct step *right)
 	assert_int_equal(left->ended.ret_failures, right->ended.ret_failures);
 	assert_int_equal(left->ended.ret_max_retries, right->ended.ret_max_retries);
 	assert_int_equal(left->ended.ret_pause_ms, right->ended.ret_pause_ms);
+	assert_int_equal(left->ended.ret_timeout_ms, right->ended.ret_timeout_ms);
 }
 
 static void
