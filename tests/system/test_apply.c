@@ -16,6 +16,7 @@
 struct scene {
 	struct instance i;
 	char file[300], counter[PATH_MAX + 20];
+	int64_t seen; /* events that are looked at no more */
 };
 
 static void
@@ -23,6 +24,7 @@ begin(struct scene *scene)
 {
 	char directory[PATH_MAX];
 
+	scene->seen = 0;
 	instance_init(&scene->i);
 	build_directory(directory);
 	snprintf(scene->counter, sizeof(scene->counter), "%s/servers/counter", directory);
@@ -76,9 +78,9 @@ expect_order(struct scene *scene, const char *event, const char *names)
 	char *statement = NULL, *order;
 
 	assert_int_not_equal(asprintf(&statement, "SELECT group_concat(j.name, ' ') FROM (SELECT "
-		"job_id FROM events WHERE event = '%s' ORDER BY seq) e JOIN jobs j "
+		"job_id FROM events WHERE event = '%s' AND seq > %lld ORDER BY seq) e JOIN jobs j "
 		"ON j.id = e.job_id WHERE j.name LIKE '%%/%%' OR '%s' <> 'ready'", event,
-				 event), -1);
+				 (long long)scene->seen, event), -1);
 	order = sql(&scene->i, statement);
 	if (strcmp(order, names) != 0)
 		fail_msg("%s: %s instead of %s", event, order, names);
@@ -187,7 +189,7 @@ order_holds_when_everything_stops_and_starts(void **state)
 	    NULL, NULL);
 	instance_stop(&scene.i);
 	expect_order(&scene, "interrupted", "shop/web more workers/w1 shop/db");
-	assert_null(foreign(&scene.i, "DELETE FROM events"));
+	scene.seen = sql_number(&scene.i, "SELECT max(seq) FROM events");
 	instance_start(&scene.i, NULL);
 	instance_expect(&scene.i, "supervisor=shop running");
 	expect(jobberd(&scene.i, "start", "--once", "-s", "workers", "more", "--", scene.counter,

@@ -320,7 +320,7 @@ standard_input_is_a_file_or_what_submit_was_given_or_nothing(void **state)
 	id = submit_job(&i, "-r", "0", "--stdin", "/no/such/file", "--", "cat", NULL);
 	assert_int_equal(wait_job(&i, id), 1);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 4 AND "
-					"reason = 'spawn:ENOENT'"), 1);
+					"reason = 'spawn:stdin:ENOENT'"), 1);
 	/* Each run reads it from its beginning. */
 	result = jobberd_with_input(&i, "again\n", "submit", "--stdin", "-", "--backoff",
 	    "constant:10ms", "--", "sh", "-c", "cat; exit $((2 - JOBBERD_ATTEMPT))", NULL);
