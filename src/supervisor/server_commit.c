@@ -142,10 +142,11 @@ add_parts(struct server *server, struct step *commit, const json_t *params)
 /* ---- the whole ---- */
 
 static void
-send_reply(struct server *server, const json_t *reply)
+send_reply(struct server *server, json_t *reply)
 {
 	struct rpc_message message = {
 		.kind = json_object_get(reply, "error") != NULL ? RPC_ERROR : RPC_RESULT,
+		.root = reply,
 		.id = json_object_get(reply, "id"),
 		.result = json_object_get(reply, "result"),
 	};
@@ -163,7 +164,7 @@ send_reply(struct server *server, const json_t *reply)
 }
 
 static void
-send_replies(struct server *server, const json_t *replies)
+send_replies(struct server *server, json_t *replies)
 {
 	size_t index;
 	json_t *reply;

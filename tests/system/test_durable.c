@@ -2,7 +2,7 @@
 
 #include "base/xalloc.h"
 #include "support/helper.h"
-#include "support/system.h"
+#include "support/outside.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -64,6 +64,32 @@ nothing_acknowledged_is_lost_when_all_are_killed(void **state)
 	instance_expect(&instance, " ready attempt=");
 	expect_count(&instance, "7\n");
 	assert_int_equal(sql_number(&instance, "SELECT count(*) FROM messages"), 0);
+	instance_finish(&instance);
+}
+
+/* Its caller comes back when that has long been recorded. */
+static void
+reply_in_a_commit_waits_for_its_caller(void **state)
+{
+	struct instance instance;
+	struct helper call;
+	char *before, question[200];
+
+	(void)state;
+	begin(&instance);
+	before = sql(&instance, "SELECT last_commit FROM servers");
+	helper_jobberd(&call, &instance, NULL, "call", "--timeout", "60s", "c", "slow", "3000",
+	    NULL);
+	wait_sql(&instance, "SELECT last_message_at IS NOT NULL FROM servers");
+	kill(call.pid, SIGSTOP);
+	instance_kill_supervisor(&instance);
+	snprintf(question, sizeof(question), "SELECT last_commit <> '%s' FROM servers", before);
+	wait_sql(&instance, question);
+	kill(call.pid, SIGCONT);
+	assert_int_equal(helper_wait(&call), 0);
+	assert_string_equal(call.out.text, "\"slept\"\n");
+	helper_end(&call);
+	free(before);
 	instance_finish(&instance);
 }
 
@@ -194,6 +220,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_acknowledged_is_lost_when_all_are_killed),
+		cmocka_unit_test(reply_in_a_commit_waits_for_its_caller),
 		cmocka_unit_test(messages_wait_while_the_server_does_not_run),
 		cmocka_unit_test(message_that_is_crashed_over_too_often_is_set_aside),
 		cmocka_unit_test(call_does_not_overtake_messages_that_were_accepted_before_it),
