@@ -318,6 +318,9 @@ start_params(struct submission *submission, struct invocation *invocation,
 		return NULL;
 	}
 	json_object_set_new(params, "job", job);
+	/* By the token the next supervisor process knows if the job is there; else by its name. */
+	if (!spec->is_once)
+		json_object_set_new(params, "token", client_new_ref());
 	return params;
 }
 
@@ -366,8 +369,6 @@ verb_start(struct invocation *invocation)
 	}
 	connection.still_waits = tell_what_start_waits_for;
 	connection.still_waits_arg = invocation;
-	/* By the token the next one knows if the job is there. */
-	json_object_set_new(params, "token", client_new_ref());
 	result = client_call_again(&connection, "start", params, &data, &error);
 	if (result != NULL)
 		status = server_print_started(invocation, result);

@@ -244,11 +244,11 @@ submitted(void *arg, struct step *step)
 		return;
 	}
 	live_ready_at(supervisor, spec_supervisor(&step->submit.specs[0]));
-	if (step->submit.ret_existed[0])
+	if (step->submit.is_repeated)
+		await_start_again(request, step->submit.ret_ids[0]);
+	else if (step->submit.ret_existed[0])
 		request_reply(request, json_pack("{s:I, s:b}", "id",
 		    (json_int_t)step->submit.ret_ids[0], "existed", true));
-	else if (step->submit.is_repeated)
-		await_start_again(request, step->submit.ret_ids[0]);
 	else
 		server_await_start(supervisor, step->submit.ret_ids[0], request);
 }

@@ -164,6 +164,10 @@ starter_hears_of_the_start_from_the_next_supervisor_process(void **state)
 	expect_answer(&starter, 0, "1\n", NULL);
 	play_expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs"), 1);
+	/* One that is there already hears nothing of who asks for it. */
+	play_expect(play_try_start(&play, "--once", "s", "{}"), 0, "1\n", "");
+	assert_int_equal(sql_number(&play.instance,
+			     "SELECT count(*) FROM events WHERE event = 'submitted'"), 1);
 	/* The same with its description only. */
 	play_stop(&play, "s");
 	helper_jobberd(&starter, &play.instance, NULL, "start", "s", NULL);
