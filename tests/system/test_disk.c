@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -405,6 +406,35 @@ assert_left_untouched(struct instance *i, const char *words)
 	free(after);
 }
 
+/* Its signal, too, would be the death of whoever writes. */
+static void
+limit_of_file_sizes_is_a_trouble_and_not_our_death(void **state)
+{
+	const struct rlimit small = { 300000, RLIM_INFINITY };
+	const struct rlimit large = { RLIM_INFINITY, RLIM_INFINITY };
+	struct instance i;
+	struct helper submit;
+	char *lines = calloc(1, 80 * 1000 + 1), *at = lines;
+	pid_t pid;
+
+	(void)state;
+	for (int n = 0; n < 1000; n++)
+		at += sprintf(at, "{\"command\":[\"true\",\"%032d\"],\"hold\":true}\n", n);
+	instance_init(&i);
+	instance_start(&i, NULL);
+	pid = instance_supervisor_pid(&i);
+	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &small, NULL), 0);
+	helper_jobberd(&submit, &i, lines, "submit", "--batch", NULL);
+	instance_expect(&i, "in doubt");
+	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &large, NULL), 0);
+	assert_int_equal(helper_wait(&submit), 0);
+	helper_end(&submit);
+	assert_int_equal(instance_supervisor_pid(&i), pid);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 1000);
+	free(lines);
+	instance_finish(&i);
+}
+
 static void
 file_that_is_not_a_database_is_refused_untouched(void **state)
 {
@@ -498,6 +528,7 @@ main(void)
 		cmocka_unit_test(full_disk_refuses_new_jobs_and_loses_no_end),
 		cmocka_unit_test(every_job_acknowledged_on_a_filling_disk_is_there_afterwards),
 		cmocka_unit_test(nothing_is_acknowledged_while_the_database_is_moved_away),
+		cmocka_unit_test(limit_of_file_sizes_is_a_trouble_and_not_our_death),
 		cmocka_unit_test(file_that_is_not_a_database_is_refused_untouched),
 		cmocka_unit_test(database_of_another_program_is_refused_untouched),
 		cmocka_unit_test(newer_database_is_refused_untouched_with_both_versions),
