@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -272,10 +273,50 @@ job_submitted_with_nothing_running_survives_a_power_cut_with_its_input(void **st
 	instance_done(&i);
 }
 
+/* Its blocks are smaller than a page: memory that is shared in a file may have room for a part. */
+static void
+supervisor_process_that_finds_a_full_disk_of_small_blocks_lives(void **state)
+{
+	struct instance i;
+	struct result result;
+	char *gate, *command;
+
+	(void)state;
+	instance_init(&i);
+	if (!machine_init(&i)) {
+		instance_done(&i);
+		print_message("needs root and a loop device\n");
+		skip();
+	}
+	instance_start(&i, NULL);
+	gate = fifo_make(&i, "gate");
+	command = xasprintf("read x < %s; exit 4", gate);
+	submit_job(&i, "-r", "0", "--", "sh", "-c", command, NULL);
+	instance_expect(&i, "job=1 started");
+	disk_fill(&i);
+	kill(instance_supervisor_pid(&i), SIGKILL);
+	instance_expect(&i, "disk full");
+	result = jobberd(&i, "list", NULL);
+	assert_int_equal(result.status, 0);
+	assert_non_null(strstr(result.out, "running"));
+	result_done(&result);
+	fifo_write(gate, "x\n");
+	disk_free(&i);
+	assert_int_equal(wait_job(&i, 1), 1);
+	assert_int_equal(sql_number(&i, "SELECT exit_code FROM attempts"), 4);
+	instance_stop(&i);
+	machine_done(&i);
+	instance_done(&i);
+	free(command);
+	free(gate);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    supervisor_process_that_finds_a_full_disk_of_small_blocks_lives),
 		cmocka_unit_test(power_cuts_lose_nothing_acknowledged_and_start_nothing_twice),
 		cmocka_unit_test(
 		    job_submitted_with_nothing_running_survives_a_power_cut_with_its_input),
