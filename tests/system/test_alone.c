@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "support/helper.h"
+#include "support/outside.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -55,6 +56,7 @@ start_job(struct instance *i)
 
 	free(fifo_read(ready));
 	free(ready);
+	wait_sql(i, "SELECT count(*) > 0 FROM jobs WHERE status = 'running'");
 	return id;
 }
 
