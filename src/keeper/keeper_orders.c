@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TELL_MS 5
+#define TELL_MS 20
 
 struct received {
 	struct keeper *keeper;

@@ -15,9 +15,10 @@
 #define MOST_CLAIMS 64 /* a turn, and ahead of their turn */
 #define MOST_STARTING 64 /* each claim passes over all that are claimed and not recorded */
 #define MOST_CHAINS 64 /* with more places claims ahead gain nothing */
-#define AHEAD_MS 20    /* claims are ahead by what ends in this time */
+#define AHEAD_MS 60    /* claims are ahead by what ends in this time */
 #define SHORTEST_RUN_US 500
-#define STUCK_MS 40 /* a run this long was not expected: those behind it are recalled */
+#define STUCK_MS 40 /* a run that takes longer by this than … */
+#define STUCK_RUNS 3 /* … so many usual ones was not expected: those behind it are recalled */
 
 /*
  * Start it in a free place, or behind another attempt (`before`), whose place it takes over
@@ -276,6 +277,13 @@ claims_promote(struct live *live, const struct report_ended *ended)
 		live_interrupt(next, next->supervisor->stop_grace_ms);
 }
 
+static bool
+is_stuck(const struct live *live, int64_t now_ms)
+{
+	return !live->is_ahead && live->is_started && live->successor != NULL &&
+	    now_ms - live->started.ms >= STUCK_MS + STUCK_RUNS * live->place->run_us / 1000;
+}
+
 /* A run takes longer than was expected: those behind it may start elsewhere. */
 static void
 ahead_due(void *arg)
@@ -286,13 +294,12 @@ ahead_due(void *arg)
 
 	for (struct live *live = live_first(supervisor); live != NULL;
 	     live = live_next(live)) {
-		bool is_stuck = !live->is_ahead && live->is_started &&
-		    now - live->started.ms >= STUCK_MS;
+		bool has_stuck = is_stuck(live, now);
 
-		for (struct live *next = live->successor; is_stuck && next != NULL;
+		for (struct live *next = live->successor; has_stuck && next != NULL;
 		     next = next->successor)
 			claims_recall(supervisor, &next->key);
-		has_ahead = has_ahead || (live->is_ahead && !is_stuck);
+		has_ahead = has_ahead || live->is_ahead;
 	}
 	if (has_ahead)
 		loop_timer_set(supervisor->loop, &supervisor->ahead_timer, STUCK_MS);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* With runs so short four attempts are claimed for one place. */
-#define SHORT_RUN_US 4000
+#define SHORT_RUN_US 12000
 #define MOST_WARM_UPS 200
 
 static int64_t
