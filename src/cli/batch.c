@@ -8,6 +8,8 @@
 #include "base/xalloc.h"
 #include "model/spec_json.h"
 
+#include <bsd/sys/queue.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +18,45 @@
 
 #define LARGEST_LINE (8 << 20)
 
-struct batch_jobs {
-	struct spec *specs;
-	size_t *lines; /* where each stood, from 1 */
-	size_t count, room;
+/* What one request takes. */
+struct portion {
+	TAILQ_ENTRY(portion) entry;
+	size_t count;
+	struct spec specs[SUBMISSION_MOST];
+	size_t lines[SUBMISSION_MOST]; /* where each stood, from 1 */
 };
+
+/* In portions from the first: to move thousands of them would cost as much as to send them. */
+struct batch_jobs {
+	TAILQ_HEAD(portions, portion) portions;
+	size_t count;
+};
+
+static void
+add_job(struct batch_jobs *jobs, const struct spec *spec, size_t line)
+{
+	struct portion *last = TAILQ_LAST(&jobs->portions, portions);
+
+	if (last == NULL || last->count == SUBMISSION_MOST) {
+		last = xmalloc(sizeof(*last));
+		last->count = 0;
+		TAILQ_INSERT_TAIL(&jobs->portions, last, entry);
+	}
+	last->specs[last->count] = *spec;
+	last->lines[last->count++] = line;
+	jobs->count++;
+}
+
+static void
+drop_first_portion(struct batch_jobs *jobs)
+{
+	struct portion *first = TAILQ_FIRST(&jobs->portions);
+
+	TAILQ_REMOVE(&jobs->portions, first, entry);
+	for (size_t i = 0; i < first->count; i++)
+		spec_done(&first->specs[i]);
+	free(first);
+}
 
 /* The verb's own options hold for every job that does not say otherwise: merged as JSON. */
 static int
@@ -90,13 +126,7 @@ add_line(struct submission *submission, struct batch_jobs *jobs, char *line, siz
 		spec_done(&spec);
 		return -1;
 	}
-	if (jobs->count == jobs->room) {
-		jobs->room = jobs->room > 0 ? 2 * jobs->room : 256;
-		jobs->specs = xreallocarray(jobs->specs, jobs->room, sizeof(jobs->specs[0]));
-		jobs->lines = xreallocarray(jobs->lines, jobs->room, sizeof(jobs->lines[0]));
-	}
-	jobs->specs[jobs->count] = spec;
-	jobs->lines[jobs->count++] = number;
+	add_job(jobs, &spec, number);
 	return 0;
 }
 
@@ -168,54 +198,56 @@ show_progress(size_t done, size_t count)
 		    done == count ? "\n" : "");
 }
 
-/* The jobs from the `done`th on, as many as one request takes. */
 static void
-next_request(struct submission_request *request, const struct submission *submission,
-    const struct batch_jobs *jobs, size_t done, int64_t *ids)
+portion_request(struct submission_request *request, const struct submission *submission,
+    const struct portion *portion, int64_t *ids)
 {
-	size_t left = jobs->count - done;
-
-	submission_request_init(request, submission, jobs->specs + done,
-	    left < SUBMISSION_MOST ? left : SUBMISSION_MOST, ids);
+	submission_request_init(
+	    request, submission, portion->specs, portion->count, ids);
 }
 
 static int
-explain_failure(const struct submission *submission, const struct batch_jobs *jobs,
-    size_t done, const struct submission_request *request, const struct error *why,
-    struct error *error)
+explain_failure(const struct submission *submission, const struct portion *portion,
+    const struct submission_request *request, const struct error *why, struct error *error)
 {
-	size_t at = done + (request->ret_bad < request->count ? request->ret_bad : 0);
+	size_t at = request->ret_bad < request->count ? request->ret_bad : 0;
 
 	if (submission->is_in_doubt)
 		return error_set(error, why->code,
 		    "%s; what has an id is in, and whether lines %zu to %zu are is not known",
-		    why->text, jobs->lines[done], jobs->lines[done + request->count - 1]);
+		    why->text, portion->lines[0], portion->lines[portion->count - 1]);
 	return error_set(error, why->code,
-	    "line %zu: %s; what has an id is in, go on from line %zu", jobs->lines[at],
-	    why->text, jobs->lines[done]);
+	    "line %zu: %s; what has an id is in, go on from line %zu", portion->lines[at],
+	    why->text, portion->lines[0]);
 }
 
 static int
-send_all(struct submission *submission, const struct batch_jobs *jobs, struct error *error)
+send_all(struct submission *submission, struct batch_jobs *jobs, struct error *error)
 {
 	int64_t ids[SUBMISSION_MOST];
-	struct submission_request request, next;
+	struct submission_request request, next = { 0 };
+	struct portion *portion = TAILQ_FIRST(&jobs->portions), *behind;
+	size_t done = 0;
 
-	next_request(&request, submission, jobs, 0, ids);
-	for (size_t done = 0; done < jobs->count; request = next) {
+	portion_request(&request, submission, portion, ids);
+	for (; portion != NULL; portion = behind, request = next) {
 		struct error why;
 
-		next_request(&next, submission, jobs, done + request.count, ids);
-		if (submission_send(submission, &request, next.count > 0 ? &next : NULL,
+		behind = TAILQ_NEXT(portion, entry);
+		if (behind != NULL)
+			portion_request(&next, submission, behind, ids);
+		if (submission_send(submission, &request, behind != NULL ? &next : NULL,
 			&why) == -1) {
-			submission_request_done(&next);
+			if (behind != NULL)
+				submission_request_done(&next);
 			if (submission->invocation->wants_json)
 				submission_print_refused(submission, &request);
-			return explain_failure(submission, jobs, done, &request, &why, error);
+			return explain_failure(submission, portion, &request, &why, error);
 		}
 		done += request.count;
 		submission_print(submission, &request);
 		show_progress(done, jobs->count);
+		drop_first_portion(jobs);
 	}
 	return 0;
 }
@@ -223,18 +255,16 @@ send_all(struct submission *submission, const struct batch_jobs *jobs, struct er
 int
 batch_submit(struct submission *submission)
 {
-	struct batch_jobs jobs = { 0 };
+	struct batch_jobs jobs = { .portions = TAILQ_HEAD_INITIALIZER(jobs.portions) };
 	struct error error;
 	int result = read_all(submission, &jobs, &error);
 
 	submission->has_tokens = true;
 	if (result == 0 && jobs.count == 0)
 		cli_complain(STATUS_OK, "there are no jobs on standard input");
-	if (result == 0)
+	else if (result == 0)
 		result = send_all(submission, &jobs, &error);
-	for (size_t i = 0; i < jobs.count; i++)
-		spec_done(&jobs.specs[i]);
-	free(jobs.specs);
-	free(jobs.lines);
+	while (!TAILQ_EMPTY(&jobs.portions))
+		drop_first_portion(&jobs);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
 }

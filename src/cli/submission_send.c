@@ -168,8 +168,8 @@ send_somehow(struct submission *submission, struct submission_request *request,
 			return -1;
 		}
 		submission->is_in_doubt = true;
-		if (request->token[0] == '\0' || crashes == MOST_CRASHES ||
-		    reconnect(submission, error) == -1)
+		if (request->token[0] == '\0' || submission->connection->is_silent ||
+		    crashes == MOST_CRASHES || reconnect(submission, error) == -1)
 			return -1;
 		request->is_repeated = true;
 		buf_clear(&request->encoded);
