@@ -2,6 +2,8 @@
 
 #include "base/xalloc.h"
 
+#include <sys/mman.h>
+
 #include <err.h>
 #include <malloc.h>
 #include <stdarg.h>
@@ -10,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
 void
 xalloc_keep_some(void)
 {
-	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 4 << 20);
 	mallopt(M_TOP_PAD, 256 << 10);
 	mallopt(M_MMAP_THRESHOLD, 4 << 20);
 }
@@ -50,6 +54,15 @@ xreallocarray(void *old, size_t count, size_t size)
 	if (size > 0 && count > SIZE_MAX / size)
 		errx(EXIT_FAILURE, "out of memory: %zu times %zu bytes", count, size);
 	return checked(realloc(old, count * size > 0 ? count * size : 1));
+}
+
+void *
+xalloc_huge(size_t size)
+{
+	void *memory = checked(aligned_alloc(HUGE_PAGE, size));
+
+	madvise(memory, size, MADV_HUGEPAGE); /* small ones do, too */
+	return memory;
 }
 
 char *

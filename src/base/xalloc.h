@@ -19,6 +19,8 @@ void xalloc_one_heap(void);
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);			/* zeroed; ends on overflow */
 void *xreallocarray(void *old, size_t count, size_t size);	/* ends on overflow */
+/* A multiple of 2 MiB, not zeroed, of huge pages if the kernel gives them. */
+void *xalloc_huge(size_t size);
 char *xstrdup(const char *text);
 char *xstrndup(const char *text, size_t length);
 char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -26,22 +26,49 @@ struct portion {
 	size_t lines[SUBMISSION_MOST]; /* where each stood, from 1 */
 };
 
-/* In portions from the first: to move thousands of them would cost as much as to send them. */
+/*
+ * In portions from the first: to move thousands of them would cost as much as to send them. So
+ * does a page fault for every seven, where page tables are dear; slabs are of huge pages, if
+ * the kernel gives them.
+ */
+struct slab {
+	SLIST_ENTRY(slab) entry;
+	size_t used;
+	struct portion portions[3];
+};
+#define SLAB_SIZE ((size_t)2 << 20)
+_Static_assert(sizeof(struct slab) <= SLAB_SIZE, "one huge page");
+
 struct batch_jobs {
+	SLIST_HEAD(, slab) slabs; /* the last first */
 	TAILQ_HEAD(portions, portion) portions;
 	size_t count;
 };
+
+static struct portion *
+add_portion(struct batch_jobs *jobs)
+{
+	struct slab *slab = SLIST_FIRST(&jobs->slabs);
+	struct portion *portion;
+
+	if (slab == NULL || slab->used == sizeof(slab->portions) / sizeof(slab->portions[0])) {
+		slab = xalloc_huge(SLAB_SIZE);
+		slab->used = 0;
+		SLIST_INSERT_HEAD(&jobs->slabs, slab, entry);
+	}
+	portion = &slab->portions[slab->used++];
+	portion->count = 0;
+	TAILQ_INSERT_TAIL(&jobs->portions, portion, entry);
+	return portion;
+}
 
 static void
 add_job(struct batch_jobs *jobs, const struct spec *spec, size_t line)
 {
 	struct portion *last = TAILQ_LAST(&jobs->portions, portions);
 
-	if (last == NULL || last->count == SUBMISSION_MOST) {
-		last = xmalloc(sizeof(*last));
-		last->count = 0;
-		TAILQ_INSERT_TAIL(&jobs->portions, last, entry);
-	}
+	if (last == NULL || last->count == SUBMISSION_MOST)
+		last = add_portion(jobs);
 	last->specs[last->count] = *spec;
 	last->lines[last->count++] = line;
 	jobs->count++;
@@ -55,7 +82,19 @@ drop_first_portion(struct batch_jobs *jobs)
 	TAILQ_REMOVE(&jobs->portions, first, entry);
 	for (size_t i = 0; i < first->count; i++)
 		spec_done(&first->specs[i]);
-	free(first);
+}
+
+static void
+jobs_done(struct batch_jobs *jobs)
+{
+	struct slab *slab;
+
+	while (!TAILQ_EMPTY(&jobs->portions))
+		drop_first_portion(jobs);
+	while ((slab = SLIST_FIRST(&jobs->slabs)) != NULL) {
+		SLIST_REMOVE_HEAD(&jobs->slabs, entry);
+		free(slab);
+	}
 }
 
 /* The verb's own options hold for every job that does not say otherwise: merged as JSON. */
@@ -264,7 +303,6 @@ batch_submit(struct submission *submission)
 		cli_complain(STATUS_OK, "there are no jobs on standard input");
 	else if (result == 0)
 		result = send_all(submission, &jobs, &error);
-	while (!TAILQ_EMPTY(&jobs.portions))
-		drop_first_portion(&jobs);
+	jobs_done(&jobs);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
 }
