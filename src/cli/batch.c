@@ -32,7 +32,7 @@ struct portion {
  * the kernel gives them.
  */
 struct slab {
-	SLIST_ENTRY(slab) entry;
+	TAILQ_ENTRY(slab) entry;
 	size_t used;
 	struct portion portions[3];
 };
@@ -40,7 +40,7 @@ struct slab {
 _Static_assert(sizeof(struct slab) <= SLAB_SIZE, "one huge page");
 
 struct batch_jobs {
-	SLIST_HEAD(, slab) slabs; /* the last first */
+	TAILQ_HEAD(slabs, slab) slabs;
 	TAILQ_HEAD(portions, portion) portions;
 	size_t count;
 };
@@ -48,13 +48,13 @@ struct batch_jobs {
 static struct portion *
 add_portion(struct batch_jobs *jobs)
 {
-	struct slab *slab = SLIST_FIRST(&jobs->slabs);
+	struct slab *slab = TAILQ_LAST(&jobs->slabs, slabs);
 	struct portion *portion;
 
 	if (slab == NULL || slab->used == sizeof(slab->portions) / sizeof(slab->portions[0])) {
 		slab = xalloc_huge(SLAB_SIZE);
 		slab->used = 0;
-		SLIST_INSERT_HEAD(&jobs->slabs, slab, entry);
+		TAILQ_INSERT_TAIL(&jobs->slabs, slab, entry);
 	}
 	portion = &slab->portions[slab->used++];
 	portion->count = 0;
@@ -91,8 +91,8 @@ jobs_done(struct batch_jobs *jobs)
 
 	while (!TAILQ_EMPTY(&jobs->portions))
 		drop_first_portion(jobs);
-	while ((slab = SLIST_FIRST(&jobs->slabs)) != NULL) {
-		SLIST_REMOVE_HEAD(&jobs->slabs, entry);
+	while ((slab = TAILQ_FIRST(&jobs->slabs)) != NULL) {
+		TAILQ_REMOVE(&jobs->slabs, slab, entry);
 		free(slab);
 	}
 }
@@ -294,7 +294,8 @@ send_all(struct submission *submission, struct batch_jobs *jobs, struct error *e
 int
 batch_submit(struct submission *submission)
 {
-	struct batch_jobs jobs = { .portions = TAILQ_HEAD_INITIALIZER(jobs.portions) };
+	struct batch_jobs jobs = { .slabs = TAILQ_HEAD_INITIALIZER(jobs.slabs),
+		.portions = TAILQ_HEAD_INITIALIZER(jobs.portions) };
 	struct error error;
 	int result = read_all(submission, &jobs, &error);
 
