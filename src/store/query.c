@@ -15,7 +15,7 @@
 #define MOST_OF_A_NAME "1000" /* the newest of them that are looked at */
 
 enum {
-	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST, NEWEST_AT, ATTEMPTS, EVENTS,
+	EXISTS, BY_NAME, LATEST_RUN, LAST_ATTEMPT, NEWEST_AT, ATTEMPTS, EVENTS,
 	JOB_EVENTS, NTH_EVENT, NTH_JOB_EVENT, SUBMISSIONS, JOB_SUBMISSION, NTH_JOB,
 	SUPERVISORS, HAS_SUPERVISOR, ENVIRONMENT, IS_DURABLE, HOLDER, IN_GROUP, TREE, COUNTS,
 	MAILBOX, SET_ASIDE, COUNT
@@ -36,7 +36,6 @@ static const char *const sql[] = {
 		    "ended_at DESC, id DESC LIMIT 1",
 	[LATEST_RUN] = "SELECT max(job_id) FROM attempts",
 	[LAST_ATTEMPT] = "SELECT max(attempt) FROM attempts WHERE job_id = ?1",
-	[NEWEST] = "SELECT (SELECT max(id) FROM jobs), (SELECT max(seq) FROM events)",
 	[NEWEST_AT] = "SELECT id FROM jobs WHERE created_at <= (SELECT at FROM events "
 		      "WHERE seq <= ?1 ORDER BY seq DESC LIMIT 1) "
 		      "ORDER BY id DESC LIMIT 1",
@@ -296,26 +295,6 @@ query_newest_at(struct query *query, int64_t event, int64_t *ret_job, struct err
 	if (read_number(query, row, &found, error) == -1)
 		return -1;
 	*ret_job = found;
-	return 0;
-}
-
-int
-query_newest(struct query *query, int64_t *ret_job, int64_t *ret_event,
-    struct error *error)
-{
-	sqlite3_stmt *row = query->other.prepared[NEWEST];
-	int64_t job = 0, event = 0;
-	int code = sqlite3_step(row);
-
-	if (code == SQLITE_ROW) {
-		job = column_number(row, 0, 0);
-		event = column_number(row, 1, 0);
-	}
-	code = statement_end(row, code);
-	if (code != SQLITE_OK)
-		return db_error(&query->db, code, error);
-	*ret_job = job;
-	*ret_event = event;
 	return 0;
 }
 

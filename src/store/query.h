@@ -142,8 +142,4 @@ int query_last_attempt(struct query *query, int64_t job, int64_t *ret_attempt,
 int query_newest_at(struct query *query, int64_t event, int64_t *ret_job,
     struct error *error);
 
-/* Highest numbers so far: what a follower begins behind. 0 or -1 with *error. */
-int query_newest(struct query *query, int64_t *ret_job, int64_t *ret_event,
-    struct error *error);
-
 #endif

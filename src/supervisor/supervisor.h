@@ -174,7 +174,6 @@ void turn_add_event(struct supervisor *supervisor, int64_t job, int64_t attempt,
 void turn_init(struct supervisor *supervisor);
 void turn_done(struct supervisor *supervisor);
 void turn_end(void *arg); /* the loop's turn end */
-bool turn_is_idle(const struct supervisor *supervisor);
 
 /* reports.c: what the keeper says of attempts. Takes over the descriptor. */
 void reports_take(struct supervisor *supervisor, const struct report *report, int descriptor);

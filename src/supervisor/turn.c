@@ -74,12 +74,6 @@ turn_wake_in(struct supervisor *supervisor, int64_t delay_ms)
 		loop_timer_set(supervisor->loop, &supervisor->wake_timer, delay_ms);
 }
 
-bool
-turn_is_idle(const struct supervisor *supervisor)
-{
-	return supervisor->under_way == NULL && supervisor->batch->count == 0;
-}
-
 /* ---- after the commit ---- */
 
 static void

@@ -279,9 +279,6 @@ events_are_of_one_job_or_all_behind_a_number_or_the_last(void **state)
 	    numbers(query_submissions(query, 2, 0, 0, &error), "job_id"), "2");
 	assert_string_equal(
 	    numbers(query_submissions(query, 2, 2, 0, &error), "job_id"), "");
-	assert_int_equal(query_newest(query, &job, &event, &error), 0);
-	assert_int_equal(job, 3);
-	assert_int_equal(event, 4);
 	assert_int_equal(query_latest_run(query, &job, &error), 0);
 	assert_int_equal(job, 2);
 	assert_int_equal(query_last_attempt(query, 3, &event, &error), 0);
