@@ -1,4 +1,7 @@
-/* sqlite_prune: what has ended and is forgotten, with all that belongs to it. */
+/*
+ * sqlite_prune: what has ended and is forgotten, with all that belongs to it. That may be more
+ * than others should wait for: then a step takes a part of it, and the job's row goes last.
+ */
 
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
@@ -6,6 +9,8 @@
 #include <inttypes.h>
 
 #include <stdlib.h>
+
+#define MOST_ROWS 2000 /* of messages, events and attempts, in one step */
 
 enum {
 	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
@@ -33,16 +38,21 @@ static const char *const sql[] = {
 		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
 		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
-	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1",
+	/* From the first: the last tells which files there were. */
+	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt IN "
+			   "(SELECT attempt FROM attempts WHERE job_id = ?1 "
+			   "ORDER BY attempt LIMIT ?2)",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
-	[PRUNE_STARTS] = "DELETE FROM events WHERE seq IN "
-			 "(SELECT started_event FROM attempts WHERE job_id = ?1)",
-	[PRUNE_EVENTS] = "DELETE FROM events WHERE job_id = ?1 AND event <> 'started'",
+	[PRUNE_STARTS] = "DELETE FROM events WHERE seq IN (SELECT started_event FROM attempts "
+			 "WHERE job_id = ?1 ORDER BY attempt LIMIT ?2)",
+	[PRUNE_EVENTS] = "DELETE FROM events WHERE seq IN (SELECT seq FROM events "
+			 "WHERE job_id = ?1 AND event <> 'started' LIMIT ?2)",
 	[PRUNE_KEY] = "DELETE FROM keys WHERE job_id = ?1",
 	[PRUNE_META] = "DELETE FROM meta WHERE job_id = ?1",
 	[PRUNE_GROUPS] = "DELETE FROM groups WHERE job_id = ?1",
 	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
-	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE job_id = ?1",
+	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages "
+			   "WHERE job_id = ?1 LIMIT ?2)",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -53,18 +63,53 @@ sqlite_prune_prepare(struct sqlite_engine *engine, struct error *error)
 }
 
 static int
-prune_one(struct sqlite_engine *engine, int64_t job)
+prune_rows(struct sqlite_engine *engine, int statement, int64_t job)
 {
-	static const int statements[] = { PRUNE_STARTS, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES,
-		PRUNE_EVENTS, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS,
-		PRUNE_SERVER, PRUNE_JOB };
-	int code = SQLITE_OK;
+	bind_number(engine->prune.prepared[statement], 1, job);
+	return statement_run(engine->prune.prepared[statement]);
+}
 
-	for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
-		if (code == SQLITE_OK) {
-			bind_number(engine->prune.prepared[statements[i]], 1, job);
-			code = statement_run(engine->prune.prepared[statements[i]]);
-		}
+/* At most *left, of which so many go. */
+static int
+prune_some(struct sqlite_engine *engine, int statement, int64_t job, int64_t *left)
+{
+	int code;
+
+	bind_number(engine->prune.prepared[statement], 2, *left);
+	code = prune_rows(engine, statement, job);
+	*left -= sqlite3_changes(engine->db.handle);
+	return code;
+}
+
+/* What there may be thousands of. With none left there may be more. */
+static int
+prune_many(struct sqlite_engine *engine, int64_t job, int64_t *left)
+{
+	int64_t same = 0;
+	int code = prune_some(engine, PRUNE_MESSAGES, job, left);
+
+	if (code == SQLITE_OK && *left > 0)
+		code = prune_some(engine, PRUNE_EVENTS, job, left);
+	if (code == SQLITE_OK && *left > 0) {
+		same = *left; /* the starts of the same attempts */
+		code = prune_some(engine, PRUNE_STARTS, job, &same);
+	}
+	if (code == SQLITE_OK && *left > 0)
+		code = prune_some(engine, PRUNE_ATTEMPTS, job, left);
+	return code;
+}
+
+/* *left 0: there is more of it, and it is still there. */
+static int
+prune_one(struct sqlite_engine *engine, int64_t job, int64_t *left)
+{
+	static const int last[] = { PRUNE_DEPENDENCIES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS,
+		PRUNE_SERVER, PRUNE_JOB };
+	int code = prune_many(engine, job, left);
+
+	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]) && *left > 0; i++) {
+		if (code == SQLITE_OK)
+			code = prune_rows(engine, last[i], job);
 	}
 	return code;
 }
@@ -83,6 +128,30 @@ add_pruned(struct step *step, int64_t job, const char *stdin_path, int64_t last)
 	step->prune.ret_jobs[count] = job;
 	step->prune.ret_last[count] = last;
 	step->prune.ret_stdin[count] = stdin_path != NULL ? xstrdup(stdin_path) : NULL;
+}
+
+/* Those from this one on are there still. */
+static void
+keep_from(struct step *step, size_t first)
+{
+	while (step->prune.ret_count > first)
+		free(step->prune.ret_stdin[--step->prune.ret_count]);
+	step->prune.ret_has_more = true;
+}
+
+/* What add_pruned() has noted. */
+static int
+prune_all(struct sqlite_engine *engine, struct step *step)
+{
+	int64_t left = MOST_ROWS;
+	int code = SQLITE_OK;
+
+	for (size_t i = 0; i < step->prune.ret_count && code == SQLITE_OK; i++) {
+		code = prune_one(engine, step->prune.ret_jobs[i], &left);
+		if (left == 0)
+			keep_from(step, i);
+	}
+	return code;
 }
 
 static int
@@ -111,7 +180,7 @@ prune_this(struct sqlite_engine *engine, struct step *step)
 	}
 	add_pruned(step, job, column_text(row, 0), sqlite3_column_int64(row, 1));
 	code = statement_end(row, code);
-	return code == SQLITE_OK ? prune_one(engine, job) : code;
+	return code == SQLITE_OK ? prune_all(engine, step) : code;
 }
 
 int
@@ -133,9 +202,5 @@ sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 		    sqlite3_column_int64(row, 2));
 	}
 	code = statement_end(row, code);
-	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++) {
-		if (code == SQLITE_OK)
-			code = prune_one(engine, step->prune.ret_jobs[i]);
-	}
-	return code;
+	return code == SQLITE_OK && !step->prune.is_dry_run ? prune_all(engine, step) : code;
 }

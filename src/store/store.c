@@ -37,6 +37,7 @@ forget_pruned(struct step *step)
 	step->prune.ret_last = NULL;
 	step->prune.ret_jobs = NULL;
 	step->prune.ret_count = 0;
+	step->prune.ret_has_more = false;
 }
 
 static void

@@ -349,6 +349,7 @@ struct step {
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
 			int64_t *ret_last;     /* its last attempt, owned by the batch; 0: none */
 			size_t ret_count;
+			bool ret_has_more; /* another one is only partly gone: ask again */
 		} prune;
 		struct {
 			int64_t ret_keeping; /* running, claimed, ready or in retry pause */

@@ -110,7 +110,8 @@ pruned(void *arg, struct step *step)
 	for (size_t i = 0; i < step->prune.ret_count && !step->prune.is_dry_run; i++)
 		output_remove_job(supervisor, step->prune.ret_jobs[i],
 		    step->prune.ret_last[i], step->prune.ret_stdin[i]);
-	if (step->prune.ret_count == (size_t)step->prune.limit && !step->prune.is_dry_run) {
+	if (step->prune.ret_has_more ||
+	    (step->prune.ret_count == (size_t)step->prune.limit && !step->prune.is_dry_run)) {
 		prune_portion(prune);
 		return;
 	}
@@ -159,6 +160,18 @@ handle_prune(struct client *client, json_t *id, json_t *params)
 	prune_portion(prune);
 }
 
+static void deleted(void *arg, struct step *step);
+
+static void
+delete_portion(struct request *request, int64_t job)
+{
+	struct supervisor *supervisor = request->client->supervisor;
+	struct step *step = turn_add(supervisor, STEP_PRUNE, deleted, request);
+
+	step->prune.job = job;
+	turn_tells(supervisor);
+}
+
 static void
 deleted(void *arg, struct step *step)
 {
@@ -166,6 +179,10 @@ deleted(void *arg, struct step *step)
 
 	if (step->answer != STEP_OK) {
 		request_fail(request, &step->error, NULL);
+		return;
+	}
+	if (step->prune.ret_has_more) {
+		delete_portion(request, step->prune.job);
 		return;
 	}
 	output_remove_job(request->client->supervisor, step->prune.ret_jobs[0],
@@ -178,15 +195,11 @@ static void
 handle_delete(struct client *client, json_t *id, json_t *params)
 {
 	const json_t *job = json_object_get(params, "id");
-	struct step *step;
 
-	if (!json_is_integer(job) || json_integer_value(job) < 1) {
+	if (!json_is_integer(job) || json_integer_value(job) < 1)
 		fail_params(client, id, "delete: wants id, a number");
-		return;
-	}
-	step = turn_add(client->supervisor, STEP_PRUNE, deleted, request_new(client, id));
-	step->prune.job = json_integer_value(job);
-	turn_tells(client->supervisor);
+	else
+		delete_portion(request_new(client, id), json_integer_value(job));
 }
 
 /* ---- the rest ---- */

@@ -1468,6 +1468,39 @@ prune_takes_all_that_a_server_had(void **state)
 	assert_int_equal(due(subject).count, 0);
 }
 
+/* Nobody waits for all of it; until its last step the job is there. */
+static void
+prune_of_a_full_mailbox_takes_several_steps(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key = begin_server(subject, "name=a durable");
+	bool has_more = true;
+	int steps = 0;
+
+	for (int i = 0; i < 4500; i++)
+		send(subject, key.job, "1");
+	end(subject, key, "normal");
+	for (; has_more; steps++) {
+		struct batch batch;
+		struct step *step;
+
+		batch_init(&batch);
+		step = batch_add(&batch, STEP_PRUNE, NULL, NULL);
+		step->prune.job = key.job;
+		assert_status(subject, key.job, "done normal");
+		run_ok(subject, &batch);
+		assert_int_equal(step->answer, STEP_OK);
+		has_more = step->prune.ret_has_more;
+		assert_int_equal(step->prune.ret_count, !has_more);
+		if (!has_more)
+			assert_int_equal(step->prune.ret_last[0], 1);
+		batch_done(&batch);
+	}
+	assert_int_equal(steps, 3);
+	assert_status(subject, key.job, "none");
+	assert_string_equal(mailbox(subject, key.job), "");
+}
+
 static void
 prune_of_a_server_that_was_cancelled_while_it_waited_takes_its_monitors(void **state)
 {
@@ -1638,6 +1671,7 @@ static const struct {
 	CASE(commit_and_messages_are_nothing_when_the_disk_is_full),
 	CASE(gauge_of_an_old_attempt_is_stale),
 	CASE(prune_takes_all_that_a_server_had),
+	CASE(prune_of_a_full_mailbox_takes_several_steps),
 	CASE(prune_of_a_server_that_was_cancelled_while_it_waited_takes_its_monitors),
 };
 
