@@ -121,7 +121,7 @@ int spawn_fork_begin(struct spawn_plan *plan, pid_t *ret_pid);
 /* Has it reported? Then it has no report_fd any more. */
 void spawn_fork_look(struct spawn_plan *plan);
 
-/* ---- for others ---- */
+/* ---- for others, spawn_self.c among them ---- */
 
 /* The clock ticks since boot that a process made now would have as its start time. */
 int64_t spawn_start_ticks(void);

@@ -34,6 +34,8 @@ struct request *request_new(struct client *client, json_t *id);
 void request_reply(struct request *request, json_t *result); /* takes over result */
 void request_reply_text(struct request *request, struct rpc_text result);
 void request_fail(struct request *request, const struct error *error, json_t *data);
+/* The same for one that is answered at once. */
+void request_refuse(struct client *client, json_t *id, int code, const char *text);
 /* Something ahead of the answer, as a notification; takes over params. */
 void request_notify(struct request *request, const char *method, json_t *params);
 
@@ -62,7 +64,7 @@ void submit_add_refusal(json_t *data, const struct step *step);
 /* From here on a draining supervisor does not leave before this client does. */
 void submit_keep_for(struct client *client);
 
-/* server_requests.c: what clients ask of servers */
+/* server_start.c, and server_requests.c: what clients ask of servers */
 void server_handle_start(struct client *client, json_t *id, json_t *params);
 void server_handle_call(struct client *client, json_t *id, json_t *params);
 void server_handle_state(struct client *client, json_t *id, json_t *params);

@@ -138,6 +138,15 @@ request_fail(struct request *request, const struct error *error, json_t *data)
 }
 
 void
+request_refuse(struct client *client, json_t *id, int code, const char *text)
+{
+	struct error error;
+
+	error_set(&error, code, "%s", text);
+	request_fail(request_new(client, id), &error, NULL);
+}
+
+void
 request_notify(struct request *request, const char *method, json_t *params)
 {
 	if (request->client->is_gone) {

@@ -17,15 +17,6 @@
 
 #define PRUNE_AT_ONCE 500
 
-static void
-fail_params(struct client *client, json_t *id, const char *text)
-{
-	struct error error;
-
-	error_set(&error, RPC_INVALID_PARAMS, "%s", text);
-	request_fail(request_new(client, id), &error, NULL);
-}
-
 /* ---- stay ---- */
 
 static void
@@ -151,7 +142,8 @@ handle_prune(struct client *client, json_t *id, json_t *params)
 		    job_status_parse(json_string_value(status), &parsed) == -1 ||
 		    job_status_is_live(parsed)) {
 			free(prune);
-			fail_params(client, id, "prune: statuses are done, failed, cancelled");
+			request_refuse(client, id, RPC_INVALID_PARAMS,
+			    "prune: statuses are done, failed, cancelled");
 			return;
 		}
 		prune->criteria.prune.statuses[parsed] = true;
@@ -197,7 +189,8 @@ handle_delete(struct client *client, json_t *id, json_t *params)
 	const json_t *job = json_object_get(params, "id");
 
 	if (!json_is_integer(job) || json_integer_value(job) < 1)
-		fail_params(client, id, "delete: wants id, a number");
+		request_refuse(client, id, RPC_INVALID_PARAMS,
+		    "delete: wants id, a number");
 	else
 		delete_portion(request_new(client, id), json_integer_value(job));
 }

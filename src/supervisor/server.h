@@ -17,7 +17,7 @@
  *   server_talk.c   what it says
  *   behind.c        calls that wait for messages before them
  *   gauge.c         how full its mailbox is, now and then written
- *   server_requests.c  what clients ask for
+ *   server_requests.c, server_start.c  what clients ask for
  *   plain.h         one that is any program, and is not spoken to
  */
 
