@@ -216,7 +216,7 @@ case_126_permanent_transient_and_temporary_do_what_the_table_says(void **state)
 	struct instance i;
 
 	(void)state;
-	SHOP(&i, "--max-restarts", "100");
+	SHOP(&i, "--max-restarts", "100", "--max-seconds", "1000");
 	check_type(&i, "permanent", 'p');
 	check_type(&i, "transient", 't');
 	check_type(&i, "temporary", 'x');
