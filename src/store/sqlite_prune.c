@@ -14,11 +14,15 @@
 
 enum {
 	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
-	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, COUNT
+	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, PRUNE_LAST_START,
+	PRUNE_LAST_ATTEMPT, COUNT
 };
 
 #define LAST_ATTEMPT(job) \
 	"(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = " job "id)"
+
+#define EARLIER_ATTEMPT \
+	"job_id = ?1 AND attempt < (SELECT max(attempt) FROM attempts WHERE job_id = ?1) "
 
 static const char *const sql[] = {
 	[PRUNABLE] = "SELECT id, stdin, " LAST_ATTEMPT("e.") " "
@@ -38,13 +42,16 @@ static const char *const sql[] = {
 		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
 		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
-	/* From the first: the last tells which files there were. */
+	/* The last goes with the job: it tells which files there were. */
 	[PRUNE_ATTEMPTS] = "DELETE FROM attempts WHERE job_id = ?1 AND attempt IN "
-			   "(SELECT attempt FROM attempts WHERE job_id = ?1 "
+			   "(SELECT attempt FROM attempts WHERE " EARLIER_ATTEMPT
 			   "ORDER BY attempt LIMIT ?2)",
+	[PRUNE_LAST_ATTEMPT] = "DELETE FROM attempts WHERE job_id = ?1",
 	[PRUNE_DEPENDENCIES] = "DELETE FROM dependencies WHERE job_id = ?1 OR on_id = ?1",
 	[PRUNE_STARTS] = "DELETE FROM events WHERE seq IN (SELECT started_event FROM attempts "
-			 "WHERE job_id = ?1 ORDER BY attempt LIMIT ?2)",
+			 "WHERE " EARLIER_ATTEMPT "ORDER BY attempt LIMIT ?2)",
+	[PRUNE_LAST_START] = "DELETE FROM events WHERE seq IN "
+			     "(SELECT started_event FROM attempts WHERE job_id = ?1)",
 	[PRUNE_EVENTS] = "DELETE FROM events WHERE seq IN (SELECT seq FROM events "
 			 "WHERE job_id = ?1 AND event <> 'started' LIMIT ?2)",
 	[PRUNE_KEY] = "DELETE FROM keys WHERE job_id = ?1",
@@ -103,8 +110,8 @@ prune_many(struct sqlite_engine *engine, int64_t job, int64_t *left)
 static int
 prune_one(struct sqlite_engine *engine, int64_t job, int64_t *left)
 {
-	static const int last[] = { PRUNE_DEPENDENCIES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS,
-		PRUNE_SERVER, PRUNE_JOB };
+	static const int last[] = { PRUNE_LAST_START, PRUNE_LAST_ATTEMPT, PRUNE_DEPENDENCIES,
+		PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, PRUNE_SERVER, PRUNE_JOB };
 	int code = prune_many(engine, job, left);
 
 	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]) && *left > 0; i++) {
