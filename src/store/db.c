@@ -251,13 +251,13 @@ db_is_replaced(const struct db *db, const char *state_directory)
 	return result;
 }
 
-int
-db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
-    struct error *error)
+static int
+open_once(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
+    bool is_shm_optional, struct error *error)
 {
 	int flags = mode <= DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code;
 	int64_t version = 0;
-	bool is_empty = false;
+	bool is_empty = false, lacks_room;
 	mode_t mask;
 
 	/* Of no effect from the second time on. No threads, and nobody asks for statistics. */
@@ -279,7 +279,7 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 			error_set_errno(error, STATUS_CONFIG, "%s", db->path);
 		goto failed;
 	}
-	db->shm = db_shm_guard(db->handle);
+	db->shm = db_shm_guard(db->handle, is_shm_optional);
 	sqlite3_busy_timeout(db->handle, busy_ms > 0 ? busy_ms : 0);
 	/* What is not ours stays untouched: its WAL too. */
 	sqlite3_db_config(db->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -301,8 +301,22 @@ db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_
 	remember_file(db);
 	return 0;
 failed:
+	lacks_room = db_shm_lacks_room(db->shm);
 	db_close(db);
+	db->lacks_room = lacks_room;
 	return -1;
+}
+
+int
+db_open(struct db *db, const char *state_directory, enum db_mode mode, int busy_ms,
+    struct error *error)
+{
+	if (open_once(db, state_directory, mode, busy_ms, false, error) == 0)
+		return 0;
+	/* Who asks is answered on a full disk, too. */
+	return mode <= DB_READ && db->lacks_room
+	    ? open_once(db, state_directory, mode, busy_ms, true, error)
+	    : -1;
 }
 
 int

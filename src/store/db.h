@@ -50,6 +50,7 @@ struct db {
 	bool has_file;
 	uint64_t device, inode; /* of the file that was opened */
 	struct db_shm *shm;
+	bool lacks_room; /* it could not be opened for that */
 };
 
 /*
