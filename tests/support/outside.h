@@ -9,7 +9,7 @@
 
 /* Sanitizers make everything slower: limits in tests are multiplied by this. */
 #ifdef SANITIZED
-#define SLOWNESS 5
+#define SLOWNESS 10
 #define IS_SANITIZED 1
 #else
 #define SLOWNESS 1

@@ -14,9 +14,13 @@
 #include "support/helper.h"
 #include "support/outside.h"
 
+#include <sys/file.h>
+
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *
 history(struct instance *i, int64_t job)
@@ -217,6 +221,24 @@ commands_behind(const char *heading)
 	return text;
 }
 
+/*
+ * The `sleep` on the PATH of this directory takes until the descriptor is closed, however slow
+ * the machine is.
+ */
+static int
+make_sleep(const char *directory)
+{
+	char *path = xasprintf("%s/sleep", directory);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0700), lock;
+
+	assert_true(dprintf(fd, "#!/bin/sh\nexec flock '%s' true\n", directory) > 0);
+	close(fd);
+	lock = open(directory, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(flock(lock, LOCK_EX), 0);
+	free(path);
+	return lock;
+}
+
 /* 270, 271, 275, 276, 277 with commands. */
 static void
 jobber_of_the_book_is_what_the_readme_says(void **state)
@@ -225,19 +247,23 @@ jobber_of_the_book_is_what_the_readme_says(void **state)
 	struct helper shell;
 	char *script = commands_behind("## The Jobber of the book"), *whole, *program;
 	const char *arguments[] = { "sh", "-c", NULL, NULL };
+	int sleeps;
 
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, "--max-children", "4", NULL);
+	sleeps = make_sleep(i.directory);
 	program = realpath(getenv("JOBBERD"), NULL);
-	whole = xasprintf("export JOBBERD_STATE='%s'\njobberd() { '%s' \"$@\"; }\n%s", i.state,
-	    program, script);
+	whole = xasprintf("export JOBBERD_STATE='%s' PATH='%s':\"$PATH\"\n"
+			  "jobberd() { '%s' \"$@\"; }\n%s",
+	    i.state, i.directory, program, script);
 	arguments[2] = whole;
 	helper_start(&shell, NULL, arguments);
 	helper_wait(&shell);
 	assert_has(shell.err.text, "imports: 5 of 5 places taken (max_children)");
 	assert_has(shell.out.text, "killed by SIGSEGV");
 	helper_end(&shell);
+	close(sleeps);
 	for (int job = 1; job <= 6; job++)
 		assert_int_equal(wait_job(&i, job), 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM job_list WHERE type = 'import' "

@@ -276,15 +276,17 @@ timer_during_a_lock_fires_once_after_it(void **state)
 {
 	struct instance i;
 	sqlite3 *other;
+	char ms[20];
 
 	(void)state;
 	instance_init(&i);
 	begin_server(&i);
-	expect(jobberd(&i, "cast", "c", "tick", "500", "1", NULL), 0, "");
+	snprintf(ms, sizeof(ms), "%d", 500 * SLOWNESS); /* longer than it takes to lock */
+	expect(jobberd(&i, "cast", "c", "tick", ms, "1", NULL), 0, "");
 	expect(jobberd(&i, "call", "c", "get", NULL), 0, "0\n");
 	other = other_open(&i);
 	other_run(other, "BEGIN IMMEDIATE");
-	let_pass(&i, 1000);
+	let_pass(&i, 500 * SLOWNESS + 500);
 	other_run(other, "ROLLBACK");
 	other_close(other);
 	while (sql_number(&i, "SELECT count(*) FROM messages") > 0)

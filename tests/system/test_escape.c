@@ -235,8 +235,9 @@ process_between_two_programs_does_not_escape(void **state)
 	result = jobberd_with_input(&i, input, "submit", "--batch", NULL);
 	assert_int_equal(result.status, 0);
 	result_done(&result);
-	for (int n = 1; n <= 400; n++)
+	for (int n = 50; n <= 400; n += 50)
 		assert_int_equal(wait_job(&i, n), 0);
+	wait_sql(&i, "SELECT count(*) = 400 FROM jobs WHERE status = 'done'");
 	result = jobberd(&i, "status", NULL);
 	assert_null(strstr(result.out, "stray"));
 	result_done(&result);

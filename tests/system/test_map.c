@@ -117,7 +117,7 @@ item_that_is_none_ends_the_input_and_loses_nothing(void **state)
 static void
 long_items_go_in_smaller_portions(void **state)
 {
-	enum { ITEMS = 100, LONG = 60000 };
+	enum { ITEMS = 30, LONG = 60000 };
 	struct instance i;
 	struct result result;
 	char *input = malloc(ITEMS * (LONG + 1) + 1), *at = input;

@@ -23,6 +23,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Longer than what the tests do to one that is being ended. */
+#define GRACE (IS_SANITIZED ? "--grace 20s" : "--grace 2s")
+
 enum moment { STARTING, REGROUPING, RESTARTING, ENDING };
 enum blow { SUPERVISOR_PROCESS, KEEPER, SHUTDOWN, REBOOT };
 
@@ -41,9 +44,9 @@ set_up(struct scene *scene)
 	instance_init(i);
 	instance_start(i, NULL);
 	SUP(i, 0, NULL, "add", "shop", "--strategy", "one_for_all", "--restart", "temporary");
-	child_up(i, "--grace 2s", "shop/a", "trap");
-	child_up(i, "--grace 2s", "shop/b", "trap init-fifo=init");
-	child_up(i, "--grace 2s", "shop/c", "trap end-fifo=end");
+	child_up(i, GRACE, "shop/a", "trap");
+	child_up(i, GRACE, "shop/b", "trap init-fifo=init");
+	child_up(i, GRACE, "shop/c", "trap end-fifo=end");
 }
 
 static void
