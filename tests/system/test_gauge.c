@@ -80,7 +80,7 @@ mailbox_in_memory_is_told_within_a_second_and_once_after_the_last_message(void *
 	to = wall_ms();
 	await_mailbox(&i, 3);
 	assert_between(sql_number(&i, LAST), from - ROUNDING, to + ROUNDING);
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "2\n");
+	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "2\n");
 	await_mailbox(&i, 0);
 	assert_sleeps(&i, 3 * SECOND);
 	instance_finish(&i);
@@ -156,7 +156,7 @@ mailbox_is_counted_through_a_crash_of_the_supervisor_process(void **state)
 	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "");
 	await_mailbox(&i, 2);
 	instance_kill_supervisor(&i);
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "1\n");
+	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "1\n");
 	await_mailbox(&i, 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM events WHERE "
 					"event = 'message not understood'"), 0);
