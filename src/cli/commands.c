@@ -7,6 +7,7 @@
 
 static const struct option_row supervise_options[] = {
 	{ "drain", 0, NULL, "leave when nothing is left to do" },
+	{ "linger", 0, "DURATION", "with --drain: wait so long for a first client that submits" },
 	{ "max-children", 0, "N", "how many of `default` run at once, recorded" },
 	{ "exit-with", 0, "NAME", "leave when this job has ended, with its exit status" },
 	{ NULL, 0, NULL, NULL },
@@ -15,6 +16,7 @@ static const struct option_row supervise_options[] = {
 /* What supervise says to the process that it starts. */
 static const struct option_row supervisor_process_options[] = {
 	{ "drain", 0, NULL, "" },
+	{ "linger", 0, "MS", "" },
 	{ "max-children", 0, "N", "" },
 	{ "exit-with", 0, "NAME", "" },
 	{ "since", 0, "MS", "" },

@@ -27,6 +27,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LINGER "10s" /* for us to come to the supervise that we have started */
+
 struct run {
 	const struct invocation *invocation;
 	int64_t job;
@@ -65,7 +67,7 @@ static int
 start_supervise(const struct invocation *invocation, struct error *error)
 {
 	const char *const arguments[] = { "jobberd", "-C", invocation->state, "supervise",
-		"--drain", NULL };
+		"--drain", "--linger", LINGER, NULL };
 	char *path = xasprintf("%s/supervise.log", invocation->state);
 	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), pair[2];
 	int result = -1;
@@ -336,9 +338,9 @@ follow_or_read(struct run *run, struct client_connection *connection)
 
 	if (connection->fd != -1)
 		return follow_job(run, connection);
-	if (client_open(connection, run->invocation->state, &error) == 0)
+	if (client_open_to_submit(connection, run->invocation->state, &error) == 0)
 		return follow_job(run, connection);
-	/* It was quick: all is done and the draining supervise has left already. */
+	/* Somebody else's was quick: all is done, and it has left already. */
 	print_what_there_is(run);
 	return report_from_database(run, &error);
 }

@@ -64,7 +64,7 @@ verb_supervise(struct invocation *invocation)
 {
 	const char *max_children = option_value(invocation, "max-children");
 	const char *exit_with = option_value(invocation, "exit-with");
-	const char *arguments[12] = { "jobberd", "-C", invocation->state, "_supervisor" };
+	const char *arguments[14] = { "jobberd", "-C", invocation->state, "_supervisor" };
 	struct keeper_setup setup = {
 		.state_directory = invocation->state,
 		.program = "/proc/self/exe",
@@ -75,13 +75,19 @@ verb_supervise(struct invocation *invocation)
 	};
 	struct error error = { 0 };
 	size_t count = 4;
-	char since[32];
+	char since[32], linger[32];
 	int status;
 
 	option_number(invocation, "max-children", 0, 100000, -1); /* a bad one ends here */
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	if (option_is_given(invocation, "drain"))
 		arguments[count++] = "--drain";
+	if (option_is_given(invocation, "linger")) {
+		snprintf(linger, sizeof(linger), "%" PRId64,
+		    option_duration(invocation, "linger", 0));
+		arguments[count++] = "--linger";
+		arguments[count++] = linger;
+	}
 	if (max_children != NULL) {
 		arguments[count++] = "--max-children";
 		arguments[count++] = max_children;
@@ -114,6 +120,7 @@ verb_supervisor_process(struct invocation *invocation)
 	struct supervisor_setup setup = {
 		.state_directory = invocation->state,
 		.drains = option_is_given(invocation, "drain"),
+		.linger_ms = option_number(invocation, "linger", 0, INT64_MAX, 0),
 		.max_children = option_number(invocation, "max-children", 0, 100000, -1),
 		.exit_with = option_value(invocation, "exit-with"),
 		.keeper_since_ms = option_number(invocation, "since", 0, INT64_MAX, 0),

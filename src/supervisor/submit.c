@@ -83,6 +83,7 @@ submit_keep_for(struct client *client)
 	if (!client->has_submitted)
 		client->supervisor->drain_clients++;
 	client->has_submitted = true;
+	supervisor_end_linger(client->supervisor);
 }
 
 /* Only the client knows the environment and the files that are meant. */

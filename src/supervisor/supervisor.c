@@ -125,6 +125,33 @@ counted(void *arg, struct step *step)
 	quit(supervisor);
 }
 
+void
+supervisor_end_linger(struct supervisor *supervisor)
+{
+	if (!timer_is_set(&supervisor->linger_timer))
+		return;
+	loop_timer_remove(supervisor->loop, &supervisor->linger_timer);
+	supervisor->drain_clients--;
+}
+
+static void
+linger_is_over(void *arg)
+{
+	struct supervisor *supervisor = arg;
+
+	supervisor->drain_clients--;
+}
+
+static void
+linger(struct supervisor *supervisor)
+{
+	supervisor->linger_timer = (struct timer){ .fire = linger_is_over, .arg = supervisor };
+	if (supervisor->setup->linger_ms == 0)
+		return;
+	loop_timer_set(supervisor->loop, &supervisor->linger_timer, supervisor->setup->linger_ms);
+	supervisor->drain_clients++;
+}
+
 static bool
 has_unstarted(struct supervisor *supervisor)
 {
@@ -336,6 +363,7 @@ set_up(struct supervisor *supervisor)
 		return error_set_errno(&supervisor->error, STATUS_CONFIG, "%s/output", state);
 	live_init(supervisor);
 	turn_init(supervisor);
+	linger(supervisor);
 	supervisor->link = link_new(supervisor->loop, supervisor->setup->link_fd, link_packet,
 	    keeper_gone, supervisor);
 	return supervisor->link != NULL ? 0 : -1;

@@ -23,6 +23,7 @@ struct supervisor_setup {
 	const char *state_directory;
 	const char *program;	/* for what a person is told to type */
 	bool drains;		/* leave when nothing is left to do */
+	int64_t linger_ms;	/* … but so long not before a client has come to submit */
 	int64_t max_children;	/* of `default`, recorded; -1: as it is */
 	const char *exit_with;	/* leave when this job has ended, with its status; or NULL */
 	int64_t keeper_since_ms; /* … wall time: an end before this was not meant */
@@ -134,6 +135,7 @@ struct supervisor {
 	TAILQ_HEAD(, waiter) waiters;
 	TAILQ_HEAD(, drain) drains; /* supervisors.c */
 	int64_t drain_clients; /* clients that keep a draining supervisor */
+	struct timer linger_timer; /* set: counted in drain_clients for one that is to come */
 	bool must_count;       /* something happened since it was last counted what is left */
 	struct timer listen_timer;
 	size_t follower_count;
@@ -245,5 +247,6 @@ void supervisor_heed(struct supervisor *supervisor, int wish);
 void supervisor_waits(struct supervisor *supervisor);
 void supervisor_ready(struct supervisor *supervisor); /* all is settled */
 void supervisor_turned(struct supervisor *supervisor); /* may it leave now? */
+void supervisor_end_linger(struct supervisor *supervisor); /* a client has come to submit */
 
 #endif

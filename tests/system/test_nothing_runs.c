@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
+#include "keeper/lock.h"
 #include "support/helper.h"
 #include "support/system.h"
 
@@ -184,6 +185,36 @@ bad_usage_is_one_clear_sentence(void **state)
 	instance_done(&i);
 }
 
+/* The supervise that it starts would have nothing to do yet, but somebody waits. */
+static void
+run_waits_for_a_job_that_is_to_start_later(void **state)
+{
+	struct instance i;
+	struct helper run;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	result = jobberd(&i, "run", "--in", "300ms", "--", "echo", "late", NULL);
+	assert_string_equal(result.err, "");
+	assert_string_equal(result.out, "late\n");
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	helper_jobberd(&run, &i, NULL, "run", "--hold", "--", "echo", "held", NULL);
+	do {
+		result_done(&result);
+		result = jobberd(&i, "release", "2", NULL);
+	} while (result.status == 3 || result.status == 4 || result.status == 75);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(helper_wait(&run), 0);
+	assert_string_equal(run.out.text, "held\n");
+	helper_end(&run);
+	lock_wait_for_holder(i.state);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 /* It says when it has gone, so that the next one finds the state directory free. */
 static void
 shutdown_returns_when_the_next_supervise_can_start(void **state)
@@ -217,6 +248,7 @@ main(void)
 		cmocka_unit_test(verb_that_needs_a_supervisor_says_how_to_start_it),
 		cmocka_unit_test(bad_usage_is_one_clear_sentence),
 		cmocka_unit_test(empty_batch_is_told_to_be_empty),
+		cmocka_unit_test(run_waits_for_a_job_that_is_to_start_later),
 		cmocka_unit_test(shutdown_returns_when_the_next_supervise_can_start),
 	};
 
