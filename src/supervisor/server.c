@@ -113,6 +113,8 @@ detach(struct server *server)
 	loop_timer_remove(server->supervisor->loop, &server->timer);
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
+	free(server->commit_id);
+	server->commit_id = NULL;
 	buf_done(&server->early);
 	server->live->server = NULL;
 	server->live = NULL;

@@ -61,6 +61,7 @@ struct server {
 	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
 	size_t in_flight_count;
 	bool is_reading, may_have_more;
+	char *commit_id; /* of the one that is not answered, as JSON; NULL: none is */
 	TAILQ_HEAD(, held_request) held; /* behind.c */
 	size_t held_bytes;
 	TAILQ_HEAD(, late_answer) late; /* late.c */
@@ -87,6 +88,7 @@ struct server {
 #define SERVER_MOST_BYTES_ALL (256 << 20) /* of all of them */
 #define SERVER_MOST_CALLS 100000	 /* not answered, of one server */
 #define SERVER_LARGEST_MESSAGE ((1 << 20) - 1024) /* its line has 1 MiB at most */
+#define SERVER_LATEST_TIMER_MS (INT64_C(1) << 52) /* from now: times have less than 2^53 */
 #define SERVER_TOO_LARGE "too_large: a message to a server has at most 1047552 bytes"
 
 RB_HEAD(server_tree, server);

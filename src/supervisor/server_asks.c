@@ -88,8 +88,9 @@ asks_read_timer(struct server *server, const json_t *params, struct step *step)
 	const json_t *ms = json_object_get(params, "ms");
 	const json_t *message = json_object_get(params, "message");
 
-	if (message == NULL || !json_is_integer(ms) || json_integer_value(ms) < 0)
-		return "send_after wants message and ms, 0 or more";
+	if (message == NULL || !json_is_integer(ms) || json_integer_value(ms) < 0 ||
+	    json_integer_value(ms) > SERVER_LATEST_TIMER_MS)
+		return "send_after wants message and ms, from 0 to 4503599627370496";
 	if (read_address(server, json_object_get(params, "to"), &step->timer.to,
 		step->timer.to_name) == -1)
 		return "to is not a name or an id";
@@ -186,6 +187,10 @@ asks_read_job(struct server *server, const json_t *job, bool is_task, struct ste
 	if (result == 0 && spec->is_server) {
 		spec_done(spec);
 		result = error_set(error, STATUS_USAGE, "a server is started with start");
+	} else if (result == 0 && is_task && spec->is_once) {
+		spec_done(spec);
+		result = error_set(error, STATUS_USAGE,
+		    "once: the job that has the name already would be no task of this server");
 	}
 	if (result == -1) {
 		free(spec);

@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WANTS_MESSAGES "cast and send are arrays of objects with to or group, and message"
+#define WANTS_TIMERS "send_after is an array of objects with ref, above 0, message and ms"
+#define WANTS_NUMBERS "cancel is an array of numbers"
+#define WANTS_JOBS "start_job is an array of objects with ref, above 0, and job"
+
 struct commit {
 	struct supervisor *supervisor;
 	struct attempt_key key;
@@ -36,7 +41,7 @@ add_message(struct server *server, struct step *commit, const json_t *item, bool
 	if (wrong != NULL) {
 	} else if (envelope.message.text == NULL ||
 	    (envelope.to == NULL && envelope.group == NULL))
-		wrong = "cast and send are arrays of objects with to or group, and message";
+		wrong = WANTS_MESSAGES;
 	else if (envelope.group != NULL)
 		add_part(commit, group_make_send(server->supervisor, envelope.group, is_info,
 		    envelope.message));
@@ -67,7 +72,7 @@ add_timer(struct server *server, struct step *commit, const json_t *item)
 
 	part->timer.ref = json_integer_value(json_object_get(item, "ref"));
 	add_part(commit, part);
-	return wrong;
+	return wrong == NULL && part->timer.ref <= 0 ? WANTS_TIMERS : wrong;
 }
 
 static const char *
@@ -79,7 +84,7 @@ add_cancel(struct server *server, struct step *commit, const json_t *item)
 	part->timer_end.timer = json_integer_value(item);
 	part->timer_end.is_ref = part->timer_end.is_cancel = true;
 	add_part(commit, part);
-	return json_is_integer(item) ? NULL : "cancel is an array of numbers";
+	return json_is_integer(item) ? NULL : WANTS_NUMBERS;
 }
 
 /* A job that makes no sense is told, as one that the store refuses is: by its REF. */
@@ -92,6 +97,8 @@ add_job(struct server *server, struct step *commit, const json_t *item)
 	json_t *message;
 	char *text;
 
+	if (ref <= 0)
+		return WANTS_JOBS;
 	if (asks_read_job(server, json_object_get(item, "job"),
 		json_is_true(json_object_get(item, "task")), part, &error) == NULL) {
 		part->submit.by_server.ref = ref;
@@ -111,14 +118,14 @@ add_job(struct server *server, struct step *commit, const json_t *item)
 }
 
 static const struct {
-	const char *member;
+	const char *member, *wants;
 	const char *(*add)(struct server *server, struct step *commit, const json_t *item);
 } members[] = {
-	{ "cast", add_cast },
-	{ "send", add_send },
-	{ "send_after", add_timer },
-	{ "cancel", add_cancel },
-	{ "start_job", add_job },
+	{ "cast", WANTS_MESSAGES, add_cast },
+	{ "send", WANTS_MESSAGES, add_send },
+	{ "send_after", WANTS_TIMERS, add_timer },
+	{ "cancel", WANTS_NUMBERS, add_cancel },
+	{ "start_job", WANTS_JOBS, add_job },
 };
 
 static const char *
@@ -131,6 +138,8 @@ add_parts(struct server *server, struct step *commit, const json_t *params)
 	for (size_t i = 0; i < sizeof(members) / sizeof(members[0]) && wrong == NULL; i++) {
 		json_t *list = json_object_get(params, members[i].member);
 
+		if (list != NULL && !json_is_array(list) && !json_is_null(list))
+			wrong = members[i].wants;
 		json_array_foreach(list, index, item) {
 			if (wrong == NULL)
 				wrong = members[i].add(server, commit, item);
@@ -185,6 +194,10 @@ committed(void *arg, struct step *step)
 	    : NULL;
 	struct caller caller = { .server = server, .id = commit->id };
 
+	if (server != NULL) {
+		free(server->commit_id);
+		server->commit_id = NULL;
+	}
 	if (server != NULL && step->answer == STEP_OK) {
 		send_replies(server, commit->replies);
 		router_answer(caller, json_true());
@@ -210,6 +223,23 @@ drop(struct step *step)
 	batch_free_step(step);
 }
 
+/*
+ * The store remembers the last one that was done, so that one that is repeated is not done
+ * twice. With two on their way it would be the first that is done again, over the second.
+ */
+static const char *
+take_turn(struct server *server, char *id, bool *ret_is_underway)
+{
+	*ret_is_underway = server->commit_id != NULL && strcmp(server->commit_id, id) == 0;
+	if (server->commit_id != NULL) {
+		free(id);
+		return *ret_is_underway ? NULL
+					: "one commit at a time: the one before is not answered";
+	}
+	server->commit_id = id;
+	return NULL;
+}
+
 const char *
 server_handle_commit(struct server *server, json_t *id, const json_t *params)
 {
@@ -219,14 +249,20 @@ server_handle_commit(struct server *server, json_t *id, const json_t *params)
 	struct commit *commit;
 	struct step *step;
 	const char *wrong;
+	bool is_underway;
 
 	if (!server->is_durable)
 		return "this server is not durable";
 	if (id == NULL || state == NULL || (!json_is_integer(seq) && !json_is_null(seq)))
 		return "commit is a request with seq and state";
+	wrong = take_turn(server, json_dumps(id, JSON_ENCODE_ANY), &is_underway);
+	if (wrong != NULL || is_underway)
+		return wrong; /* its answer is that of both */
 	step = batch_make_step(STEP_COMMIT, NULL, NULL);
 	wrong = add_parts(server, step, params);
 	if (wrong != NULL) {
+		free(server->commit_id);
+		server->commit_id = NULL;
 		drop(step);
 		return wrong;
 	}

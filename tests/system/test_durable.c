@@ -1,5 +1,6 @@
 /* durable: a server whose messages, timers and state are kept, and what is killed around it. */
 
+#include "base/buf.h"
 #include "base/xalloc.h"
 #include "support/helper.h"
 #include "support/outside.h"
@@ -215,10 +216,111 @@ stop_is_behind_what_waits(void **state)
 	instance_finish(&instance);
 }
 
+/*
+ * A server in another language that does not keep to the rules: what it says to us, line by
+ * line, is in its argument; what it hears but for casts goes to its output.
+ */
+static const char bold[] =
+    "import socket, sys\n"
+    "f = socket.socket(fileno=3).makefile('rw', encoding='utf-8')\n"
+    "f.readline(); f.write('{\"jsonrpc\":\"2.0\",\"id\":\"init\",\"result\":{\"ok\":true}}\\n')\n"
+    "f.write(sys.argv[1].replace('@', '\"jsonrpc\":\"2.0\"')); f.flush()\n"
+    "for line in f:\n"
+    "    if 'terminate' in line: break\n"
+    "    print(line, end='', flush=True)\n";
+
+static void
+check_bold(struct instance *instance, const char *says, const char *const *hears)
+{
+	struct helper log;
+
+	expect(jobberd(instance, "start", "--durable", "--restart", "temporary", "bold", "--",
+		   "python3", "-c", bold, says, NULL), 0, "1\n");
+	helper_jobberd(&log, instance, NULL, "log", "-f", "bold", NULL);
+	for (; *hears != NULL; hears++)
+		helper_expect(&log, *hears);
+	helper_end(&log);
+}
+
+/* Repeated after a takeover, the first would be done over the second. */
+static void
+second_commit_before_the_answer_of_the_first_is_refused(void **state)
+{
+	static const char says[] =
+	    "{@,\"id\":7,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":1}}\n"
+	    "{@,\"id\":8,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":2}}\n"
+	    "{@,\"id\":7,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":1,"
+	    "\"repeated\":true}}\n";
+	static const char *const hears[] = { "one commit at a time", "\"id\":7,\"result\":true",
+		NULL };
+	struct instance instance;
+
+	(void)state;
+	instance_init(&instance);
+	instance_start(&instance, NULL);
+	check_bold(&instance, says, hears);
+	assert_int_equal(sql_number(&instance, "SELECT state FROM servers"), 1);
+	instance_finish(&instance);
+}
+
+/* Nothing of it is done, and nothing is swallowed. */
+static void
+commit_with_a_part_of_another_shape_is_refused(void **state)
+{
+	static const char *const parts[] = {
+		"\"cast\":{\"to\":\"x\",\"message\":1}", "\"send\":1", "\"send_after\":{}",
+		"\"send_after\":[{\"ref\":0,\"ms\":1,\"message\":1}]", "\"cancel\":7",
+		"\"start_job\":{}", "\"start_job\":[{\"job\":{\"command\":[\"true\"]}}]",
+		"\"send_after\":[{\"ref\":1,\"ms\":9223372036854775807,\"message\":1}]",
+	};
+	static const char *const hears[] = { "cast and send are arrays", "cast and send are arrays",
+		"send_after is an array", "send_after is an array", "cancel is an array",
+		"start_job is an array", "start_job is an array", "from 0 to 4503599627370496",
+		NULL };
+	struct instance instance;
+	struct buf says = { 0 };
+
+	(void)state;
+	instance_init(&instance);
+	instance_start(&instance, NULL);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		buf_addf(&says, "{@,\"id\":%zu,\"method\":\"commit\",\"params\":{\"seq\":null,"
+				"\"state\":1,%s}}\n", i + 1, parts[i]);
+	check_bold(&instance, buf_text(&says), hears);
+	assert_int_equal(sql_number(&instance, "SELECT state IS NULL AND NOT EXISTS (SELECT 1 "
+					       "FROM messages) FROM servers"), 1);
+	buf_done(&says);
+	instance_finish(&instance);
+}
+
+/* Else the end of the server would be the end of somebody else's job. */
+static void
+job_of_somebody_else_becomes_no_task(void **state)
+{
+	static const char says[] =
+	    "{@,\"id\":1,\"method\":\"async\",\"params\":{\"command\":[\"true\"],"
+	    "\"name\":\"victim\",\"once\":true}}\n";
+	static const char *const hears[] = { "once: the job that has the name already", NULL };
+	struct instance instance;
+
+	(void)state;
+	instance_init(&instance);
+	instance_start(&instance, NULL);
+	check_bold(&instance, says, hears);
+	expect(jobberd(&instance, "submit", "--name", "victim", "--in", "1h", "true", NULL), 0,
+	    "2\n");
+	expect(jobberd(&instance, "stop", "bold", NULL), 0, "");
+	assert_int_equal(sql_number(&instance, "SELECT status = 'new' FROM jobs WHERE id = 2"), 1);
+	instance_finish(&instance);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(second_commit_before_the_answer_of_the_first_is_refused),
+		cmocka_unit_test(commit_with_a_part_of_another_shape_is_refused),
+		cmocka_unit_test(job_of_somebody_else_becomes_no_task),
 		cmocka_unit_test(nothing_acknowledged_is_lost_when_all_are_killed),
 		cmocka_unit_test(reply_in_a_commit_waits_for_its_caller),
 		cmocka_unit_test(messages_wait_while_the_server_does_not_run),
