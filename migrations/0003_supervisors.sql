@@ -75,3 +75,31 @@ CREATE TABLE meta (
   PRIMARY KEY (job_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX meta_by_value ON meta (name, value);
+
+-- A key counts from the job's submission on: it is not changed, and no row lies in wait for a
+-- job to come, whose submission it would break.
+CREATE TRIGGER keys_insert_guard BEFORE INSERT ON keys
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'there is no such job')
+    WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = NEW.job_id);
+  SELECT RAISE(ABORT, 'this job has a key already')
+    WHERE EXISTS (SELECT 1 FROM keys WHERE job_id = NEW.job_id);
+END;
+CREATE TRIGGER keys_update_guard BEFORE UPDATE ON keys
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'a job keeps its key'); END;
+-- That of a job that is deleted goes after its row.
+CREATE TRIGGER keys_delete_guard BEFORE DELETE ON keys
+WHEN (SELECT is_writing FROM writer) = 0
+  AND EXISTS (SELECT 1 FROM jobs WHERE id = OLD.job_id)
+BEGIN SELECT RAISE(ABORT, 'a job keeps its key'); END;
+CREATE TRIGGER meta_insert_guard BEFORE INSERT ON meta
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'there is no such job')
+    WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = NEW.job_id);
+END;
+CREATE TRIGGER meta_update_guard BEFORE UPDATE OF job_id ON meta
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.job_id <> OLD.job_id
+BEGIN SELECT RAISE(ABORT, 'the words of a job stay with it'); END;

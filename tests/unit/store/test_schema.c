@@ -117,7 +117,7 @@ dump_all(sqlite3 *handle, struct buf *buf)
 {
 	static const char *const tables[] = { "jobs", "attempts", "events",
 		"dependencies", "environments", "supervisors", "generations",
-		"foreign_cancels", "writer" };
+		"foreign_cancels", "writer", "keys", "meta" };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		dump_table(handle, tables[i], buf);
@@ -130,6 +130,7 @@ dump_all(sqlite3 *handle, struct buf *buf)
 #define ONLY_THESE "only status, priority, wake_at, hold and max_retries"
 #define WHILE_IT_WAITS "only be updated while the job waits"
 #define OUR_OWN "written by jobberd"
+#define KEPT_KEY "a job keeps its key"
 
 /* SQL and the words it is refused with; NULL: it works. */
 static const struct {
@@ -291,6 +292,24 @@ static const struct {
 	{ "DELETE FROM attempts WHERE job_id = 4", "attempts are history" },
 	{ "DELETE FROM attempts WHERE job_id = 2", "this attempt has not ended" },
 
+	/* keys and words */
+	{ "INSERT INTO keys VALUES(1, 'k', 1)", NULL },
+	{ "INSERT INTO keys VALUES(77, 'k', 1)", "there is no such job" },
+	{ "INSERT INTO keys(key, max_running) VALUES('k', 1)", "there is no such job" },
+	{ "INSERT INTO keys VALUES(9, 'k', 1)", "this job has a key already" },
+	{ "INSERT OR REPLACE INTO keys VALUES(9, 'k', 1)", "this job has a key already" },
+	{ "INSERT INTO keys VALUES(1, '', 1)", "CHECK" },
+	{ "UPDATE keys SET max_running = 2", KEPT_KEY },
+	{ "UPDATE OR REPLACE keys SET job_id = 1", KEPT_KEY },
+	{ "DELETE FROM keys", KEPT_KEY },
+	{ "INSERT INTO meta VALUES(1, 'a', '1')", NULL },
+	{ "INSERT OR REPLACE INTO meta VALUES(9, 'a', '2')", NULL },
+	{ "INSERT INTO meta VALUES(77, 'a', '1')", "there is no such job" },
+	{ "UPDATE meta SET value = '2', name = 'b'", NULL },
+	{ "UPDATE meta SET job_id = 1", "stay with it" },
+	{ "UPDATE OR REPLACE meta SET job_id = 77", "stay with it" },
+	{ "DELETE FROM meta", NULL },
+
 	/* everything else */
 	{ "INSERT INTO attempts(job_id, attempt, generation, claimed_at) "
 	  "VALUES(1, 1, 1, 1)", OUR_OWN },
@@ -356,6 +375,8 @@ check_writes(struct outsider *outsider, const char *settings)
 	strings_add(&step->submit.environment, "A=1");
 	run_ok(subject, &batch);
 	batch_done(&batch);
+	assert_ok(outsider, "INSERT INTO keys VALUES(9, 'k', 1);"
+			    "INSERT INTO meta VALUES(9, 'a', '1')");
 	assert_ok(outsider, settings);
 	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++)
 		check_write(outsider, writes[i].sql, writes[i].words);
@@ -371,6 +392,43 @@ static void
 writes_of_others_are_guarded_whatever_their_settings(void **state)
 {
 	check_writes(*state, "PRAGMA recursive_triggers = ON; PRAGMA foreign_keys = ON");
+}
+
+static void
+key_and_words_go_with_their_job_when_it_is_deleted(void **state)
+{
+	struct outsider *outsider = *state;
+
+	submit(&outsider->subject, "");
+	assert_ok(outsider, "INSERT INTO keys VALUES(1, 'k', 1);"
+			    "INSERT INTO meta VALUES(1, 'a', '1');"
+			    "UPDATE jobs SET status = 'cancelled';"
+			    "PRAGMA foreign_keys = ON; DELETE FROM jobs");
+	assert_string_equal(
+	    ask(outsider->handle, "SELECT (SELECT count(*) FROM keys) + count(*) FROM meta"), "0");
+}
+
+/* Without the cascade they stay behind, and may be cleared away. */
+static void
+key_whose_job_is_gone_may_be_deleted(void **state)
+{
+	struct outsider *outsider = *state;
+
+	submit(&outsider->subject, "");
+	assert_ok(outsider, "INSERT INTO keys VALUES(1, 'k', 1);"
+			    "UPDATE jobs SET status = 'cancelled';"
+			    "PRAGMA foreign_keys = OFF; DELETE FROM jobs; DELETE FROM keys");
+}
+
+/* Its row was there before the job that would get the id. */
+static void
+key_of_a_job_to_come_is_refused_and_harms_no_submission(void **state)
+{
+	struct outsider *outsider = *state;
+
+	assert_int_not_equal(sqlite3_exec(outsider->handle, "INSERT INTO keys VALUES(1, 'k', 1)",
+				 NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(submit(&outsider->subject, "key=k limit=1"), 1);
 }
 
 /* ---- new jobs ---- */
@@ -771,6 +829,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(writes_of_others_work_where_they_may_and_are_refused_elsewhere),
 		TEST(writes_of_others_are_guarded_whatever_their_settings),
+		TEST(key_and_words_go_with_their_job_when_it_is_deleted),
+		TEST(key_whose_job_is_gone_may_be_deleted),
+		TEST(key_of_a_job_to_come_is_refused_and_harms_no_submission),
 		TEST(insert_of_a_command_is_a_complete_submission),
 		TEST(insert_may_give_every_option),
 		TEST(insert_of_nonsense_ends_failed_in_words),
