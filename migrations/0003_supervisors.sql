@@ -40,6 +40,15 @@ DROP TRIGGER supervisors_name_guard;
 CREATE TRIGGER supervisors_name_guard BEFORE UPDATE OF name ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND NEW.name <> OLD.name
 BEGIN SELECT RAISE(ABORT, 'a supervisor keeps its name'); END;
+-- One that could not be named to the program, or would do things to a terminal. (The length
+-- in bytes differs behind a NUL, which ends the name for GLOB.)
+CREATE TRIGGER supervisors_new_name_guard BEFORE INSERT ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'a supervisor is called [A-Za-z_][A-Za-z0-9_.:-]*')
+    WHERE NEW.name NOT GLOB '[A-Za-z_]*' OR NEW.name GLOB '*[^A-Za-z0-9_.:-]*'
+      OR length(CAST(NEW.name AS BLOB)) <> length(NEW.name);
+END;
 CREATE TRIGGER supervisors_new_rate_guard BEFORE INSERT ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.rate IS NULL) <> (NEW.rate_ms IS NULL)
 BEGIN SELECT RAISE(ABORT, 'rate and rate_ms belong together'); END;

@@ -12,6 +12,7 @@
 
 #include "../../support/subject.h"
 #include "base/buf.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 #include "store/db.h"
 
@@ -431,6 +432,49 @@ key_of_a_job_to_come_is_refused_and_harms_no_submission(void **state)
 	assert_int_equal(submit(&outsider->subject, "key=k limit=1"), 1);
 }
 
+static bool
+takes_supervisor(struct outsider *outsider, const char *name)
+{
+	char *sql = sqlite3_mprintf("INSERT INTO supervisors(name) VALUES(%Q)", name);
+	int code;
+
+	assert_ok(outsider, "BEGIN");
+	code = sqlite3_exec(outsider->handle, sql, NULL, NULL, NULL);
+	if (code != SQLITE_OK && strlen(name) <= NAME_MAX_LENGTH)
+		assert_non_null(strstr(last_error(outsider), "a supervisor is called"));
+	assert_ok(outsider, "ROLLBACK");
+	sqlite3_free(sql);
+	return code == SQLITE_OK;
+}
+
+static void
+supervisor_name_is_taken_from_others_if_the_program_takes_it(void **state)
+{
+	static const char *const names[] = { "1 x", "1q", "a b", "a/b", "", "-a", "caf\u00e9",
+		"\u00e9", "_", "Z", "a.b:c-d_9", "a\x1b[31m", "a\n" };
+	char longest[NAME_SIZE + 1];
+	struct outsider *outsider = *state;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (names[i][0] != '\0')
+			assert_int_equal(takes_supervisor(outsider, names[i]),
+			    text_is_name(names[i]));
+	}
+	for (int byte = 1; byte < 128; byte++) {
+		char first[] = { (char)byte, '\0' }, second[] = { 'a', (char)byte, '\0' };
+
+		assert_int_equal(takes_supervisor(outsider, first), text_is_name(first));
+		assert_int_equal(takes_supervisor(outsider, second), text_is_name(second));
+	}
+	memset(longest, 'x', sizeof(longest));
+	longest[NAME_MAX_LENGTH + 1] = '\0';
+	assert_false(takes_supervisor(outsider, longest));
+	longest[NAME_MAX_LENGTH] = '\0';
+	assert_true(takes_supervisor(outsider, longest));
+	assert_int_not_equal(sqlite3_exec(outsider->handle, "INSERT INTO supervisors(name) "
+		"VALUES('a' || char(0) || 'b')", NULL, NULL, NULL), SQLITE_OK);
+}
+
 /* ---- new jobs ---- */
 
 static void
@@ -832,6 +876,7 @@ main(void)
 		TEST(key_and_words_go_with_their_job_when_it_is_deleted),
 		TEST(key_whose_job_is_gone_may_be_deleted),
 		TEST(key_of_a_job_to_come_is_refused_and_harms_no_submission),
+		TEST(supervisor_name_is_taken_from_others_if_the_program_takes_it),
 		TEST(insert_of_a_command_is_a_complete_submission),
 		TEST(insert_may_give_every_option),
 		TEST(insert_of_nonsense_ends_failed_in_words),
