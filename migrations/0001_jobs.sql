@@ -4,10 +4,10 @@
 -- columns mean and which of them may be written from outside: jobberd-db(5).
 
 -- One row. The guards below, all triggers, are for others: jobberd's own connection has
--- triggers turned off. is_writing is 1 only while a trigger puts right what a foreign
--- writer asked for, so that the guards let that pass, and nobody ever sees it set. token
--- names jobberd's last transaction, so that one whose COMMIT failed can be looked for
--- after a reopen.
+-- triggers turned off. is_writing is 1 while a trigger puts right what a foreign writer
+-- asked for, so that the guards let that pass. If somebody else sets it, which switches all
+-- guards off, jobberd's next transaction sets it back. token names jobberd's last
+-- transaction, so that one whose COMMIT failed can be looked for after a reopen.
 CREATE TABLE writer (
   id         INTEGER PRIMARY KEY CHECK (id = 1),
   is_writing INTEGER NOT NULL DEFAULT 0,

@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BEGIN_READ, BEGIN_WRITE, MARK, COMMIT, ROLLBACK, DATA_VERSION, TOKEN, COUNT };
+enum { BEGIN_READ, BEGIN_WRITE, MARK, GUARD, COMMIT, ROLLBACK, DATA_VERSION, TOKEN, COUNT };
 
 static const char *const turn_sql[] = {
 	[BEGIN_READ] = "BEGIN",
 	[BEGIN_WRITE] = "BEGIN IMMEDIATE",
 	[MARK] = "UPDATE writer SET token = ?1",
+	[GUARD] = "UPDATE writer SET is_writing = 0 WHERE is_writing <> 0",
 	[COMMIT] = "COMMIT",
 	[ROLLBACK] = "ROLLBACK",
 	[DATA_VERSION] = "PRAGMA data_version",
@@ -108,8 +109,10 @@ new_token(void)
 static int
 settle_foreign(struct sqlite_engine *engine)
 {
-	int code = sqlite_settle_foreign_cancels(engine);
+	int code = run(engine, GUARD); /* who has switched the guards off forgot it */
 
+	if (code == SQLITE_OK)
+		code = sqlite_settle_foreign_cancels(engine);
 	if (code == SQLITE_OK)
 		code = sqlite_supervise_all(engine);
 	if (code == SQLITE_OK)

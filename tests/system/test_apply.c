@@ -538,9 +538,10 @@ durable_server_keeps_its_messages_when_it_is_described_anew(void **state)
 	expect(jobberd(&scene.i, "stop", "d/c", NULL), 0, NULL, NULL);
 	expect(jobberd(&scene.i, "cast", "1", "add", "2", NULL), 0, "", NULL);
 	expect(jobberd(&scene.i, "cast", "1", "add", "8", NULL), 0, "", NULL);
-	assert_null(foreign(&scene.i, "UPDATE writer SET is_writing = 1; UPDATE messages SET "
+	assert_null(foreign(&scene.i, "BEGIN IMMEDIATE; "
+		"UPDATE writer SET is_writing = 1; UPDATE messages SET "
 		"dead_at = 1, dead_reason = 'signal:ABRT' WHERE message LIKE '%2%'; "
-		"UPDATE writer SET is_writing = 0"));
+		"UPDATE writer SET is_writing = 0; COMMIT"));
 	expect(apply_durable(&scene, transient), 0, "~ d/c: restart\n",
 	    "d/c does not run: jobberd start d/c");
 	expect(jobberd(&scene.i, "start", "d/c", NULL), 0, NULL, NULL);

@@ -475,6 +475,26 @@ supervisor_name_is_taken_from_others_if_the_program_takes_it(void **state)
 		"VALUES('a' || char(0) || 'b')", NULL, NULL, NULL), SQLITE_OK);
 }
 
+/* A turn of ours that finds nothing to do is enough. */
+static void
+guards_that_were_switched_off_are_on_again_after_our_next_turn(void **state)
+{
+	struct outsider *outsider = *state;
+	struct batch batch;
+
+	for (int submits = 0; submits < 2; submits++) {
+		assert_ok(outsider, "UPDATE writer SET is_writing = 1");
+		batch_init(&batch);
+		if (submits)
+			add_submit(&batch, "");
+		else
+			batch_add(&batch, STEP_DUE, NULL, NULL);
+		run_ok(&outsider->subject, &batch);
+		batch_done(&batch);
+		check_write(outsider, "DELETE FROM generations", OUR_OWN);
+	}
+}
+
 /* ---- new jobs ---- */
 
 static void
@@ -877,6 +897,7 @@ main(void)
 		TEST(key_whose_job_is_gone_may_be_deleted),
 		TEST(key_of_a_job_to_come_is_refused_and_harms_no_submission),
 		TEST(supervisor_name_is_taken_from_others_if_the_program_takes_it),
+		TEST(guards_that_were_switched_off_are_on_again_after_our_next_turn),
 		TEST(insert_of_a_command_is_a_complete_submission),
 		TEST(insert_may_give_every_option),
 		TEST(insert_of_nonsense_ends_failed_in_words),
