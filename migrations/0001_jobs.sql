@@ -111,7 +111,7 @@ CREATE TABLE dependencies (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dependencies_on ON dependencies (on_id);
 
--- Waiting jobs that others cancelled, until jobberd has told those that wait for them.
+-- Waiting jobs that others cancelled, or ended with too few retries, until jobberd has told those that wait for them.
 CREATE TABLE foreign_cancels (
   job_id INTEGER PRIMARY KEY
 ) STRICT;
@@ -265,6 +265,25 @@ BEGIN
     stop_at = coalesce(stop_at,
       CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER))
     WHERE job_id = NEW.id AND ended_at IS NULL;
+  UPDATE writer SET is_writing = 0;
+END;
+
+-- Fewer retries from outside than a job that waits for its next one has had failures: it
+-- has had its last run. One whose run is claimed has it still.
+CREATE TRIGGER jobs_retries_used AFTER UPDATE OF max_retries ON jobs
+WHEN (SELECT is_writing FROM writer) = 0 AND NEW.status = 'errored'
+  AND NEW.failures > NEW.max_retries
+  AND NOT EXISTS (SELECT 1 FROM attempts WHERE job_id = NEW.id AND ended_at IS NULL)
+BEGIN
+  UPDATE writer SET is_writing = 1;
+  UPDATE jobs SET status = 'failed', hold = NULL, wake_at = NULL, wake_boot_ms = NULL,
+    wake_boot_id = NULL,
+    ended_at = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
+    WHERE id = NEW.id;
+  INSERT INTO events (at, job_id, attempt, event)
+    VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), NEW.id,
+      (SELECT max(attempt) FROM attempts WHERE job_id = NEW.id), 'failed');
+  INSERT INTO foreign_cancels VALUES (NEW.id);
   UPDATE writer SET is_writing = 0;
 END;
 

@@ -10,7 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { DEPEND, DEPENDENTS, UNMET, RELEASE, FOREIGN_CANCELS, FORGET_CANCELS, COUNT };
+enum {
+	DEPEND,
+	DEPENDENTS,
+	UNMET,
+	RELEASE,
+	FOREIGN_CANCELS,
+	LAST_FAILURE,
+	FORGET_CANCELS,
+	COUNT
+};
 
 static const char *const sql[] = {
 	/* One job given twice: the stricter word counts. */
@@ -27,6 +36,9 @@ static const char *const sql[] = {
 		  "ORDER BY " JOB_IS_LIVE("b.") ", d.on_id",
 	[RELEASE] = "UPDATE jobs SET hold = NULL WHERE id = ?1 AND hold = 'dependency'",
 	[FOREIGN_CANCELS] = "SELECT job_id FROM foreign_cancels ORDER BY job_id",
+	[LAST_FAILURE] = "SELECT a.reason FROM jobs j JOIN attempts a ON a.job_id = j.id "
+			 "WHERE j.id = ?1 AND j.status = 'failed' "
+			 "ORDER BY a.attempt DESC LIMIT 1",
 	[FORGET_CANCELS] = "DELETE FROM foreign_cancels",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
@@ -187,10 +199,28 @@ sqlite_settle_end(struct sqlite_engine *engine, int64_t job, enum job_status sta
 	return work_off(engine, &list);
 }
 
+/* Cancelled, unless it was its retries that others have ended. */
+static int
+settle_foreign_end(struct sqlite_engine *engine, int64_t job)
+{
+	sqlite3_stmt *row = engine->depend.prepared[LAST_FAILURE];
+	struct reason reason = { .kind = REASON_CANCELLED };
+	enum job_status status = JOB_CANCELLED;
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	if (code == SQLITE_ROW) {
+		status = JOB_FAILED;
+		reason = column_reason(row, 0);
+	}
+	code = statement_end(row, code);
+	return code == SQLITE_OK ? sqlite_settle_end(engine, job, status, reason) : code;
+}
+
 int
 sqlite_settle_foreign_cancels(struct sqlite_engine *engine)
 {
-	const struct reason cancelled = { .kind = REASON_CANCELLED };
 	sqlite3_stmt *row = engine->depend.prepared[FOREIGN_CANCELS];
 	struct worklist list = { 0 };
 	int code;
@@ -199,7 +229,7 @@ sqlite_settle_foreign_cancels(struct sqlite_engine *engine)
 		worklist_add(&list, sqlite3_column_int64(row, 0));
 	code = statement_end(row, code);
 	for (size_t i = 0; i < list.count && code == SQLITE_OK; i++)
-		code = sqlite_settle_end(engine, list.jobs[i], JOB_CANCELLED, cancelled);
+		code = settle_foreign_end(engine, list.jobs[i]);
 	if (code == SQLITE_OK && list.count > 0)
 		code = statement_run(engine->depend.prepared[FORGET_CANCELS]);
 	free(list.jobs);

@@ -279,6 +279,35 @@ update_of_priority_hold_wake_at_and_max_retries_is_heeded(void **state)
 	leave_occupied(&i, &bell, &go);
 }
 
+/* 0 is: once at most, also if that is said between a failure and its retry. */
+static void
+update_of_max_retries_to_0_ends_a_job_in_its_pause(void **state)
+{
+	struct instance i;
+	struct helper waiting;
+	char *text;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--backoff", "constant:1h", "--", "sh", "-c", "exit 3", NULL); /* 1 */
+	submit_job(&i, "--after", "1", "--", "true", NULL);			      /* 2 */
+	submit_job(&i, "--after-any", "1", "--", "true", NULL);			      /* 3 */
+	wait_sql(&i, "SELECT status = 'errored' FROM jobs WHERE id = 1");
+	helper_jobberd(&waiting, &i, NULL, "wait", "1", NULL);
+	write_foreign(&i, "UPDATE jobs SET max_retries = 0 WHERE id = 1");
+	assert_int_equal(helper_wait(&waiting), 1);
+	assert_int_equal(wait_job(&i, 1), 1);
+	assert_int_equal(wait_job(&i, 2), 1);
+	assert_int_equal(wait_job(&i, 3), 0);
+	text = sql(&i, "SELECT group_concat(status || ' ' || coalesce(reason, '-')) FROM jobs");
+	assert_string_equal(text, "failed -,cancelled dependency,done -");
+	free(text);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 1);
+	helper_end(&waiting);
+	instance_finish(&i);
+}
+
 /* Other supervisors' places may be changed by SQL, too. */
 static void
 update_of_max_children_is_heeded(void **state)
@@ -544,6 +573,7 @@ main(void)
 		    insert_is_noticed_after_the_log_was_deleted_while_nothing_ran),
 		cmocka_unit_test(update_cancels_a_waiting_and_a_running_job),
 		cmocka_unit_test(update_of_priority_hold_wake_at_and_max_retries_is_heeded),
+		cmocka_unit_test(update_of_max_retries_to_0_ends_a_job_in_its_pause),
 		cmocka_unit_test(update_of_max_children_is_heeded),
 		cmocka_unit_test(insert_of_a_supervisor_is_heeded),
 		cmocka_unit_test(row_that_makes_no_sense_is_refused_by_the_schema),

@@ -713,6 +713,70 @@ cancel_of_a_process_is_a_wish(void **state)
 	assert_string_equal(status_of(subject, 2), "cancelled cancelled");
 }
 
+/* ---- fewer retries than there were failures ---- */
+
+static void
+max_retries_below_the_failures_ends_a_job_that_waits_for_its_retry(void **state)
+{
+	struct outsider *outsider = *state;
+	struct subject *subject = &outsider->subject;
+	struct batch batch;
+
+	submit(subject, "backoff=constant:1h name=a");
+	assert_int_equal(ended(subject, start(subject), "exit:3"), STEP_OK);
+	submit(subject, "after=1");
+	submit(subject, "after-any=1");
+	assert_ok(outsider, "UPDATE jobs SET max_retries = 1 WHERE id = 1");
+	assert_string_equal(status_of(subject, 1), "errored");
+	assert_ok(outsider, "UPDATE jobs SET max_retries = 0, hold = 'user', wake_at = wake_at + 1 "
+			    "WHERE id = 1");
+	assert_string_equal(status_of(subject, 1), "failed exit:3");
+	assert_string_equal(
+	    ask(outsider->handle,
+		"SELECT ended_at IS NOT NULL AND hold IS NULL AND wake_at IS NULL AND "
+		"wake_boot_ms IS NULL AND reason IS NULL AND failures = 1 FROM jobs WHERE id = 1"),
+	    "1");
+	assert_string_equal(ask(outsider->handle, "SELECT event || attempt FROM events "
+						  "WHERE job_id = 1 ORDER BY seq DESC LIMIT 1"),
+	    "failed1");
+	assert_string_equal(ask(outsider->handle, "SELECT is_writing FROM writer"), "0");
+	batch_init(&batch);
+	batch_add(&batch, STEP_DUE, NULL, NULL);
+	run_ok(subject, &batch);
+	assert_int_equal(batch.ended_count, 2);
+	assert_int_equal(batch.ended[0].job, 1);
+	assert_int_equal(batch.ended[0].status, JOB_FAILED);
+	assert_int_equal(batch.ended[0].reason.kind, REASON_EXIT);
+	assert_int_equal(batch.ended[0].reason.number, 3);
+	assert_int_equal(batch.ended[1].job, 2);
+	assert_int_equal(batch.released, 1);
+	batch_done(&batch);
+	assert_string_equal(status_of(subject, 2), "cancelled dependency");
+	assert_int_equal(claim(subject, "default").job, 3);
+	assert_int_equal(change(subject, 1, JOB_RETRY), STEP_OK);
+}
+
+/* One that has never failed may run, and so may one whose run was decided before. */
+static void
+max_retries_set_to_0_ends_no_job_that_has_not_failed_or_is_claimed(void **state)
+{
+	struct outsider *outsider = *state;
+	struct subject *subject = &outsider->subject;
+	struct attempt_key claimed;
+
+	submit(subject, "");
+	assert_int_equal(ended(subject, start(subject), "exit:3"), STEP_OK);
+	submit(subject, "hold");
+	assert_int_equal(change(subject, 1, JOB_RETRY), STEP_OK);
+	claimed = claim(subject, "default");
+	assert_ok(outsider, "UPDATE jobs SET max_retries = 0");
+	assert_string_equal(status_of(subject, 1), "errored");
+	assert_string_equal(status_of(subject, 2), "new");
+	assert_int_equal(started(subject, claimed), STEP_OK);
+	assert_int_equal(ended(subject, claimed, "exit:4"), STEP_OK);
+	assert_string_equal(status_of(subject, 1), "failed exit:4");
+}
+
 /* ---- other changes ---- */
 
 static void
@@ -907,6 +971,8 @@ main(void)
 		TEST(cancel_while_nobody_runs_is_told_at_the_next_start),
 		TEST(cancel_before_a_reopen_is_told_after_it),
 		TEST(cancel_of_a_process_is_a_wish),
+		TEST(max_retries_below_the_failures_ends_a_job_that_waits_for_its_retry),
+		TEST(max_retries_set_to_0_ends_no_job_that_has_not_failed_or_is_claimed),
 		TEST(wake_at_moved_from_outside_goes_by_the_wall_clock),
 		TEST(wake_at_set_to_null_from_outside_is_now),
 		TEST(hold_of_a_claimed_job_from_outside_holds_it_unless_it_starts),
