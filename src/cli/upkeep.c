@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/escape.h"
 #include "cli/select.h"
 #include "cli/table.h"
 #include "keeper/lock.h"
@@ -266,7 +267,7 @@ print_supervisors(const json_t *supervisors)
 			if (json_is_integer(value))
 				buf_addf(&cell, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 			else
-				buf_add_text(&cell,
+				escape_add_text(&cell,
 				    json_is_string(value) ? json_string_value(value) : "any");
 			table_add(table, &cell);
 			buf_done(&cell);

@@ -551,10 +551,36 @@ command_is_stopped_started_and_restarted_like_a_server(void **state)
 	instance_finish(&i);
 }
 
+/* Only a database of before the guard of names can have one. */
+static void
+name_that_would_do_things_to_a_terminal_is_shown_harmless(void **state)
+{
+	static const char *const verbs[][3] = { { "status" }, { "tree" },
+		{ "supervisor", "list" } };
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_null(foreign(&i, "BEGIN IMMEDIATE; UPDATE writer SET is_writing = 1; "
+		"INSERT INTO supervisors (name) VALUES (char(97, 27, 91, 51, 49, 109, 9, 10, 98)); "
+		"UPDATE writer SET is_writing = 0; COMMIT"));
+	for (size_t n = 0; n < sizeof(verbs) / sizeof(verbs[0]); n++) {
+		struct result result = jobberd(&i, verbs[n][0], verbs[n][1], NULL);
+
+		assert_int_equal(result.status, 0);
+		assert_null(strchr(result.out, '\x1b'));
+		assert_has(result.out, "a\\x1b[31m\\t\\nb\t");
+		result_done(&result);
+	}
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(name_that_would_do_things_to_a_terminal_is_shown_harmless),
 		cmocka_unit_test(quota_is_so_many_live_jobs_and_no_more),
 		cmocka_unit_test(submit_says_in_json_what_was_recorded_and_what_was_refused),
 		cmocka_unit_test(quota_counts_jobs_in_retry_pause_and_retries_by_hand),
