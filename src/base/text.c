@@ -65,6 +65,19 @@ text_is_child_name(const char *text)
 	return text_is_name(parent) && text_is_name(slash + 1);
 }
 
+bool
+text_is_variable(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		bool is_letter = (text[i] >= 'A' && text[i] <= 'Z') ||
+		    (text[i] >= 'a' && text[i] <= 'z') || text[i] == '_';
+
+		if (!is_letter && !(i > 0 && text[i] >= '0' && text[i] <= '9'))
+			return false;
+	}
+	return length > 0;
+}
+
 int
 text_number(const char *text, int64_t least, int64_t most, int64_t *ret_number)
 {

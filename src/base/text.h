@@ -16,6 +16,8 @@
 bool text_is_name(const char *text);
 /* The same for SUPERVISOR/CHILD, both such names, together at most NAME_MAX_LENGTH. */
 bool text_is_child_name(const char *text);
+/* Are these bytes the name of an environment's variable: [A-Za-z_][A-Za-z0-9_]*? */
+bool text_is_variable(const char *text, size_t length);
 
 /* A whole decimal number within [least, most] and nothing else. 0 or -1. */
 int text_number(const char *text, int64_t least, int64_t most, int64_t *ret_number);

@@ -3,6 +3,7 @@
 #include "cli/environment.h"
 #include "base/buf.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "base/xalloc.h"
 
 #include <fcntl.h>
@@ -64,12 +65,12 @@ read_file(struct spec *spec, const char *path, struct error *error)
 	}
 	rest = (char *)buf_text(&text);
 	while (result == 0 && (line = strsep(&rest, "\n")) != NULL) {
-		const char *equals = strchr(line, '=');
+		size_t length = strcspn(line, "=");
 
 		number++;
 		if (line[0] == '\0' || line[0] == '#')
 			continue;
-		if (equals == NULL || equals == line)
+		if (line[length] == '\0' || !text_is_variable(line, length))
 			result = error_set(error, STATUS_USAGE,
 			    "env-file: %s:%d: this line is not NAME=VALUE", path, number);
 		else

@@ -236,24 +236,11 @@ set_cwd(struct spec *spec, const char *value, struct wall now, struct error *err
 	return 0;
 }
 
-static bool
-is_variable_name(const char *text, size_t length)
-{
-	for (size_t i = 0; i < length; i++) {
-		bool is_letter = (text[i] >= 'A' && text[i] <= 'Z') ||
-		    (text[i] >= 'a' && text[i] <= 'z') || text[i] == '_';
-
-		if (!is_letter && !(i > 0 && text[i] >= '0' && text[i] <= '9'))
-			return false;
-	}
-	return length > 0;
-}
-
 static int
 set_env(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	if (!is_variable_name(value, strcspn(value, "=")))
+	if (!text_is_variable(value, strcspn(value, "=")))
 		return spec_bad(error, "env", value, "NAME or NAME=VALUE");
 	strings_add(&spec->environment_requests, value);
 	return 0;

@@ -384,10 +384,52 @@ second_supervise_is_refused_with_the_pid_of_the_first(void **state)
 	instance_done(&i);
 }
 
+static void
+write_env(const char *path, const char *good, const char *last)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fprintf(file, "%s%s\n", good, last);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* A shell's file is not one of ours: what it would mean there is not what the job would get. */
+static void
+line_of_an_env_file_that_names_no_variable_is_refused_with_its_place(void **state)
+{
+	static const char *const bad[] = { "export B=2", "  X = y z ", " X=1", "X =1", "A B=1",
+		"1A=1", "=1", "A", "a.b=1", "caf\u00e9=1" };
+	struct instance i;
+	struct result result;
+	char path[320], *text;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	snprintf(path, sizeof(path), "%s/job.env", i.directory);
+	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
+		write_env(path, "# of the job\n\n_A1=x\n", bad[n]);
+		result = jobberd(&i, "submit", "--env-file", path, "--", "true", NULL);
+		assert_int_equal(result.status, 2);
+		assert_has(result.err, "job.env:4: this line is not NAME=VALUE");
+		result_done(&result);
+	}
+	write_env(path, "# a=b\n\n_A1= y \"z\" # \nB=\n", "c=d=e");
+	submit_job(&i, "--env-file", path, "--", "true", NULL);
+	text = sql(&i, "SELECT json_extract(vars, '$._A1') || '|' || json_extract(vars, '$.B') || "
+		       "'|' || json_extract(vars, '$.c') FROM environments");
+	assert_string_equal(text, " y \"z\" # ||d=e");
+	free(text);
+	instance_finish(&i);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    line_of_an_env_file_that_names_no_variable_is_refused_with_its_place),
 		cmocka_unit_test(submitted_with_nothing_running_is_run_by_the_next_supervise),
 		cmocka_unit_test(job_fails_for_good_after_four_runs),
 		cmocka_unit_test(job_that_fails_twice_is_done_at_the_third_run),

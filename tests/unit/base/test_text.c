@@ -140,6 +140,21 @@ text_is_name_accepts_words_with_inner_signs(void **state)
 }
 
 static void
+text_is_variable_knows_names_that_a_shell_could_use(void **state)
+{
+	(void)state;
+	assert_true(text_is_variable("A", 1));
+	assert_true(text_is_variable("_a9=1", 3));
+	assert_false(text_is_variable("", 0));
+	assert_false(text_is_variable("9a", 2));
+	assert_false(text_is_variable(" A", 2));
+	assert_false(text_is_variable("export A", 8));
+	assert_false(text_is_variable("a.b", 3));
+	assert_false(text_is_variable("\xc3\xa9", 2));
+	assert_false(text_is_variable("A\0", 2));
+}
+
+static void
 text_is_name_refuses_ids_options_and_hostile_bytes(void **state)
 {
 	static const char *const bad[] = { "", "1", "42", "-a", "--name", ".a", ":a",
@@ -754,6 +769,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_name_accepts_words_with_inner_signs),
+		cmocka_unit_test(text_is_variable_knows_names_that_a_shell_could_use),
 		cmocka_unit_test(text_is_name_refuses_ids_options_and_hostile_bytes),
 		cmocka_unit_test(text_is_child_name_wants_two_names_and_one_stroke),
 		cmocka_unit_test(text_number_reads_whole_numbers_within_limits),
