@@ -111,7 +111,8 @@ CREATE TABLE dependencies (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dependencies_on ON dependencies (on_id);
 
--- Waiting jobs that others cancelled, or ended with too few retries, until jobberd has told those that wait for them.
+-- Waiting jobs that others cancelled, or ended with too few retries, until jobberd has told
+-- those that wait for them.
 CREATE TABLE foreign_cancels (
   job_id INTEGER PRIMARY KEY
 ) STRICT;
