@@ -145,7 +145,9 @@ set_option(struct manifest_entry *entry, const char *key, const json_t *value,
 	if (text == NULL)
 		return error_set(error, STATUS_USAGE,
 		    "%s: wants a string, a number, true, false or null", key);
-	return option->set(&entry->supervisor, text, error);
+	return option->set(&entry->supervisor, text, error) == 0
+	    ? 0
+	    : option_refuse(error, text, value);
 }
 
 static int

@@ -133,6 +133,25 @@ option_text(const json_t *value, const char *null, char *buffer, size_t size)
 	}
 }
 
+int
+option_refuse(struct error *error, const char *text, const json_t *value)
+{
+	char *at = error != NULL && json_is_real(value) ? strstr(error->text, text) : NULL;
+	char quote[32], rest[sizeof(error->text)];
+	size_t length;
+
+	if (at == NULL)
+		return -1;
+	/* 15 digits are what a double keeps of a decimal number: 0.1 is not 0.1000…0001. */
+	length = json_dumpb(
+	    value, quote, sizeof(quote), JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+	snprintf(rest, sizeof(rest), "%s", at + strlen(text));
+	if (length <= sizeof(quote))
+		snprintf(at, sizeof(error->text) - (size_t)(at - error->text), "%.*s%s",
+		    (int)length, quote, rest);
+	return -1;
+}
+
 static int
 set_from_value(struct spec *spec, const struct spec_option *option, const json_t *value,
     struct wall now, struct error *error)
@@ -149,7 +168,8 @@ set_from_value(struct spec *spec, const struct spec_option *option, const json_t
 	    strcmp(option->name, "autostart") != 0)
 		return error_set(
 		    error, STATUS_USAGE, "%s: wants a string or a number", option->name);
-	return spec_set(spec, option, text, now, error);
+	return spec_set(spec, option, text, now, error) == 0 ? 0
+							     : option_refuse(error, text, value);
 }
 
 /* An option that may be given often, as NAME=VALUE. */

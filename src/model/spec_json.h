@@ -26,6 +26,12 @@ json_t *spec_to_json(const struct spec *spec, struct error *error);
  */
 const char *option_text(const json_t *value, const char *null, char *buffer, size_t size);
 
+/*
+ * `text`, from option_text(), was refused: a number with a fraction is quoted in *error (which
+ * may be NULL) as it stands in JSON, 3.5 and not 3.500. Returns -1.
+ */
+int option_refuse(struct error *error, const char *text, const json_t *value);
+
 /* A list of strings as a JSON array; NULL if one is not UTF-8. */
 json_t *strings_to_json(const struct strings *strings);
 

@@ -171,7 +171,7 @@ read_spec(const json_t *params, bool is_new, struct supervisor_spec *spec, struc
 			return error_set(error, RPC_INVALID_PARAMS,
 			    "%s: wants a string, a number, a boolean or null", key);
 		if (option->set(spec, text, error) == -1)
-			return -1;
+			return option_refuse(error, text, value);
 	}
 	return 0;
 }

@@ -162,6 +162,7 @@ manifest_refuses_in_words_what_makes_no_sense(void **state)
 	refuses("{'supervisors': [{'name': 's', 'applied': '/x'}]}", "no key \"applied\"");
 	refuses("{'supervisors': [{'name': 's', 'max_restarts': []}]}", "s: max_restarts: wants");
 	refuses("{'supervisors': [{'name': 's', 'max_restarts': -1}]}", "not a number from 0");
+	refuses("{'supervisors': [{'name': 's', 'max_restarts': 3.5}]}", "\"3.5\" is not a number");
 	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': []}]}]}",
 	    "s/a: there is no command");
 	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': ['x'], "

@@ -306,6 +306,32 @@ spec_json_refuses_hostile_objects_in_words(void **state)
 	assert_int_equal(from_text(&(struct spec){ 0 }, "no JSON", NULL), -1);
 }
 
+/* Not as "%.3f", which is how a number is handed to a setter. */
+static void
+spec_json_quotes_a_refused_number_as_it_was_written(void **state)
+{
+	static const struct {
+		const char *text, *words;
+	} cases[] = {
+		{ WITH("\"timeout\": 0.0004"), "timeout: \"0.0004\" is not a duration above 0" },
+		{ WITH("\"timeout\": 1e30"), "timeout: \"1e30\" is not a duration above 0" },
+		{ WITH("\"timeout\": -1.25"), "timeout: \"-1.25\" is not a duration like" },
+		{ WITH("\"priority\": 3.5"), "priority: \"3.5\" is not a number" },
+		{ WITH("\"max-retries\": 1e300"), "max-retries: \"1e300\" is not" },
+		{ WITH("\"after\": [1, 2.1]"), "after: \"2.1\" is not a list" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct error error = { 0 };
+		struct spec spec;
+
+		assert_int_equal(from_text(&spec, cases[i].text, &error), -1);
+		if (strncmp(error.text, cases[i].words, strlen(cases[i].words)) != 0)
+			fail_msg("%s was refused: %s", cases[i].text, error.text);
+	}
+}
+
 static void
 spec_json_refuses_more_dependencies_than_the_limit(void **state)
 {
@@ -461,6 +487,7 @@ main(void)
 		cmocka_unit_test(spec_json_takes_what_a_person_writes),
 		cmocka_unit_test(spec_json_writes_times_the_same_in_every_zone),
 		cmocka_unit_test(spec_json_refuses_hostile_objects_in_words),
+		cmocka_unit_test(spec_json_quotes_a_refused_number_as_it_was_written),
 		cmocka_unit_test(spec_json_refuses_more_dependencies_than_the_limit),
 		cmocka_unit_test(spec_json_survives_random_changes_of_a_good_text),
 		cmocka_unit_test(spec_json_is_not_written_when_a_string_is_not_utf8),
