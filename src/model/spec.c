@@ -133,8 +133,6 @@ spec_check(const struct spec *spec, struct error *error)
 		return error_set(error, STATUS_USAGE, "key, limit: only both together");
 	if (spec->log_rotate.bytes > 0 && spec->max_output != SPEC_UNSET)
 		return error_set(error, STATUS_USAGE, "log-rotate, max-output: only one of them");
-	if (spec->is_held && spec->dependency_count > 0)
-		return error_set(error, STATUS_USAGE, "hold, after: only one of them");
 	if (!spec->is_server &&
 	    (spec->given_for_servers != NULL || spec->given_for_plain != NULL))
 		return error_set(error, STATUS_USAGE, "%s: only for a server (jobberd start)",

@@ -169,7 +169,8 @@ sqlite_insert_dependencies(struct sqlite_engine *engine, const struct spec *spec
 		bind_text(statement, 3, kinds[spec->dependencies[i].kind]);
 		code = statement_run(statement);
 	}
-	if (code == SQLITE_OK && spec->dependency_count > 0)
+	/* Of what a person holds it is told at the release. */
+	if (code == SQLITE_OK && spec->dependency_count > 0 && !spec->is_held)
 		code = sqlite_check_dependencies(engine, job);
 	return code;
 }

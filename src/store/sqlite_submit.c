@@ -123,9 +123,9 @@ insert(struct sqlite_engine *engine, const struct spec *spec, const char *comman
 	bind_unless(statement, 14, spec->grace_ms, SPEC_UNSET);
 	bind_unless(statement, 15, spec->max_output, SPEC_UNSET);
 	bind_unless(statement, 16, spec->leaves_children, 0);
-	bind_text(statement, 17, spec->dependency_count > 0 ? "dependency"
-		: spec->is_held				    ? "user"
-							    : NULL);
+	bind_text(statement, 17, spec->is_held	    ? "user"
+		: spec->dependency_count > 0 ? "dependency"
+					     : NULL);
 	bind_times(engine, statement, spec);
 	bind_text(statement, 22, spec->is_server ? "server" : spec->is_message ? "message" : NULL);
 	bind_text(statement, 23, spec->log_rotate.bytes > 0

@@ -238,9 +238,9 @@ add_job(struct memory_store *store, const struct spec *spec,
 		.wake_at =
 		    is_delayed ? store->now.ms + spec->start_in_ms : spec->start_at.ms,
 		.wake_boot = is_delayed ? store->boot_now.ms + spec->start_in_ms : NEVER,
-		.hold = spec->dependency_count > 0 ? HOLD_DEPENDENCY
-			: spec->is_held		   ? HOLD_USER
-						   : HOLD_NONE,
+		.hold = spec->is_held		     ? HOLD_USER
+			: spec->dependency_count > 0 ? HOLD_DEPENDENCY
+						     : HOLD_NONE,
 		.progress = NEVER,
 		.ended_at = NEVER,
 	};

@@ -245,6 +245,34 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	instance_finish(&i);
 }
 
+static void
+job_submitted_held_starts_when_it_is_released_and_the_other_is_done(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "--hold", "--", "true", NULL);		     /* 1 */
+	submit_job(&i, "--hold", "--after", "1", "--", "true", NULL); /* 2 */
+	submit_job(&i, "--hold", "--after-any", "1", "--", "true", NULL); /* 3 */
+	instance_start(&i, NULL);
+	result = jobberd(&i, "release", "3", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_sql(&i, "SELECT group_concat(hold) FROM jobs", "user,user,dependency");
+	result = jobberd(&i, "release", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 3), 0);
+	assert_sql(&i, "SELECT status || hold FROM jobs WHERE id = 2", "newuser");
+	result = jobberd(&i, "release", "2", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 2), 0);
+	instance_finish(&i);
+}
+
 /* Lines refer to each other by names, since nobody knows their ids yet. */
 static void
 lines_wait_for_earlier_lines_by_name(void **state)
@@ -409,6 +437,8 @@ main(void)
 		cmocka_unit_test(batch_of_3500_is_recorded_in_its_order),
 		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
+		cmocka_unit_test(
+		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
 		cmocka_unit_test(lines_wait_for_earlier_lines_by_name),
 		cmocka_unit_test(job_after_one_that_does_not_exist_is_refused),
 		cmocka_unit_test(cancel_goes_down_a_chain_of_a_thousand),

@@ -376,8 +376,6 @@ spec_check_refuses_options_that_exclude_each_other(void **state)
 	static const char *const pairs[][4] = {
 		{ "once", "true", NULL, NULL },
 		{ "in", "0", "at", "20:00" },
-		{ "hold", "true", "after", "1" },
-		{ "hold", "true", "after-any", "1" },
 	};
 
 	(void)state;

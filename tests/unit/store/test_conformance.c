@@ -474,6 +474,43 @@ dependency_survives_a_hold_and_its_release(void **state)
 }
 
 static void
+dependency_of_a_job_that_is_submitted_held_counts_from_its_release(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key;
+
+	submit(subject, "");
+	for (int64_t job = 2; job <= 4; job++)
+		submit(subject, "hold after=1");
+	key = start(subject);
+	assert_int_equal(change(subject, 2, JOB_RELEASE), STEP_OK); /* it goes on waiting */
+	assert_int_equal(claim_count(subject, "default", 9), 0);
+	assert_int_equal(ended(subject, key, "normal"), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 2);
+	assert_int_equal(claim_count(subject, "default", 9), 0);
+	assert_int_equal(change(subject, 3, JOB_RELEASE), STEP_OK);
+	assert_int_equal(claim(subject, "default").job, 3);
+	assert_int_equal(change(subject, 4, JOB_CANCEL), STEP_OK);
+	assert_status(subject, 4, "cancelled cancelled");
+}
+
+static void
+dependency_that_fails_cancels_a_job_that_was_submitted_held_at_its_release(void **state)
+{
+	struct subject *subject = *state;
+
+	submit(subject, "");
+	submit(subject, "hold after=1");
+	assert_int_equal(change(subject, 1, JOB_CANCEL), STEP_OK);
+	submit(subject, "hold after=1");
+	for (int64_t job = 2; job <= 3; job++) {
+		assert_status(subject, job, "new");
+		assert_int_equal(change(subject, job, JOB_RELEASE), STEP_OK);
+		assert_status(subject, job, "cancelled dependency");
+	}
+}
+
+static void
 retry_of_a_job_whose_dependency_failed_says_it_is_cancelled(void **state)
 {
 	struct subject *subject = *state;
@@ -2248,6 +2285,8 @@ static const struct {
 	CASE(dependency_that_had_failed_cancels_at_submit),
 	CASE(dependency_given_twice_is_the_stricter),
 	CASE(dependency_survives_a_hold_and_its_release),
+	CASE(dependency_of_a_job_that_is_submitted_held_counts_from_its_release),
+	CASE(dependency_that_fails_cancels_a_job_that_was_submitted_held_at_its_release),
 	CASE(retry_of_a_job_whose_dependency_failed_says_it_is_cancelled),
 	CASE(claim_goes_by_priority_then_id),
 	CASE(claim_takes_no_more_than_its_places),

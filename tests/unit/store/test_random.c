@@ -131,7 +131,7 @@ random_options(const struct world *world, uint64_t *random, char *options, size_
 	snprintf(options, size, "%s %s %s %s %s %s", PICK(random, names),
 	    PICK(random, supervisors), PICK(random, retries), PICK(random, pauses), delay,
 	    PICK(random, others));
-	if (chance(random, 30) && strcmp(delay, "hold") != 0) {
+	if (chance(random, 30)) {
 		add_after(world, random, options, size);
 		if (chance(random, 40))
 			add_after(world, random, options, size);
