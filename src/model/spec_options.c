@@ -272,6 +272,14 @@ set_stdin(struct spec *spec, const char *value, struct wall now, struct error *e
 	return 0;
 }
 
+int
+spec_check_input(const struct spec *spec, struct error *error)
+{
+	return spec->stdin_path != NULL && spec->stdin_path[0] != '/'
+	    ? spec_bad(error, "stdin", spec->stdin_path, "an absolute path")
+	    : 0;
+}
+
 static int
 set_max_output(struct spec *spec, const char *value, struct wall now, struct error *error)
 {

@@ -170,6 +170,18 @@ job_made(void *arg, struct step *step)
 		: NULL);
 }
 
+/* What it may not be when a server asks for it. 0 or -1 with *error. */
+static int
+check_job(const struct spec *spec, bool is_task, struct error *error)
+{
+	if (spec->is_server)
+		return error_set(error, STATUS_USAGE, "a server is started with start");
+	if (is_task && spec->is_once)
+		return error_set(error, STATUS_USAGE,
+		    "once: the job that has the name already would be no task of this server");
+	return spec_check_input(spec, error);
+}
+
 /* A job as in --batch; a task runs once unless told otherwise. */
 const char *
 asks_read_job(struct server *server, const json_t *job, bool is_task, struct step *step,
@@ -184,13 +196,9 @@ asks_read_job(struct server *server, const json_t *job, bool is_task, struct ste
 		json_object_set_new(copy, "max-retries", json_integer(0));
 	result = spec_from_json(spec, copy, clock_wall(), error);
 	json_decref(copy);
-	if (result == 0 && spec->is_server) {
+	if (result == 0 && check_job(spec, is_task, error) == -1) {
 		spec_done(spec);
-		result = error_set(error, STATUS_USAGE, "a server is started with start");
-	} else if (result == 0 && is_task && spec->is_once) {
-		spec_done(spec);
-		result = error_set(error, STATUS_USAGE,
-		    "once: the job that has the name already would be no task of this server");
+		result = -1;
 	}
 	if (result == -1) {
 		free(spec);

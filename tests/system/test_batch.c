@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "cli/client.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -245,6 +246,28 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	instance_finish(&i);
 }
 
+/* On the socket; the command line makes a path absolute, and a file of its own input. */
+static void
+relative_path_of_the_input_is_refused_in_words(void **state)
+{
+	struct client_connection connection;
+	struct instance i;
+	struct error error;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(client_open(&connection, i.state, &error), 0);
+	assert_null(client_call(&connection, "submit",
+	    json_pack("{s:[{s:[s], s:s}]}", "jobs", "command", "cat", "stdin", "-"), NULL,
+	    &error));
+	assert_int_equal(error.code, 2);
+	assert_string_equal(error.text, "stdin: \"-\" is not an absolute path");
+	client_close(&connection);
+	assert_sql(&i, "SELECT count(*) FROM jobs", "0");
+	instance_finish(&i);
+}
+
 static void
 job_submitted_held_starts_when_it_is_released_and_the_other_is_done(void **state)
 {
@@ -437,6 +460,7 @@ main(void)
 		cmocka_unit_test(batch_of_3500_is_recorded_in_its_order),
 		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
+		cmocka_unit_test(relative_path_of_the_input_is_refused_in_words),
 		cmocka_unit_test(
 		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
 		cmocka_unit_test(lines_wait_for_earlier_lines_by_name),
