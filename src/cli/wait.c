@@ -82,6 +82,8 @@ print_ended(const struct invocation *invocation, const json_t *ended)
 			reason = reason_from_words(text); /* a server's own */
 		reason_words(words, sizeof(words), reason,
 		    read_limit(invocation, &query, id, reason));
+		if (strcmp(words, word) == 0) /* cancelled */
+			words[0] = '\0';
 		if (cli_is_interactive() || strcmp(word, "done") != 0)
 			fprintf(stderr, "job %" JSON_INTEGER_FORMAT ": %s%s%s\n", id, word,
 			    words[0] != '\0' ? ", " : "", words);

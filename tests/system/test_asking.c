@@ -131,7 +131,10 @@ every_job_tells_what_it_waits_for(void **state)
 	expect_why(&i, "6", "held by you\n");
 	result = jobberd(&i, "cancel", "first", NULL);
 	result_done(&result);
-	wait_job(&i, 1);
+	result = jobberd(&i, "wait", "1", "5", NULL);
+	assert_string_equal(result.err, "job 1: cancelled\njob 5: cancelled, a job it waited for "
+					"did not succeed\n");
+	result_done(&result);
 	expect_why(&i, "1", "cancelled\n");
 	expect_why(&i, "5", "cancelled: job 1 was cancelled\n");
 	result = jobberd(&i, "list", "-H", "-o", "id,status,try,why", NULL);
