@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/cli.h"
+#include "cli/escape.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@ static const struct option_row common_options[] = {
 static const struct option_row json_option = { "json", 'j', NULL, "print JSON" };
 
 #define MOST_OPTIONS 64
+#define LEFT_WIDTH 32 /* columns of an option and its argument, before its help */
 #define FIRST_VALUE 1000 /* what getopt_long returns for the first long option */
 
 /* All options of a verb in one list: row i is option i of getopt_long. */
@@ -127,6 +129,7 @@ print_option(const struct option_row *row, const char *whose_it_is)
 {
 	const char *argument = row->argument != NULL ? row->argument : "";
 	char left[64];
+	int width;
 
 	snprintf(left, sizeof(left), "%s%c%s%s%s%s%s", row->letter != 0 ? "-" : " ",
 	    row->letter != 0 ? row->letter : ' ',
@@ -135,7 +138,9 @@ print_option(const struct option_row *row, const char *whose_it_is)
 				   : " ",
 	    row->name[0] != '\0' ? " --" : "", row->name,
 	    argument[0] != '\0' && argument[0] != '[' ? " " : "", argument);
-	printf("  %-32s %s%s\n", left, whose_it_is, row->help);
+	width = (int)escape_width(left, strlen(left));
+	printf("  %s%*s %s%s\n", left, width < LEFT_WIDTH ? LEFT_WIDTH - width : 0, "",
+	    whose_it_is, row->help);
 }
 
 void

@@ -108,6 +108,17 @@ without_home_the_instance_must_be_given(void **state)
 	says(call(WORDS("list"), WORDS("JOBBERD_STATE=/nonexistent")), 0, "STATUS");
 }
 
+/* The … of an argument is three bytes and one column. */
+static void
+help_is_aligned_by_columns(void **state)
+{
+	(void)state;
+	says(call(WORDS("list", "--help"), WORDS("HOME=/nonexistent")), 0,
+	    "\n      --status STATUS,…            only ");
+	says(call(WORDS("help", "list"), WORDS("HOME=/nonexistent")), 0,
+	    "\n  -l, --live                       only ");
+}
+
 static void
 state_option_wants_a_directory(void **state)
 {
@@ -152,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_home_the_instance_must_be_given),
 		cmocka_unit_test(missing_permission_is_called_so),
+		cmocka_unit_test(help_is_aligned_by_columns),
 		cmocka_unit_test(state_option_wants_a_directory),
 	};
 
