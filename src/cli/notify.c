@@ -93,8 +93,8 @@ verb_notify(struct invocation *invocation)
 		if (strcmp(notes[i].method, invocation->arguments[0]) != 0)
 			continue;
 		if (count > notes[i].most)
-			return cli_complain(STATUS_USAGE, "%s takes %d words at most",
-			    notes[i].method, notes[i].most);
+			return cli_complain(STATUS_USAGE, "%s takes %d word%s at most",
+			    notes[i].method, notes[i].most, notes[i].most == 1 ? "" : "s");
 		params = notes[i].params(words, count, &error);
 		if (params == NULL)
 			return cli_fail(&error);

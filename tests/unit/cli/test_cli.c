@@ -108,6 +108,16 @@ without_home_the_instance_must_be_given(void **state)
 	says(call(WORDS("list"), WORDS("JOBBERD_STATE=/nonexistent")), 0, "STATUS");
 }
 
+static void
+words_that_make_no_sense_are_refused_in_good_ones(void **state)
+{
+	const char *const *environment = WORDS("HOME=/nonexistent");
+
+	(void)state;
+	says(call(WORDS("notify", "result", "not", "json"), environment), 2,
+	    "jobberd: result takes 1 word at most\n");
+}
+
 /* The … of an argument is three bytes and one column. */
 static void
 help_is_aligned_by_columns(void **state)
@@ -163,6 +173,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_home_the_instance_must_be_given),
 		cmocka_unit_test(missing_permission_is_called_so),
+		cmocka_unit_test(words_that_make_no_sense_are_refused_in_good_ones),
 		cmocka_unit_test(help_is_aligned_by_columns),
 		cmocka_unit_test(state_option_wants_a_directory),
 	};
