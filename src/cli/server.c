@@ -397,6 +397,10 @@ verb_stop(struct invocation *invocation)
 		reason = words_one(invocation->arguments[1], false, &error);
 		if (reason == NULL)
 			return cli_fail(&error);
+		if (json_is_string(reason) && json_string_length(reason) == 0) {
+			json_decref(reason);
+			return cli_complain(STATUS_USAGE, "an empty reason says nothing");
+		}
 	}
 	status = client_connect(invocation, &connection);
 	if (status != STATUS_OK) {

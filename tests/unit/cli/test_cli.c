@@ -116,6 +116,8 @@ words_that_make_no_sense_are_refused_in_good_ones(void **state)
 	(void)state;
 	says(call(WORDS("notify", "result", "not", "json"), environment), 2,
 	    "jobberd: result takes 1 word at most\n");
+	says(call(WORDS("stop", "a", ""), environment), 2, "an empty reason says nothing\n");
+	says(call(WORDS("stop", "a", "\"\""), environment), 2, "an empty reason says nothing\n");
 }
 
 /* The … of an argument is three bytes and one column. */
