@@ -165,7 +165,7 @@ limit(const char *text, size_t length)
 	case json_error_duplicate_key:
 		return "a key that comes twice";
 	case json_error_stack_overflow:
-		return "more than " NUMBER_TEXT(JSON_PARSER_MAX_DEPTH) " levels";
+		return "more than " NUMBER_TEXT(JSON_PARSER_MAX_DEPTH) " levels in its line";
 	default:
 		/* There is no code for that alone. */
 		return strncmp(error.text, "invalid Unicode", 15) == 0

@@ -19,6 +19,7 @@
  */
 static const char program[] =
     "import json, os, socket, sys\n"
+    "sys.setrecursionlimit(10000)\n"
     "s = socket.socket(fileno=int(os.environ['JOBBERD_FD']))\n"
     "lines = s.makefile('r')\n"
     "def write(line):\n"
@@ -209,6 +210,37 @@ word_that_is_json_and_cannot_be_sent_is_refused(void **state)
 	finish(&i);
 }
 
+static char *
+nested(size_t levels)
+{
+	char *text = xcalloc(1, 2 * levels + 1);
+
+	memset(text, '[', levels);
+	memset(text + levels, ']', levels);
+	return text;
+}
+
+/* The line around it has two levels of its own. */
+static void
+word_has_at_most_2046_levels(void **state)
+{
+	struct instance i;
+	char *word;
+
+	(void)state;
+	begin(&i);
+	word = nested(2046);
+	expect(jobberd(&i, "cast", "s", word, NULL), 0, "", NULL);
+	free(word);
+	for (size_t levels = 2047; levels <= 2049; levels++) {
+		word = nested(levels);
+		expect(jobberd(&i, "cast", "s", word, NULL), 2, "",
+		    "more than 2048 levels in its line");
+		free(word);
+	}
+	finish(&i);
+}
+
 static void
 word_that_is_no_json_is_a_string_whatever_it_begins_with(void **state)
 {
@@ -235,6 +267,7 @@ main(void)
 		cmocka_unit_test(server_that_asks_is_told_under_its_own_id),
 		cmocka_unit_test(client_that_asks_is_told_under_its_own_id),
 		cmocka_unit_test(word_that_is_json_and_cannot_be_sent_is_refused),
+		cmocka_unit_test(word_has_at_most_2046_levels),
 		cmocka_unit_test(word_that_is_no_json_is_a_string_whatever_it_begins_with),
 	};
 
