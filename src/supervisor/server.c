@@ -114,7 +114,8 @@ detach(struct server *server)
 	RB_REMOVE(server_tree, &server->supervisor->servers->by_name, server);
 	drop_claimed(server);
 	free(server->commit_id);
-	server->commit_id = NULL;
+	free(server->committed_id);
+	server->commit_id = server->committed_id = NULL;
 	buf_done(&server->early);
 	server->live->server = NULL;
 	server->live = NULL;

@@ -61,7 +61,8 @@ struct server {
 	int64_t in_flight[MAILBOX_WINDOW]; /* given and not committed, in order */
 	size_t in_flight_count;
 	bool is_reading, may_have_more;
-	char *commit_id; /* of the one that is not answered, as JSON; NULL: none is */
+	char *commit_id;    /* of the one that is not answered, as JSON; NULL: none is */
+	char *committed_id; /* of the last one that was; or NULL */
 	TAILQ_HEAD(, held_request) held; /* behind.c */
 	size_t held_bytes;
 	TAILQ_HEAD(, late_answer) late; /* late.c */

@@ -20,6 +20,7 @@ struct commit {
 	struct attempt_key key;
 	json_t *id;
 	json_t *replies; /* NULL, one, or an array */
+	bool has_turn;
 };
 
 static void
@@ -194,8 +195,9 @@ committed(void *arg, struct step *step)
 	    : NULL;
 	struct caller caller = { .server = server, .id = commit->id };
 
-	if (server != NULL) {
-		free(server->commit_id);
+	if (server != NULL && commit->has_turn) {
+		free(server->committed_id);
+		server->committed_id = server->commit_id;
 		server->commit_id = NULL;
 	}
 	if (server != NULL && step->answer == STEP_OK) {
@@ -223,23 +225,18 @@ drop(struct step *step)
 	batch_free_step(step);
 }
 
-/*
- * The store remembers the last one that was done, so that one that is repeated is not done
- * twice. With two on their way it would be the first that is done again, over the second.
- */
-static const char *
-take_turn(struct server *server, char *id, bool *ret_is_underway)
+static bool
+is_id(const char *known, const char *id)
 {
-	*ret_is_underway = server->commit_id != NULL && strcmp(server->commit_id, id) == 0;
-	if (server->commit_id != NULL) {
-		free(id);
-		return *ret_is_underway ? NULL
-					: "one commit at a time: the one before is not answered";
-	}
-	server->commit_id = id;
-	return NULL;
+	return known != NULL && strcmp(known, id) == 0;
 }
 
+/*
+ * The store remembers the last one that was done, so that one that is repeated is not done
+ * twice. With two on their way it would be the first that is done again, over the second: they
+ * take turns. After a takeover one may come again that was read, and even answered, already;
+ * the next one may be right behind it.
+ */
 const char *
 server_handle_commit(struct server *server, json_t *id, const json_t *params)
 {
@@ -249,20 +246,25 @@ server_handle_commit(struct server *server, json_t *id, const json_t *params)
 	struct commit *commit;
 	struct step *step;
 	const char *wrong;
-	bool is_underway;
+	bool is_done, is_underway;
+	char *text;
 
 	if (!server->is_durable)
 		return "this server is not durable";
 	if (id == NULL || state == NULL || (!json_is_integer(seq) && !json_is_null(seq)))
 		return "commit is a request with seq and state";
-	wrong = take_turn(server, json_dumps(id, JSON_ENCODE_ANY), &is_underway);
-	if (wrong != NULL || is_underway)
-		return wrong; /* its answer is that of both */
+	text = json_dumps(id, JSON_ENCODE_ANY);
+	is_done = is_id(server->committed_id, text);
+	is_underway = is_id(server->commit_id, text);
+	if (!is_done && server->commit_id != NULL) {
+		free(text);
+		return is_underway ? NULL /* its answer is that of both */
+				   : "one commit at a time: the one before is not answered";
+	}
 	step = batch_make_step(STEP_COMMIT, NULL, NULL);
 	wrong = add_parts(server, step, params);
 	if (wrong != NULL) {
-		free(server->commit_id);
-		server->commit_id = NULL;
+		free(text);
 		drop(step);
 		return wrong;
 	}
@@ -277,7 +279,10 @@ server_handle_commit(struct server *server, json_t *id, const json_t *params)
 	step->commit.seq = json_integer_value(seq);
 	step->commit.most_timers = TIMERS_MOST;
 	step->commit.state = rpc_dump(state);
-	step->commit.id = json_dumps(id, JSON_ENCODE_ANY);
+	step->commit.id = text;
+	commit->has_turn = !is_done;
+	if (commit->has_turn)
+		server->commit_id = xstrdup(text);
 	turn_add_made(server->supervisor, step);
 	/* Who asked is told when it is on disk; without a reply, nobody outside is told. */
 	if (replies != NULL)

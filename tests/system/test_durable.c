@@ -217,25 +217,29 @@ stop_is_behind_what_waits(void **state)
 }
 
 /*
- * A server in another language that does not keep to the rules: what it says to us, line by
- * line, is in its argument; what it hears but for casts goes to its output.
+ * A server in another language that does not keep to the rules: what it says to us is in its
+ * arguments, the second when it has heard a line; what it hears goes to its output.
  */
 static const char bold[] =
     "import socket, sys\n"
-    "f = socket.socket(fileno=3).makefile('rw', encoding='utf-8')\n"
-    "f.readline(); f.write('{\"jsonrpc\":\"2.0\",\"id\":\"init\",\"result\":{\"ok\":true}}\\n')\n"
-    "f.write(sys.argv[1].replace('@', '\"jsonrpc\":\"2.0\"')); f.flush()\n"
-    "for line in f:\n"
+    "stream = socket.socket(fileno=3)\n"
+    "hears, says = stream.makefile('r'), stream.makefile('w')\n"
+    "def say(text): says.write(text.replace('@', '\"jsonrpc\":\"2.0\"')); says.flush()\n"
+    "hears.readline(); say('{@,\"id\":\"init\",\"result\":{\"ok\":true}}\\n')\n"
+    "texts = sys.argv[1:]; say(texts.pop(0))\n"
+    "for line in hears:\n"
     "    if 'terminate' in line: break\n"
-    "    print(line, end='', flush=True)\n";
+    "    print(line, end='', flush=True)\n"
+    "    if texts: say(texts.pop(0))\n";
 
 static void
-check_bold(struct instance *instance, const char *says, const char *const *hears)
+check_bold(struct instance *instance, const char *says, const char *then,
+    const char *const *hears)
 {
 	struct helper log;
 
 	expect(jobberd(instance, "start", "--durable", "--restart", "temporary", "bold", "--",
-		   "python3", "-c", bold, says, NULL), 0, "1\n");
+		   "python3", "-c", bold, says, then, NULL), 0, "1\n");
 	helper_jobberd(&log, instance, NULL, "log", "-f", "bold", NULL);
 	for (; *hears != NULL; hears++)
 		helper_expect(&log, *hears);
@@ -258,8 +262,28 @@ second_commit_before_the_answer_of_the_first_is_refused(void **state)
 	(void)state;
 	instance_init(&instance);
 	instance_start(&instance, NULL);
-	check_bold(&instance, says, hears);
+	check_bold(&instance, says, "", hears);
 	assert_int_equal(sql_number(&instance, "SELECT state FROM servers"), 1);
+	instance_finish(&instance);
+}
+
+/* After a takeover one comes again that was answered meanwhile, with the next one behind it. */
+static void
+commit_that_comes_again_does_not_keep_up_the_next(void **state)
+{
+	static const char first[] =
+	    "{@,\"id\":7,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":1}}\n";
+	static const char second[] =
+	    "{@,\"id\":7,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":1}}\n"
+	    "{@,\"id\":8,\"method\":\"commit\",\"params\":{\"seq\":null,\"state\":2}}\n";
+	static const char *const hears[] = { "\"id\":8,\"result\":true", NULL };
+	struct instance instance;
+
+	(void)state;
+	instance_init(&instance);
+	instance_start(&instance, NULL);
+	check_bold(&instance, first, second, hears);
+	assert_int_equal(sql_number(&instance, "SELECT state FROM servers"), 2);
 	instance_finish(&instance);
 }
 
@@ -286,7 +310,7 @@ commit_with_a_part_of_another_shape_is_refused(void **state)
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		buf_addf(&says, "{@,\"id\":%zu,\"method\":\"commit\",\"params\":{\"seq\":null,"
 				"\"state\":1,%s}}\n", i + 1, parts[i]);
-	check_bold(&instance, buf_text(&says), hears);
+	check_bold(&instance, buf_text(&says), "", hears);
 	assert_int_equal(sql_number(&instance, "SELECT state IS NULL AND NOT EXISTS (SELECT 1 "
 					       "FROM messages) FROM servers"), 1);
 	buf_done(&says);
@@ -306,7 +330,7 @@ job_of_somebody_else_becomes_no_task(void **state)
 	(void)state;
 	instance_init(&instance);
 	instance_start(&instance, NULL);
-	check_bold(&instance, says, hears);
+	check_bold(&instance, says, "", hears);
 	expect(jobberd(&instance, "submit", "--name", "victim", "--in", "1h", "true", NULL), 0,
 	    "2\n");
 	expect(jobberd(&instance, "stop", "bold", NULL), 0, "");
@@ -319,6 +343,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(second_commit_before_the_answer_of_the_first_is_refused),
+		cmocka_unit_test(commit_that_comes_again_does_not_keep_up_the_next),
 		cmocka_unit_test(commit_with_a_part_of_another_shape_is_refused),
 		cmocka_unit_test(job_of_somebody_else_becomes_no_task),
 		cmocka_unit_test(nothing_acknowledged_is_lost_when_all_are_killed),
