@@ -158,7 +158,8 @@ follower_of_a_server_goes_on_with_its_next_attempt(void **state)
 	kill_server(&i);
 	helper_expect(&all, "life 2\n");
 	helper_expect(&rest, "life 2\n");
-	instance_expect(&i, "job=1 started attempt=2"); /* its pid is known now */
+	/* Its pid is known now, and that it needs no other init. */
+	instance_expect(&i, "job=1 ready attempt=2");
 	instance_kill_supervisor(&i);
 	kill_server(&i);
 	helper_expect(&all, "life 3\n");
