@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCKED_MS 30000
+#define LOCKED_MS 31000 /* 30 s, and what passes before it is tried to record something */
 #define ROUNDING 1 /* times are cut to milliseconds */
 
 /* Rings with its pid, then waits for a line on `go` and ends so. */
