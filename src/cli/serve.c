@@ -82,6 +82,8 @@ verb_supervise(struct invocation *invocation)
 	prctl(PR_SET_NAME, KEEPER_NAME);
 	if (option_is_given(invocation, "drain"))
 		arguments[count++] = "--drain";
+	else if (option_is_given(invocation, "linger"))
+		return cli_complain(STATUS_USAGE, "linger: only with drain");
 	if (option_is_given(invocation, "linger")) {
 		snprintf(linger, sizeof(linger), "%" PRId64,
 		    option_duration(invocation, "linger", 0));

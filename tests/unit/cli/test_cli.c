@@ -117,6 +117,7 @@ words_that_make_no_sense_are_refused_in_good_ones(void **state)
 	says(call(WORDS("notify", "result", "not", "json"), environment), 2,
 	    "jobberd: result takes 1 word at most\n");
 	says(call(WORDS("stop", "a", ""), environment), 2, "an empty reason says nothing\n");
+	says(call(WORDS("supervise", "--linger", "1s"), environment), 2, "linger: only with drain");
 	says(call(WORDS("stop", "a", "\"\""), environment), 2, "an empty reason says nothing\n");
 }
 
