@@ -82,14 +82,16 @@ check-built: $(BUILD)/jobberd $(JOBBER) $(SERVERS) $(TEST_PROGRAMS)
 
 asan: packages ## the same with address and undefined behaviour sanitizers
 	@rm -f build/asan/report.*
+	@# processes that nobody waits for report too, whether a test failed or not
 	@ASAN_OPTIONS="detect_leaks=1:exitcode=99:log_path='$(CURDIR)/build/asan/report'" \
 	UBSAN_OPTIONS="halt_on_error=1:log_path='$(CURDIR)/build/asan/report'" \
 	$(MAKE) $(IN_PARALLEL) BUILD=build/asan OPTIMIZE='-O1 -g -fno-omit-frame-pointer' \
-		SANITIZE='-fsanitize=address,undefined' CPPFLAGS=-DSANITIZED check-built
-	@# processes that nobody waits for report here too
-	@for report in build/asan/report.*; do \
-		[ ! -e "$$report" ] || { cat "$$report"; exit 1; }; \
-	done
+		SANITIZE='-fsanitize=address,undefined' CPPFLAGS=-DSANITIZED check-built; \
+	status=$$?; \
+	for report in build/asan/report.*; do \
+		[ ! -e "$$report" ] || { head -n 100 "$$report"; status=1; }; \
+	done; \
+	exit $$status
 
 # valgrind knows no pidfds, and makes a plain fork of the clone that spawn is about.
 VALGRIND_TESTS := $(filter-out %/test_spawn.c %/test_pidfd.c %/test_keeper_signals.c \

@@ -1,6 +1,7 @@
 /* system: running the real program in tests. */
 
 #include "support/system.h"
+#include "support/witness.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,6 +26,8 @@
 #include <unistd.h>
 
 #define MOST_ARGUMENTS 64
+#define TRY_LATER 75
+#define LEAVING_MS 30000
 
 static int64_t
 now_ms(void)
@@ -91,17 +94,24 @@ is_alive(pid_t pid)
 	return behind != NULL && behind[2] != 'Z';
 }
 
-void
-wait_gone(pid_t pid)
+/* A zombie is gone. */
+static bool
+is_gone_in(pid_t pid, int ms)
 {
 	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	struct pollfd wanted = { .fd = fd, .events = POLLIN };
+	bool is_gone = fd == -1 || poll(&wanted, 1, ms) == 1;
 
-	if (fd == -1)
-		return;
-	if (poll(&wanted, 1, PATIENCE_MS) != 1)
+	if (fd != -1)
+		close(fd);
+	return is_gone;
+}
+
+void
+wait_gone(pid_t pid)
+{
+	if (!is_gone_in(pid, PATIENCE_MS))
 		fail_msg("process %d does not end", (int)pid);
-	close(fd);
 }
 
 static char *
@@ -263,8 +273,12 @@ end_keepers(void)
 		kill(keepers[i], SIGCONT);
 		kill(keepers[i], SIGTERM);
 		kill(keepers[i], SIGTERM); /* at once */
-		alarm(10);
-		waitpid(keepers[i], NULL, 0);
+		if (!is_gone_in(keepers[i], LEAVING_MS)) {
+			print_message("it does not leave:\n");
+			witness_processes(keepers[i]);
+			kill(keepers[i], SIGKILL);
+			waitpid(keepers[i], NULL, 0);
+		}
 	}
 }
 
@@ -383,18 +397,47 @@ instance_kill_keeper(struct instance *instance)
 		wait_gone(supervisor);
 }
 
+/* What the keeper has said, as far as nobody has read it yet, and what all do. */
+static void
+tell_state(struct instance *instance)
+{
+	char bytes[4096];
+	ssize_t got;
+
+	fcntl(instance->log_fd, F_SETFL, O_NONBLOCK);
+	while ((got = read(instance->log_fd, bytes, sizeof(bytes))) > 0)
+		print_message("%.*s", (int)got, bytes);
+	witness_processes(instance->keeper);
+}
+
+/* A supervisor process takes the request from the listening socket when it is ready. */
+static void
+await_answer(struct instance *instance)
+{
+	int64_t deadline = now_ms() + PATIENCE_MS;
+
+	for (;;) {
+		struct result result = jobberd(instance, "status", "--json", NULL);
+		int status = result.status;
+
+		if (status != 0 && (status != TRY_LATER || now_ms() > deadline)) {
+			tell_state(instance);
+			fail_msg("status: exit %d, %s", status, result.err);
+		}
+		result_done(&result);
+		if (status == 0)
+			return;
+	}
+}
+
 pid_t
 instance_kill_supervisor(struct instance *instance)
 {
 	pid_t supervisor = instance_supervisor_pid(instance);
-	struct result result;
 
 	kill(supervisor, SIGKILL);
 	wait_gone(supervisor);
-	/* Its successor takes the request from the listening socket when it is ready. */
-	result = jobberd(instance, "status", "--json", NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
+	await_answer(instance);
 	return supervisor;
 }
 
