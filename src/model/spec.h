@@ -135,8 +135,11 @@ int spec_set(struct spec *spec, const struct spec_option *option, const char *va
 /* Does the whole make a job? To be called after the last spec_set(). 0 or -1 with *error. */
 int spec_check(const struct spec *spec, struct error *error);
 
-/* Of one that no command line stands behind: is its input an absolute path? 0 or -1 with *error. */
-int spec_check_input(const struct spec *spec, struct error *error);
+/*
+ * Of one that no command line stands behind: is everything resolved that only a client can
+ * resolve, the environment and the path of the input? 0 or -1 with *error.
+ */
+int spec_check_resolved(const struct spec *spec, struct error *error);
 
 /* Is it SUPERVISOR/CHILD, one in the order of its siblings, by its name? */
 bool spec_is_static(const struct spec *spec);

@@ -273,8 +273,13 @@ set_stdin(struct spec *spec, const char *value, struct wall now, struct error *e
 }
 
 int
-spec_check_input(const struct spec *spec, struct error *error)
+spec_check_resolved(const struct spec *spec, struct error *error)
 {
+	if (spec->wants_all_environment || spec->environment_requests.count > 0 ||
+	    spec->environment_files.count > 0)
+		return error_set(error, STATUS_USAGE,
+		    "env, env-all and env-file are for the client to resolve: send "
+		    "environment, an object");
 	return spec->stdin_path != NULL && spec->stdin_path[0] != '/'
 	    ? spec_bad(error, "stdin", spec->stdin_path, "an absolute path")
 	    : 0;

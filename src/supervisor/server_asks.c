@@ -179,7 +179,7 @@ check_job(const struct spec *spec, bool is_task, struct error *error)
 	if (is_task && spec->is_once)
 		return error_set(error, STATUS_USAGE,
 		    "once: the job that has the name already would be no task of this server");
-	return spec_check_input(spec, error);
+	return spec_check_resolved(spec, error);
 }
 
 /* A job as in --batch; a task runs once unless told otherwise. */

@@ -86,18 +86,6 @@ submit_keep_for(struct client *client)
 	supervisor_end_linger(client->supervisor);
 }
 
-/* Only the client knows the environment and the files that are meant. */
-static int
-check_resolved(const struct spec *spec, struct error *error)
-{
-	if (spec->wants_all_environment || spec->environment_requests.count > 0 ||
-	    spec->environment_files.count > 0)
-		return error_set(error, STATUS_USAGE,
-		    "env, env-all and env-file are for the client to resolve: send "
-		    "environment, an object");
-	return spec_check_input(spec, error);
-}
-
 /* All of them, or -1 with the number of the bad one in *error's data. */
 static int
 read_specs(const json_t *jobs, struct spec *specs, size_t *ret_bad, struct error *error)
@@ -109,7 +97,7 @@ read_specs(const json_t *jobs, struct spec *specs, size_t *ret_bad, struct error
 	json_array_foreach(jobs, index, job) {
 		int result = spec_from_json(&specs[index], job, now, error);
 
-		if (result == 0 && check_resolved(&specs[index], error) == -1) {
+		if (result == 0 && spec_check_resolved(&specs[index], error) == -1) {
 			spec_done(&specs[index]);
 			result = -1;
 		}

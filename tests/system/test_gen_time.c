@@ -327,9 +327,9 @@ what_is_no_task_of_its_own_is_not_ended_by_a_server(void **state)
 	play_done(&play);
 }
 
-/* There is no standard input of a command line that could be meant. */
+/* There is no command line whose standard input or environment could be meant. */
 static void
-job_of_a_server_wants_the_absolute_path_of_its_input(void **state)
+job_of_a_server_has_nothing_left_to_resolve(void **state)
 {
 	struct play play;
 
@@ -337,11 +337,14 @@ job_of_a_server_wants_the_absolute_path_of_its_input(void **state)
 	play_begin(&play);
 	play_start(&play, "s", "{}");
 	reply_to(&play, "{'do':[['start_job',{'command':['cat'],'stdin':'-'}],"
-			"['async',{'command':['cat'],'stdin':'file'}]],'reply':0}");
+			"['async',{'command':['cat'],'stdin':'file'}],"
+			"['start_job',{'command':['cat'],'env':['A=1']}]],'reply':0}");
 	play_stop(&play, "s");
 	play_history(&play, "s", "call; "
 	    "start_job: stdin (stdin: \"-\" is not an absolute path); "
-	    "async: stdin (stdin: \"file\" is not an absolute path); terminate normal 0");
+	    "async: stdin (stdin: \"file\" is not an absolute path); "
+	    "start_job: error (env, env-all and env-file are for the client to resolve: send "
+	    "environment, an object); terminate normal 0");
 	play_done(&play);
 }
 
@@ -397,7 +400,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(linked_task_that_fails_takes_its_server_with_it),
 		cmocka_unit_test(await_that_is_too_short_may_be_repeated_and_then_ended),
 		cmocka_unit_test(what_is_no_task_of_its_own_is_not_ended_by_a_server),
-		cmocka_unit_test(job_of_a_server_wants_the_absolute_path_of_its_input),
+		cmocka_unit_test(job_of_a_server_has_nothing_left_to_resolve),
 		cmocka_unit_test(job_that_is_no_task_tells_nothing),
 		cmocka_unit_test(tasks_end_with_their_owner_however_it_ends),
 	};
