@@ -282,7 +282,9 @@ started(struct supervisor *supervisor, const struct report *report, int descript
 		reports_record_start(live);
 	if (live->server != NULL)
 		server_started(live);
-	output_watch(live);
+	/* Whose output and words these are is known when it has been compared. */
+	if (supervisor->phase > PHASE_SETTLING || live->is_in_store)
+		output_watch(live);
 }
 
 static void

@@ -133,6 +133,8 @@ settle_held(struct supervisor *supervisor, struct live *live,
 		reports_record_start(live);
 	if (open->is_server && !open->has_vanished)
 		server_attach(live, open);
+	if (live->is_started)
+		output_watch(live);
 	if (live->has_ended && open->pool == 0)
 		reports_record_end(live);
 	else if (live->has_ended)
@@ -179,6 +181,8 @@ settle_unknown(struct supervisor *supervisor)
 			live_remove(live);
 			continue;
 		}
+		if (live->is_started)
+			output_watch(live);
 		live_disown(live);
 	}
 }

@@ -363,6 +363,8 @@ static void
 record(struct supervisor *supervisor)
 {
 	watch_turn_end(supervisor);
+	if (supervisor->store == NULL)
+		return; /* the database cannot be opened yet */
 	if (supervisor->under_way != NULL) {
 		/* One at a time; more gathers meanwhile, but nobody waits for a broken disk. */
 		if (is_refusing(supervisor->answer))
