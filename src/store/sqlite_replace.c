@@ -7,14 +7,18 @@
 
 enum { FIND, HAS_KEPT, TAKE_STATE, GIVE_UP, TAKE_MESSAGES, TAKE_TIMERS, LEAVE_PLACE, COUNT };
 
+/* Is there anything that a durable one has committed, or that waits for it? */
+#define HAS_KEPT_OF(id)                                                                   \
+	"(state IS NOT NULL OR EXISTS (SELECT 1 FROM messages WHERE job_id = " id ") "    \
+	"OR EXISTS (SELECT 1 FROM messages WHERE owner = " id "))"
+
 static const char *const sql[] = {
+	/* One that replaced another, and could not be started, is no child but has all of it. */
 	[FIND] = "SELECT j.id, v.durable FROM jobs j INDEXED BY jobs_by_name "
 		 "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 AND j.name IS NOT NULL "
-		 "AND j.id <> ?2 AND " SERVER_IS_CHILD("v.") " "
-		 "ORDER BY v.position IS NULL, j.id DESC LIMIT 1",
-	[HAS_KEPT] = "SELECT state IS NOT NULL OR EXISTS (SELECT 1 FROM messages "
-		     "WHERE job_id = ?1) OR EXISTS (SELECT 1 FROM messages WHERE owner = ?1) "
-		     "FROM servers WHERE job_id = ?1",
+		 "AND j.id <> ?2 AND (" SERVER_IS_CHILD("v.") " OR (v.durable <> 0 AND "
+		 HAS_KEPT_OF("j.id") ")) ORDER BY v.position IS NULL, j.id DESC LIMIT 1",
+	[HAS_KEPT] = "SELECT " HAS_KEPT_OF("?1") " FROM servers WHERE job_id = ?1",
 	[TAKE_STATE] = "UPDATE servers SET (state, last_message_at) = (SELECT state, "
 		       "last_message_at FROM servers o WHERE o.job_id = ?2) WHERE job_id = ?1",
 	/* Its mailbox is the other's: nothing is put into this one any more. */

@@ -553,6 +553,28 @@ durable_server_keeps_its_messages_when_it_is_described_anew(void **state)
 	instance_finish(&scene.i);
 }
 
+/* A wrong word in the file, and the right one after it: the wrong one has kept it meanwhile. */
+static void
+durable_server_keeps_all_when_its_new_description_cannot_be_started(void **state)
+{
+	static const char wrong[] = ", 'durable': true, 'env': ['PATH=/'], 'cwd': '/nowhere'";
+	static const char lost[] = "d/c: is not durable any more, and would lose what job 3 has";
+	struct scene scene;
+
+	(void)state;
+	begin_durable(&scene);
+	expect(jobberd(&scene.i, "cast", "d/c", "tick", "3600000", "1", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+	expect(apply_durable(&scene, wrong), 70, NULL, "d/c");
+	expect(apply_durable(&scene, wrong), 70, NULL, "d/c");
+	expect(apply_durable(&scene, ""), 5, "", lost);
+	expect(apply_durable(&scene, permanent), 0, "+ d/c\n", NULL);
+	expect(jobberd(&scene.i, "call", "d/c", "get", NULL), 0, "5\n", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM messages m JOIN servers v "
+		"ON v.job_id = m.job_id AND m.owner = m.job_id WHERE v.position IS NOT NULL"), 1);
+	instance_finish(&scene.i);
+}
+
 static void
 durable_server_is_not_made_a_plain_one_while_it_has_something_to_lose(void **state)
 {
@@ -594,6 +616,8 @@ main(void)
 		cmocka_unit_test(interrupted_apply_is_finished_by_the_next_one),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
+		cmocka_unit_test(
+		    durable_server_keeps_all_when_its_new_description_cannot_be_started),
 		cmocka_unit_test(
 		    durable_server_is_not_made_a_plain_one_while_it_has_something_to_lose),
 	};
