@@ -73,16 +73,23 @@ BEGIN SELECT RAISE(ABORT, 'restarts are written by jobberd'); END;
 CREATE TRIGGER supervisors_insert_tree_guard BEFORE INSERT ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.parent IS NOT NULL
   OR NEW.position IS NOT NULL OR NEW.state <> 'running' OR NEW.reason IS NOT NULL
-  OR NEW.group_from IS NOT NULL OR NEW.ended_at IS NOT NULL)
+  OR NEW.group_from IS NOT NULL OR NEW.ended_at IS NOT NULL OR NEW.applied IS NOT NULL)
 BEGIN
   SELECT RAISE(ABORT, 'a supervisor beneath another is made with jobberd supervisor add');
+END;
+-- OR REPLACE would put a new one into the place of one that has jobs, and no other guard sees it.
+CREATE TRIGGER supervisors_replace_guard BEFORE INSERT ON supervisors
+WHEN (SELECT is_writing FROM writer) = 0
+  AND EXISTS (SELECT 1 FROM supervisors WHERE name = NEW.name AND pool IS NULL)
+BEGIN
+  SELECT RAISE(ABORT, 'there is a supervisor of this name: UPDATE it');
 END;
 CREATE TRIGGER supervisors_update_tree_guard BEFORE UPDATE ON supervisors
 WHEN (SELECT is_writing FROM writer) = 0 AND (NEW.parent IS NOT OLD.parent
   OR NEW.position IS NOT OLD.position OR NEW.state <> OLD.state
   OR NEW.strategy <> OLD.strategy OR NEW.has_run <> OLD.has_run
   OR NEW.reason IS NOT OLD.reason OR NEW.group_from IS NOT OLD.group_from
-  OR NEW.ended_at IS NOT OLD.ended_at)
+  OR NEW.ended_at IS NOT OLD.ended_at OR NEW.applied IS NOT OLD.applied)
 BEGIN
   SELECT RAISE(ABORT, 'what a supervisor is at is changed with jobberd supervisor');
 END;
