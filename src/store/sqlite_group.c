@@ -16,11 +16,15 @@ enum {
 	NEXT_NODE, ALL_UP, WANTED, COUNT
 };
 
-/* A server or supervisor among the children of ?1 that is not up yet. */
+/*
+ * A server or supervisor among the children of ?1 that is not up yet. One that is just being
+ * ended may come up again: what ran when we ended is ended by the next of us.
+ */
 #define SERVER_NOT_UP                                                                    \
 	"FROM servers v INDEXED BY servers_static CROSS JOIN jobs j ON j.id = v.job_id " \
-	"WHERE v.position IS NOT NULL AND j.supervisor = ?1 AND " JOB_WAITS("j.") " "    \
-	"AND j.hold IS NULL "
+	"WHERE v.position IS NOT NULL AND j.supervisor = ?1 AND j.hold IS NULL AND ("    \
+	JOB_WAITS("j.") " OR (j.status = 'running' AND EXISTS (SELECT 1 FROM attempts "  \
+	"WHERE job_id = j.id AND ended_at IS NULL AND stop_reason IS NOT NULL))) "
 #define NODE_NOT_UP                                                                      \
 	"FROM supervisors d WHERE d.parent = ?1 AND d.position IS NOT NULL "             \
 	"AND d.state <> 'running' AND d.state <> 'ended' "

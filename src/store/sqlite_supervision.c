@@ -23,12 +23,13 @@ static const char *const sql[] = {
 	[FORGET_CHILD] = "UPDATE servers SET position = NULL, description = iif(?2 OR EXISTS "
 			 "(SELECT 1 FROM events WHERE job_id = ?1 AND event <> 'started' "
 			 "AND event = 'ready'), description, NULL) WHERE job_id = ?1",
+	/* Those that are being ended are as good as gone. */
 	[RESUME_NODES] = "UPDATE supervisors SET state = 'waiting', reason = '" NODE_RESUMED "' "
 			 "WHERE parent IS NOT NULL AND position IS NOT NULL "
 			 "AND state = 'running' AND NOT EXISTS (SELECT 1 "
 			 "FROM servers v INDEXED BY servers_static JOIN attempts a "
 			 "ON a.job_id = v.job_id AND a.ended_at IS NULL "
-			 "WHERE v.position IS NOT NULL)",
+			 "AND a.stop_reason IS NULL WHERE v.position IS NOT NULL)",
 	[RESUME_ROOTS] = "UPDATE supervisors SET state = 'restarting' WHERE parent IS NULL "
 			 "AND state = 'running' AND EXISTS (SELECT 1 FROM supervisors c "
 			 "WHERE c.parent = supervisors.name AND c.state = 'waiting')",

@@ -15,6 +15,7 @@
 #include "support/outside.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -346,6 +347,46 @@ three_deep_each_ends_and_starts_in_its_turn(void **state)
 	instance_finish(&i);
 }
 
+static void
+check_tree_came_up_again(struct instance *i, int attempt)
+{
+	instance_start(i, NULL);
+	await_up(i, "left/a", attempt);
+	await_up(i, "left/b", attempt);
+	await_up(i, "right/c", attempt);
+	await_state(i, "top", "running");
+	check_log(i, "+left/a +left/b +right/c");
+	clear_log(i);
+}
+
+/* However we ended: what ran then may still be open in the database, and ends only now. */
+static void
+tree_comes_up_in_its_order_after_any_end_of_us(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "top");
+	SUP(&i, 0, NULL, "add", "left", "--parent", "top");
+	SUP(&i, 0, NULL, "add", "right", "--parent", "top");
+	child_up(&i, NULL, "left/a", "slow-init=300");
+	child_up(&i, NULL, "left/b", NULL);
+	child_up(&i, NULL, "right/c", NULL);
+	clear_log(&i);
+	instance_stop(&i);
+	check_tree_came_up_again(&i, 2);
+	kill(i.keeper, SIGQUIT);
+	assert_int_equal(instance_wait(&i), 0);
+	check_tree_came_up_again(&i, 3);
+	instance_kill_keeper(&i);
+	check_tree_came_up_again(&i, 4);
+	instance_kill_supervisor(&i); /* all of them live on */
+	expect(jobberd(&i, "restart", "right/c", NULL), 0, NULL, NULL);
+	check_log(&i, "-right/c +right/c");
+	instance_finish(&i);
+}
+
 /* The low one cannot be started: that is the end of all three, in words. */
 static void
 start_that_fails_below_fails_above(void **state)
@@ -389,6 +430,7 @@ main(void)
 		cmocka_unit_test(durable_server_keeps_all_through_the_end_of_its_supervisor),
 		cmocka_unit_test(pool_ends_with_its_supervisor_and_its_messages_wait),
 		cmocka_unit_test(three_deep_each_ends_and_starts_in_its_turn),
+		cmocka_unit_test(tree_comes_up_in_its_order_after_any_end_of_us),
 		cmocka_unit_test(start_that_fails_below_fails_above),
 	};
 
