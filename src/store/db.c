@@ -209,6 +209,23 @@ refuse_wal(const struct db *db, struct error *error)
 	    "the other away too", db->path, db->path);
 }
 
+/* SQLite would open what cannot be written for reading, and tell only with the first write. */
+static int
+check_is_writable(const struct db *db, struct error *error)
+{
+	static const char *const endings[] = { "", "-wal", "-shm" };
+	int result = 0;
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]) && result == 0; i++) {
+		char *path = xasprintf("%s%s", db->path, endings[i]);
+
+		if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == -1 && errno != ENOENT)
+			result = error_set_errno(error, STATUS_NOT_PERMITTED, "%s", path);
+		free(path);
+	}
+	return result;
+}
+
 /* The file must be a regular one of ours alone before SQLite touches it. */
 static int
 check_file(const struct db *db, enum db_mode mode, struct error *error)
@@ -264,7 +281,8 @@ open_once(struct db *db, const char *state_directory, enum db_mode mode, int bus
 	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
 	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	*db = (struct db){ .path = database_path(state_directory) };
-	if (check_file(db, mode, error) == -1)
+	if (check_file(db, mode, error) == -1 ||
+	    (mode > DB_READ && check_is_writable(db, error) == -1))
 		goto failed;
 	if (mode == DB_CREATE)
 		flags |= SQLITE_OPEN_CREATE;

@@ -255,6 +255,36 @@ database_that_is_not_there_is_not_found(void **state)
 	assert_int_equal(count_files(place->directory), 0);
 }
 
+/* SQLite would open it for reading, and refuse each transaction. */
+static void
+database_that_we_may_not_write_is_refused_with_its_file(void **state)
+{
+	char directory[] = "/tmp/jobberd-sqlite.XXXXXX", *wal;
+	uid_t us = geteuid();
+	struct error error = { 0 };
+	struct db db;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(chmod(directory, 0755), 0);
+	store_close(open_at(directory));
+	wal = xasprintf("%s/" DB_FILE "-wal", directory);
+	write_file(wal, "", 0);
+	assert_int_equal(chmod(wal, 0444), 0);
+	if (us == 0)
+		assert_int_equal(seteuid(65534), 0);
+	assert_int_equal(db_open(&db, directory, DB_CREATE, 0, &error), -1);
+	assert_int_equal(error.code, STATUS_NOT_PERMITTED);
+	assert_non_null(strstr(error.text, us == 0 ? "/jobberd.db: Permission denied"
+						   : "/jobberd.db-wal: Permission denied"));
+	assert_int_equal(db_open(&db, directory, DB_WRITE, 0, &error), -1);
+	assert_int_equal(error.code, STATUS_NOT_PERMITTED);
+	if (us == 0)
+		assert_int_equal(seteuid(us), 0);
+	scratch_remove(directory);
+	free(wal);
+}
+
 static void
 path_that_is_no_regular_file_is_refused(void **state)
 {
@@ -856,6 +886,7 @@ main(void)
 		AT_PLACE(database_from_the_future_is_refused_with_both_versions),
 		AT_PLACE(database_from_the_past_is_not_written_without_a_migration),
 		AT_PLACE(database_that_is_not_there_is_not_found),
+		AT_PLACE(database_that_we_may_not_write_is_refused_with_its_file),
 		AT_PLACE(path_that_is_no_regular_file_is_refused),
 		AT_PLACE(fresh_directory_gets_the_newest_schema),
 		AT_PLACE(empty_file_becomes_a_database),
