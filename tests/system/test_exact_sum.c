@@ -13,7 +13,7 @@
 #include "base/xalloc.h"
 #include "cli/client.h"
 #include "support/helper.h"
-#include "support/system.h"
+#include "support/outside.h"
 
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -35,6 +35,7 @@
 #define COUNTER SERVERS_DIRECTORY "/counter"
 #define CLIENTS 3
 #define MOST_BETWEEN_KILLS 60 /* acknowledgements */
+#define USUAL_SEEDS (IS_SANITIZED ? 8 : 20)
 
 struct scene {
 	struct instance instance;
@@ -295,7 +296,7 @@ run_seed(uint32_t seed)
 static void
 sum_is_exact_whatever_is_killed(void **state)
 {
-	int64_t first = setting("SEED", 1), seeds = setting("SEEDS", 20);
+	int64_t first = setting("SEED", 1), seeds = setting("SEEDS", USUAL_SEEDS);
 
 	(void)state;
 	for (int64_t seed = first; seed < first + seeds; seed++) {
