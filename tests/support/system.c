@@ -312,6 +312,28 @@ instance_launch(struct instance *instance, const char *const *extra)
 	close(null);
 }
 
+static void
+add_to_log(struct instance *instance, const char *bytes, size_t length)
+{
+	instance->log = realloc(instance->log, instance->log_length + length + 1);
+	memcpy(instance->log + instance->log_length, bytes, length);
+	instance->log_length += length;
+	instance->log[instance->log_length] = '\0';
+}
+
+/* A supervisor process that is at fault is followed by another, and not missed by a test. */
+static void
+check_log(struct instance *instance)
+{
+	static const char *const faults[] = { "process ended signal=11", "process ended signal=6",
+		"process ended signal=7", "process ended signal=8", "runtime error: " };
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		if (instance->log != NULL && strstr(instance->log, faults[i]) != NULL)
+			fail_msg("our own fault:\n%s", instance->log);
+	}
+}
+
 void
 instance_expect(struct instance *instance, const char *text)
 {
@@ -331,11 +353,7 @@ instance_expect(struct instance *instance, const char *text)
 		if (got <= 0)
 			fail_msg("the log ended without \"%s\":\n%s", text,
 			    instance->log != NULL ? instance->log : "");
-		instance->log =
-		    realloc(instance->log, instance->log_length + (size_t)got + 1);
-		memcpy(instance->log + instance->log_length, bytes, (size_t)got);
-		instance->log_length += (size_t)got;
-		instance->log[instance->log_length] = '\0';
+		add_to_log(instance, bytes, (size_t)got);
 	}
 }
 
@@ -356,14 +374,16 @@ int
 instance_wait(struct instance *instance)
 {
 	char bytes[4096];
+	ssize_t got;
 	int status;
 
 	/* Read on: it must not wait for room in the pipe. */
-	while (read(instance->log_fd, bytes, sizeof(bytes)) > 0)
-		;
+	while ((got = read(instance->log_fd, bytes, sizeof(bytes))) > 0)
+		add_to_log(instance, bytes, (size_t)got);
 	wait_gone(instance->keeper);
 	waitpid(instance->keeper, &status, 0);
 	instance->keeper = 0;
+	check_log(instance);
 	return exit_status(status);
 }
 
