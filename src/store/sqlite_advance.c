@@ -35,9 +35,13 @@ static const char *const sql[] = {
 	/* A server runs when its init has answered. */
 	[RUNNING] = "UPDATE jobs SET status = iif(kind = 'server', status, 'running'), "
 		    "hold = NULL WHERE id = ?1 AND " JOB_WAITS(""),
-	/* The first wish to end it counts, but a cancel is more than any other. */
+	/*
+	 * The first wish to end it counts, but a cancel is more than any other, and a shutdown
+	 * that has words of its own more than that by its supervisor.
+	 */
 	[STOPPING] = "UPDATE attempts SET stop_at = coalesce(stop_at, ?5), stop_reason = "
-		     "CASE WHEN ?4 = 'cancelled' THEN ?4 ELSE coalesce(stop_reason, ?4) END "
+		     "CASE WHEN ?4 = 'cancelled' OR (stop_reason = 'shutdown' AND "
+		     "?4 GLOB 'shutdown:*') THEN ?4 ELSE coalesce(stop_reason, ?4) END "
 		     "WHERE job_id = ?1 AND attempt = ?2 AND generation = ?3 "
 		     "AND ended_at IS NULL",
 	[ENDED] = "UPDATE attempts SET ended_at = ?3, reason = ?4, exit_code = ?5, "

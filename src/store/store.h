@@ -54,7 +54,8 @@ enum step_kind {
 	STEP_STARTED,
 	STEP_READY,    /* a server's init has answered */
 	STEP_STOPPING, /* a process is about to be ended by us: why; the first reason
-			* stays, unless this one is a cancel */
+			* stays, unless this one is a cancel, or a shutdown in words
+			* and the first was one without */
 	STEP_ENDED,
 	STEP_CHANGE, /* cancel, retry, hold, release */
 	STEP_NOTE,   /* progress, a result or a log line from the job itself */

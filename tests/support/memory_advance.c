@@ -170,11 +170,17 @@ memory_step_started(struct memory_store *store, struct step *step)
 	memory_add_event(store, job->id, attempt->key.attempt, "started", NULL);
 }
 
-/* The first wish to end it counts, but a cancel is more than any other. */
+/*
+ * The first wish to end it counts, but a cancel is more than any other, and a shutdown in words
+ * more than one without.
+ */
 static void
 stop(struct memory_attempt *attempt, struct reason reason)
 {
-	if (attempt->stop.kind == REASON_NONE || reason.kind == REASON_CANCELLED)
+	bool is_in_words = reason.kind == REASON_SHUTDOWN && reason.own[0] != '\0' &&
+	    attempt->stop.kind == REASON_SHUTDOWN && attempt->stop.own[0] == '\0';
+
+	if (attempt->stop.kind == REASON_NONE || reason.kind == REASON_CANCELLED || is_in_words)
 		attempt->stop = reason;
 }
 

@@ -525,6 +525,21 @@ server_that_was_stopped_has_ended_with_that_reason_and_stays_away(void **state)
 	}
 }
 
+/* A file that describes it otherwise while its supervisor ends it finds its own words again. */
+static void
+shutdown_in_words_is_more_than_that_by_a_supervisor(void **state)
+{
+	struct subject *subject = *state;
+	struct attempt_key key = begin_server(subject, "name=a restart=permanent");
+
+	assert_int_equal(stop_with(subject, key, "shutdown"), STEP_OK);
+	assert_int_equal(stop_with(subject, key, "shutdown:apply"), STEP_OK);
+	assert_int_equal(stop_with(subject, key, "shutdown"), STEP_OK);
+	assert_int_equal(stop_with(subject, key, "shutdown:late"), STEP_OK);
+	end(subject, key, "normal");
+	assert_string_equal(status_of(subject, key.job), "done shutdown:apply");
+}
+
 static void
 cancel_of_a_server_that_is_to_be_started_again_ends_it(void **state)
 {
@@ -1641,6 +1656,7 @@ static const struct {
 	CASE(server_is_given_up_after_three_restarts_within_five_seconds),
 	CASE(init_that_refuses_at_a_restart_is_tried_again),
 	CASE(server_that_was_stopped_has_ended_with_that_reason_and_stays_away),
+	CASE(shutdown_in_words_is_more_than_that_by_a_supervisor),
 	CASE(cancel_of_a_server_that_is_to_be_started_again_ends_it),
 	CASE(plain_service_is_read_as_it_was_described),
 	CASE(plain_service_is_started_again_after_a_watchdog_and_looked_up_as_one),
