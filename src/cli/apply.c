@@ -50,9 +50,12 @@ read_file(struct applying *applying, const char *path, struct error *error)
 	return file;
 }
 
-/* What the file says of it, with what the files of variables that it names say. */
+/*
+ * What the file says of it, with what the files of variables that it names say, and which file
+ * that is.
+ */
 static char *
-describe(const struct manifest_entry *entry, const struct spec *spec)
+describe(const struct manifest_entry *entry, const struct spec *spec, const char *path)
 {
 	json_t *object = json_copy(entry->object);
 	char *text;
@@ -62,6 +65,7 @@ describe(const struct manifest_entry *entry, const struct spec *spec)
 	if (spec->environment_files.count > 0)
 		json_object_set_new(
 		    object, "environment", environment_to_json(&spec->environment));
+	json_object_set_new(object, PLAN_APPLIED, json_string(path));
 	text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 	json_decref(object);
 	return text;
@@ -75,7 +79,7 @@ prepare_server(struct applying *applying, size_t which, struct error *error)
 
 	if (submission_prepare(&applying->submission, &entry->server, &first) == -1)
 		return error_set(error, first.code, "%s: %s", entry->name, first.text);
-	applying->descriptions[which] = describe(entry, &entry->server);
+	applying->descriptions[which] = describe(entry, &entry->server, applying->path);
 	entry->server.description = applying->descriptions[which] != NULL
 	    ? xstrdup(applying->descriptions[which])
 	    : NULL;

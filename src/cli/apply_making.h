@@ -26,6 +26,8 @@ struct making {
 const char *plan_text(const json_t *row, const char *key); /* NULL: none */
 int64_t plan_number(const json_t *row, const char *key);   /* 0: none */
 bool plan_is_live(const json_t *row);
+/* Is a server's description from this file? Of those of earlier versions nobody knows. */
+bool plan_is_described_here(const struct making *making, const json_t *row);
 /* A server that this file has described before, and does not any more. */
 bool plan_is_left_out(const struct making *making, const char *name, const json_t *row);
 

@@ -121,6 +121,19 @@ plan_is_live(const json_t *row)
 	    job_status_is_live(status);
 }
 
+bool
+plan_is_described_here(const struct making *making, const json_t *row)
+{
+	const char *description = plan_text(row, "description"), *applied;
+	json_t *object = description != NULL ? json_loads(description, 0, NULL) : NULL;
+	bool is;
+
+	applied = plan_text(object, PLAN_APPLIED);
+	is = applied != NULL && strcmp(applied, making->path) == 0;
+	json_decref(object);
+	return is;
+}
+
 static enum supervisor_state
 state_of(const json_t *row)
 {
@@ -323,7 +336,7 @@ bool
 plan_is_left_out(const struct making *making, const char *name, const json_t *row)
 {
 	return manifest_find(making->manifest, name) == NULL &&
-	    plan_text(row, "description") != NULL && is_ours(making, plan_text(row, "supervisor"));
+	    plan_is_described_here(making, row);
 }
 
 static int

@@ -27,6 +27,9 @@ enum plan_kind {
 /* With which apply stops a server: people have not. */
 #define PLAN_STOP_REASON "shutdown:apply"
 
+/* In a server's description: the path of the file that it is from. No option is called so. */
+#define PLAN_APPLIED "applied"
+
 struct plan_step {
 	enum plan_kind kind;
 	char *name;

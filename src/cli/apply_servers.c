@@ -8,11 +8,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Without its file: what it is does not differ by that. */
+static json_t *
+read_description(const char *text)
+{
+	json_t *object = json_loads(text, 0, NULL);
+
+	json_object_del(object, PLAN_APPLIED);
+	return object;
+}
+
 /* Which keys of the two descriptions differ. */
 static char *
 compare(const char *before, const char *after)
 {
-	json_t *one = json_loads(before, 0, NULL), *other = json_loads(after, 0, NULL);
+	json_t *one = read_description(before), *other = read_description(after);
 	struct buf words = { 0 };
 	const char *key;
 	json_t *value;
@@ -80,9 +90,17 @@ static bool
 is_as_described(const json_t *row, const struct manifest_entry *entry, const char *wanted)
 {
 	const char *now = plan_text(row, "description");
+	json_t *one, *other;
+	bool is;
 
-	return now != NULL ? strcmp(now, wanted) == 0
-			   : plan_is_as_described(row, &entry->server);
+	if (now == NULL)
+		return plan_is_as_described(row, &entry->server);
+	one = read_description(now);
+	other = read_description(wanted);
+	is = json_equal(one, other);
+	json_decref(one);
+	json_decref(other);
+	return is;
 }
 
 /* ---- what is to be done ---- */
@@ -122,7 +140,7 @@ replace_server(struct making *making, const struct manifest_entry *entry, const 
 	return check_kept(making, entry, row);
 }
 
-/* Somebody has started it so by hand. */
+/* Somebody has started it so by hand, or another file has described it so. */
 static void
 adopt_server(struct making *making, const struct manifest_entry *entry, const json_t *row)
 {
@@ -150,7 +168,7 @@ plan_make_server(
 	if (!is_same || was_stopped_by_apply(row))
 		return replace_server(
 		    making, entry, row, starts, say_why(row, is_same, wanted));
-	if (plan_text(row, "description") == NULL)
+	if (!plan_is_described_here(making, row))
 		adopt_server(making, entry, row);
 	if (!plan_is_live(row) && starts)
 		say_it_does_not_run(making, entry->name);

@@ -57,7 +57,7 @@ static const char *const sql[] = {
 	[PLACE_NODE] = "UPDATE supervisors SET position = ?3 WHERE parent = ?1 AND name = ?2 "
 		       "AND position IS NOT NULL",
 	[DESCRIBE] = "UPDATE servers SET description = ?3 WHERE job_id = ?2 "
-		     "AND position IS NOT NULL AND EXISTS (SELECT 1 FROM jobs WHERE id = ?2 "
+		     "AND " SERVER_IS_CHILD("") " AND EXISTS (SELECT 1 FROM jobs WHERE id = ?2 "
 		     "AND supervisor = ?1)",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");

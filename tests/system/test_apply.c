@@ -485,6 +485,67 @@ interrupted_apply_is_finished_by_the_next_one(void **state)
 	instance_finish(&scene.i);
 }
 
+/* ---- two files ---- */
+
+/* Which of them is written and applied from now on. */
+static void
+use_file(struct scene *scene, const char *name)
+{
+	snprintf(scene->file, sizeof(scene->file), "%s/%s", scene->i.directory, name);
+}
+
+static void
+prune_leaves_alone_what_another_file_describes_beneath_the_same_supervisor(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	use_file(&scene, "fa.json");
+	write_file(&scene, "{'supervisors': [{'name': 's', 'children': [{'name': 'a', "
+			   "'command': ['%'], 'durable': true}, {'name': 'both', "
+			   "'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0, "+ supervisor s\n+ s/a\n+ s/both\n> start s\n", NULL);
+	use_file(&scene, "fb.json");
+	write_file(&scene, "{'supervisors': [{'name': 's', 'children': [{'name': 'both', "
+			   "'command': ['%']}, {'name': 'b', 'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0, "~ supervisor s: described by this file now\n"
+		"~ s/both: described by this file now\n+ s/b\n", NULL);
+	expect(APPLY(&scene, "--prune"), 0, "", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 3);
+	expect(jobberd(&scene.i, "call", "s/a", "get", NULL), 0, "0\n", NULL);
+	/* What one file has described last is that one's, whosever its supervisor is. */
+	use_file(&scene, "fa.json");
+	write_file(&scene, "{'supervisors': []}");
+	expect(APPLY(&scene, "--prune"), 0, "- s/a\n", NULL);
+	use_file(&scene, "fb.json");
+	write_file(&scene, "{'supervisors': []}");
+	expect(APPLY(&scene, "--prune"), 0, "- s/both\n- s/b\n- supervisor s\n", NULL);
+	instance_finish(&scene.i);
+}
+
+static void
+temporary_server_that_has_ended_goes_over_to_another_file(void **state)
+{
+	static const char file[] = "{'supervisors': [{'name': 's', 'children': [{'name': 'a', "
+				   "'command': ['%'], 'restart': 'temporary'}]}]}";
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0, "+ supervisor s\n+ s/a\n> start s\n", NULL);
+	expect(jobberd(&scene.i, "call", "s/a", "stop", "normal", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "wait", "1", NULL), 0, NULL, NULL);
+	use_file(&scene, "other.json");
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0, "~ supervisor s: described by this file now\n"
+		"~ s/a: described by this file now\n", "s/a does not run: jobberd start s/a");
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 1);
+	instance_finish(&scene.i);
+}
+
 /* ---- a durable server, described anew ---- */
 
 /* The only child of d is described so, behind its name and its command. */
@@ -614,6 +675,9 @@ main(void)
 		cmocka_unit_test(temporary_server_that_could_not_be_started_is_tried_again),
 		cmocka_unit_test(server_that_people_have_stopped_is_described_anew_and_stays_so),
 		cmocka_unit_test(interrupted_apply_is_finished_by_the_next_one),
+		cmocka_unit_test(
+		    prune_leaves_alone_what_another_file_describes_beneath_the_same_supervisor),
+		cmocka_unit_test(temporary_server_that_has_ended_goes_over_to_another_file),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
 		cmocka_unit_test(
