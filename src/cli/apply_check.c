@@ -4,6 +4,7 @@
 #include "model/supervision.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* As they will be: a built-in one keeps what is not given, another has OTP's. */
@@ -92,9 +93,88 @@ check_places(const struct making *making, const struct manifest_entry *entry)
 	    entry->name, spec.max_children, wanted);
 }
 
+/* ---- what is removed ---- */
+
+static int
+say_it_is_kept(const struct making *making, const char *supervisor, const char *kept)
+{
+	return error_set(making->error, STATUS_STATE,
+	    "%s: cannot be removed: %s beneath it is not of this file", supervisor, kept);
+}
+
+/* What other files have described beneath it, and supervisors, whatever they are at. */
+static int
+check_children_go(const struct making *making, const char *supervisor)
+{
+	const char *name, *parent;
+	json_t *row;
+
+	json_object_foreach(making->present.servers, name, row) {
+		if (strcmp(plan_text(row, "supervisor"), supervisor) == 0 &&
+		    plan_text(row, "description") != NULL && !plan_is_left_out(making, name, row))
+			return say_it_is_kept(making, supervisor, name);
+	}
+	json_object_foreach(making->present.supervisors, name, row) {
+		parent = plan_text(row, "parent");
+		if (parent != NULL && strcmp(parent, supervisor) == 0 &&
+		    manifest_find(making->manifest, name) == NULL &&
+		    !plan_is_supervisor_left_out(making, name))
+			return say_it_is_kept(making, supervisor, name);
+	}
+	return 0;
+}
+
+/* Is this live job a server that is removed before its supervisor is? */
+static bool
+goes(const struct making *making, const char *name, int64_t job)
+{
+	const json_t *row = name != NULL ? json_object_get(making->present.servers, name) : NULL;
+
+	return plan_number(row, "id") == job && plan_is_left_out(making, name, row);
+}
+
+static int
+check_jobs_go(const struct making *making, const char *supervisor)
+{
+	const struct job_filter filter = { .supervisor = supervisor, .wants_live = true };
+	struct rows *rows = query_jobs(making->query, &filter, making->error);
+	int more = -1;
+
+	while (rows != NULL && (more = rows_next(rows, making->error)) == 1) {
+		const char *name = rows_text(rows, "name");
+		int64_t job = rows_number(rows, "id", 0);
+		char words[NAME_SIZE];
+
+		if (goes(making, name, job))
+			continue;
+		snprintf(words, sizeof(words), "job %" PRId64, job);
+		more = say_it_is_kept(making, supervisor, name != NULL ? name : words);
+		break;
+	}
+	rows_close(rows);
+	return more;
+}
+
+/* Else it is stopped, and then cannot be removed, each time again. */
+static int
+check_removals(const struct making *making)
+{
+	const char *name;
+	json_t *row;
+
+	json_object_foreach(making->present.supervisors, name, row) {
+		if (plan_is_supervisor_left_out(making, name) &&
+		    (check_children_go(making, name) == -1 || check_jobs_go(making, name) == -1))
+			return -1;
+	}
+	return 0;
+}
+
 int
 plan_check(const struct making *making)
 {
+	if (making->prunes && check_removals(making) == -1)
+		return -1;
 	for (size_t i = 0; i < making->manifest->count; i++) {
 		const struct manifest_entry *entry = &making->manifest->entries[i];
 

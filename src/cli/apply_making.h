@@ -18,6 +18,7 @@ struct making {
 	const char *path;
 	bool prunes;
 	struct present present;
+	struct query *query;
 	struct error *error;
 };
 
@@ -30,6 +31,8 @@ bool plan_is_live(const json_t *row);
 bool plan_is_described_here(const struct making *making, const json_t *row);
 /* A server that this file has described before, and does not any more. */
 bool plan_is_left_out(const struct making *making, const char *name, const json_t *row);
+/* Likewise a supervisor; one that is built in never is. */
+bool plan_is_supervisor_left_out(const struct making *making, const char *name);
 
 /* ---- the plan ---- */
 

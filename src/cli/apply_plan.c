@@ -339,6 +339,13 @@ plan_is_left_out(const struct making *making, const char *name, const json_t *ro
 	    plan_is_described_here(making, row);
 }
 
+bool
+plan_is_supervisor_left_out(const struct making *making, const char *name)
+{
+	return manifest_find(making->manifest, name) == NULL && is_ours(making, name) &&
+	    !supervisor_is_built_in(name);
+}
+
 static int
 depth_of(const struct making *making, const char *name)
 {
@@ -368,8 +375,8 @@ make_removals(struct making *making)
 	}
 	for (int depth = 64; depth > 0; depth--) {
 		json_object_foreach(making->present.supervisors, name, row) {
-			if (manifest_find(making->manifest, name) == NULL &&
-			    is_ours(making, name) && depth_of(making, name) == depth)
+			if (plan_is_supervisor_left_out(making, name) &&
+			    depth_of(making, name) == depth)
 				plan_add_step(making->plan, PLAN_REMOVE_SUPERVISOR, name, NULL);
 		}
 	}
@@ -385,6 +392,7 @@ plan_make(struct plan *plan, struct query *query, const struct manifest *manifes
 		.descriptions = descriptions,
 		.path = path,
 		.prunes = prunes,
+		.query = query,
 		.error = error,
 	};
 	int result;

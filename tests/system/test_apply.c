@@ -546,6 +546,64 @@ temporary_server_that_has_ended_goes_over_to_another_file(void **state)
 	instance_finish(&scene.i);
 }
 
+static void
+expect_kept(struct scene *scene, const char *sentence)
+{
+	expect(APPLY(scene, "--prune", "--dry-run"), 5, "", sentence);
+	expect(APPLY(scene, "--prune"), 5, "", sentence);
+	expect(jobberd(&scene->i, "call", "p/a", "get", NULL), 0, "0\n", NULL);
+}
+
+/* Not halfway, when it does not run any more. */
+static void
+prune_of_a_supervisor_is_refused_while_it_has_what_is_not_of_the_file(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': [{'name': 'a', "
+			   "'command': ['%']}]}, {'name': 'default', 'overflow': 'wait'}]}");
+	expect(APPLY(&scene, "--"), 0, NULL, NULL);
+	write_file(&scene, "{'supervisors': []}");
+	expect(jobberd(&scene.i, "start", "-s", "p", "hand", "--", scene.counter, NULL), 0, NULL,
+	    NULL);
+	expect_kept(&scene, "p: cannot be removed: hand beneath it is not of this file");
+	expect(jobberd(&scene.i, "stop", "hand", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "submit", "-s", "p", "--hold", "--name", "later", "true", NULL), 0,
+	    NULL, NULL);
+	expect_kept(&scene, "p: cannot be removed: later beneath it is not of this file");
+	expect(jobberd(&scene.i, "cancel", "later", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "supervisor", "add", "q", "--parent", "p", NULL), 0, "", NULL);
+	expect_kept(&scene, "p: cannot be removed: q beneath it is not of this file");
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 2);
+	expect(jobberd(&scene.i, "supervisor", "stop", "q", NULL), 0, "", NULL);
+	expect(jobberd(&scene.i, "supervisor", "rm", "q", NULL), 0, "", NULL);
+	/* What is built in stays. */
+	expect(APPLY(&scene, "--prune"), 0, "- p/a\n- supervisor p\n", "");
+	instance_finish(&scene.i);
+}
+
+static void
+prune_of_a_supervisor_is_refused_while_another_file_has_a_server_in_it(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': [{'name': 'kept', "
+			   "'command': ['%'], 'durable': true}]}]}");
+	expect(APPLY(&scene, "--"), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "stop", "p/kept", NULL), 0, NULL, NULL);
+	use_file(&scene, "fb.json");
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': [{'name': 'a', "
+			   "'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0, "~ supervisor p: described by this file now\n+ p/a\n", "");
+	write_file(&scene, "{'supervisors': []}");
+	expect_kept(&scene, "p: cannot be removed: p/kept beneath it is not of this file");
+	instance_finish(&scene.i);
+}
+
 /* ---- a durable server, described anew ---- */
 
 /* The only child of d is described so, behind its name and its command. */
@@ -678,6 +736,10 @@ main(void)
 		cmocka_unit_test(
 		    prune_leaves_alone_what_another_file_describes_beneath_the_same_supervisor),
 		cmocka_unit_test(temporary_server_that_has_ended_goes_over_to_another_file),
+		cmocka_unit_test(
+		    prune_of_a_supervisor_is_refused_while_it_has_what_is_not_of_the_file),
+		cmocka_unit_test(
+		    prune_of_a_supervisor_is_refused_while_another_file_has_a_server_in_it),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
 		cmocka_unit_test(
