@@ -55,6 +55,40 @@ check_significant(const struct making *making, const struct manifest_entry *entr
 	return 0;
 }
 
+static int
+say_it_counts(const struct making *making, const struct manifest_entry *entry, const char *child)
+{
+	return error_set(making->error, STATUS_USAGE,
+	    "%s: auto_shutdown: never: %s, which stays, is significant", entry->name, child);
+}
+
+/* Of a supervisor that heeds none: those that are not in the file, and are not removed. */
+static int
+check_never(const struct making *making, const struct manifest_entry *entry)
+{
+	const char *name, *parent;
+	json_t *row;
+
+	if (settings_of(making, entry).auto_shutdown != AUTO_SHUTDOWN_NEVER)
+		return 0;
+	json_object_foreach(making->present.servers, name, row) {
+		if (strcmp(plan_text(row, "supervisor"), entry->name) == 0 &&
+		    plan_number(row, "significant") != 0 && plan_number(row, "position") != 0 &&
+		    manifest_find(making->manifest, name) == NULL &&
+		    !(making->prunes && plan_is_left_out(making, name, row)))
+			return say_it_counts(making, entry, name);
+	}
+	json_object_foreach(making->present.supervisors, name, row) {
+		parent = plan_text(row, "parent");
+		if (parent != NULL && strcmp(parent, entry->name) == 0 &&
+		    plan_number(row, "significant") != 0 &&
+		    manifest_find(making->manifest, name) == NULL &&
+		    !(making->prunes && plan_is_supervisor_left_out(making, name)))
+			return say_it_counts(making, entry, name);
+	}
+	return 0;
+}
+
 /* ---- places ---- */
 
 /* Each child that starts with it wants one; where none may wait, each that there is. */
@@ -170,6 +204,28 @@ check_removals(const struct making *making)
 	return 0;
 }
 
+/* ---- all of it ---- */
+
+/* The supervisor of this name that there is belongs to a server. */
+static int
+check_pool(const struct making *making, const struct manifest_entry *entry)
+{
+	const json_t *row = json_object_get(making->present.supervisors, entry->name);
+
+	if (plan_number(row, "pool") == 0)
+		return 0;
+	return error_set(making->error, STATUS_STATE,
+	    "%s: is a pool, which is what its server was started with", entry->name);
+}
+
+static int
+check_supervisor(const struct making *making, const struct manifest_entry *entry)
+{
+	if (check_pool(making, entry) == -1 || check_never(making, entry) == -1)
+		return -1;
+	return check_places(making, entry);
+}
+
 int
 plan_check(const struct making *making)
 {
@@ -179,7 +235,7 @@ plan_check(const struct making *making)
 		const struct manifest_entry *entry = &making->manifest->entries[i];
 
 		if (check_significant(making, entry) == -1 ||
-		    (entry->is_supervisor && check_places(making, entry) == -1))
+		    (entry->is_supervisor && check_supervisor(making, entry) == -1))
 			return -1;
 	}
 	return 0;

@@ -7,7 +7,7 @@
 
 /* What there is: rows by name. */
 struct present {
-	json_t *supervisors;
+	json_t *supervisors; /* also those of pools */
 	json_t *servers; /* children in order, and temporary ones that have ended */
 };
 

@@ -6,6 +6,8 @@
 #include "model/lifecycle.h"
 #include "model/supervision.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -72,6 +74,17 @@ plan_words(const struct plan_step *step)
 
 /* ---- what there is ---- */
 
+/* A child in order without a name is "job 5", which is nobody's name. */
+static void
+add_row(json_t *all, const struct rows *rows)
+{
+	const char *name = rows_text(rows, "name");
+	char words[NAME_SIZE];
+
+	snprintf(words, sizeof(words), "job %" PRId64, rows_number(rows, "id", 0));
+	json_object_set_new(all, name != NULL ? name : words, row_json(rows));
+}
+
 static json_t *
 read_rows(struct rows *rows, const char *needed, struct error *error)
 {
@@ -80,7 +93,7 @@ read_rows(struct rows *rows, const char *needed, struct error *error)
 
 	while (rows != NULL && (more = rows_next(rows, error)) == 1) {
 		if (rows_number(rows, needed, 0) != 0)
-			json_object_set_new(all, rows_text(rows, "name"), row_json(rows));
+			add_row(all, rows);
 	}
 	rows_close(rows);
 	if (more == -1) {

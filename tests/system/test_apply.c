@@ -61,6 +61,14 @@ expect(struct result result, int status, const char *out, const char *err)
 
 #define APPLY(scene, ...) jobberd(&(scene)->i, "apply", __VA_ARGS__, (scene)->file, NULL)
 
+/* Only tried, too. */
+static void
+expect_refused(struct scene *scene, int status, const char *sentence)
+{
+	expect(APPLY(scene, "--dry-run"), status, "", sentence);
+	expect(APPLY(scene, "--"), status, "", sentence);
+}
+
 static const char shop[] =
     "{'supervisors': [{'name': 'shop', 'strategy': 'rest_for_one', 'children': ["
     "{'name': 'web', 'command': ['%'], 'after': ['db', 'workers']},"
@@ -173,6 +181,49 @@ auto_shutdown_ends_when_no_child_is_significant_any_more(void **state)
 	    "~ supervisor shop: auto-shutdown any_significant -> never\n", NULL);
 	expect(APPLY(&scene, "--"), 0, "", NULL);
 	expect(jobberd(&scene.i, "call", "shop/db", "get", NULL), 0, "0\n", NULL);
+	instance_finish(&scene.i);
+}
+
+static void
+auto_shutdown_is_not_taken_away_while_a_significant_child_stays(void **state)
+{
+	static const char never[] = "{'supervisors': [{'name': 's', 'strategy': 'rest_for_one'}]}";
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, "{'supervisors': [{'name': 's', 'strategy': 'rest_for_one', "
+			   "'auto_shutdown': 'any_significant', 'children': ["
+			   "{'name': 'a', 'command': ['%'], 'significant': true}]}]}");
+	expect(APPLY(&scene, "--"), 0, NULL, NULL);
+	write_file(&scene, never);
+	expect_refused(&scene, 2, "s: auto_shutdown: never: s/a, which stays, is significant");
+	expect(APPLY(&scene, "--prune", "--dry-run"), 0, "- s/a\n"
+		"~ supervisor s: auto-shutdown any_significant -> never\n", "");
+	/* One that was started by hand, and another supervisor. */
+	expect(jobberd(&scene.i, "start", "-s", "s", "--significant", "hand", "--", scene.counter,
+		   NULL), 0, "2\n", NULL);
+	expect(APPLY(&scene, "--prune", "--dry-run"), 2, "", "s: auto_shutdown: never: hand,");
+	expect(APPLY(&scene, "--prune"), 2, "", "s: auto_shutdown: never: hand,");
+	expect(jobberd(&scene.i, "stop", "2", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "delete", "2", NULL), 0, NULL, NULL);
+	expect(jobberd(&scene.i, "supervisor", "add", "in", "--parent", "s", "--significant",
+		   "--restart", "transient", NULL), 0, NULL, NULL);
+	expect(APPLY(&scene, "--prune", "--dry-run"), 2, "", "s: auto_shutdown: never: in,");
+	instance_finish(&scene.i);
+}
+
+static void
+pool_of_the_name_of_a_supervisor_is_refused_before_anything_is_changed(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	expect(jobberd(&scene.i, "start", "--durable", "--pool", "1", "pl", "--", scene.counter,
+		   NULL), 0, NULL, NULL);
+	write_file(&scene, "{'supervisors': [{'name': 's'}, {'name': 'pl'}]}");
+	expect_refused(&scene, 5, "pl: is a pool");
 	instance_finish(&scene.i);
 }
 
@@ -314,8 +365,7 @@ file_that_makes_no_sense_is_refused_with_its_place(void **state)
 	begin(&scene);
 	for (size_t n = 0; n < sizeof(bad) / sizeof(bad[0]); n++) {
 		write_file(&scene, bad[n].text);
-		expect(APPLY(&scene, "--dry-run"), 2, "", bad[n].sentence);
-		expect(APPLY(&scene, "--"), 2, "", bad[n].sentence);
+		expect_refused(&scene, 2, bad[n].sentence);
 	}
 	assert_int_equal(unlink(scene.file), 0);
 	expect(APPLY(&scene, "--"), 4, "", "No such file");
@@ -722,6 +772,9 @@ main(void)
 		cmocka_unit_test(file_is_applied_in_its_order_and_again_changes_nothing),
 		cmocka_unit_test(only_what_is_described_otherwise_is_touched),
 		cmocka_unit_test(auto_shutdown_ends_when_no_child_is_significant_any_more),
+		cmocka_unit_test(auto_shutdown_is_not_taken_away_while_a_significant_child_stays),
+		cmocka_unit_test(
+		    pool_of_the_name_of_a_supervisor_is_refused_before_anything_is_changed),
 		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
