@@ -278,6 +278,27 @@ check_entry(const struct reading *reading, const json_t *object, const char *par
 	return 0;
 }
 
+/*
+ * Nothing is there twice; nor is a server's name beside it that of a supervisor: it is by this
+ * name that the children are put in order.
+ */
+static int
+check_name(const struct reading *reading, const char *full, const char *name, const char *parent,
+    struct error *error)
+{
+	if (manifest_find(reading->manifest, full) != NULL)
+		return error_set(error, STATUS_USAGE, "%s: is there twice", full);
+	for (size_t i = 0; parent != NULL && i < reading->manifest->count; i++) {
+		const struct manifest_entry *entry = &reading->manifest->entries[i];
+
+		if (entry->parent != NULL && strcmp(entry->parent, parent) == 0 &&
+		    strcmp(entry->child, name) == 0)
+			return error_set(error, STATUS_USAGE,
+			    "%s: two of its children have the name %s", parent, name);
+	}
+	return 0;
+}
+
 static int
 read_entry(struct reading *reading, const json_t *object, const char *parent,
     struct error *error)
@@ -290,8 +311,7 @@ read_entry(struct reading *reading, const json_t *object, const char *parent,
 	if (check_entry(reading, object, parent, error) == -1)
 		return -1;
 	full = is_server ? xasprintf("%s/%s", parent, name) : xstrdup(name);
-	if (manifest_find(reading->manifest, full) != NULL) {
-		error_set(error, STATUS_USAGE, "%s: is there twice", full);
+	if (check_name(reading, full, name, parent, error) == -1) {
 		free(full);
 		return -1;
 	}

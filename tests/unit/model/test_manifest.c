@@ -173,6 +173,11 @@ manifest_refuses_in_words_what_makes_no_sense(void **state)
 		"'after': ['a']}]}]}", "a: after: they wait for each other");
 	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 't', 'children': []}]}, "
 		"{'name': 't'}]}", "t: is there twice");
+	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'w', 'command': ['x']}, "
+		"{'name': 'w', 'children': []}]}]}", "s: two of its children have the name w");
+	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'w', 'children': []}, "
+		"{'name': 'v', 'children': []}, {'name': 'w', 'command': ['x']}]}]}",
+	    "s: two of its children have the name w");
 	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': ['x'], "
 		"'children': []}]}]}", "either a command or children");
 }
