@@ -105,13 +105,32 @@ make_absolute(json_t *object, const char *key, const char *directory)
 	free(absolute);
 }
 
+/* What a client adds to the options of a job itself. */
+static int
+check_keys(const json_t *object, struct error *error)
+{
+	static const char *const others[] = { "kind", "description" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		if (json_object_get(object, others[i]) != NULL)
+			return error_set(
+			    error, STATUS_USAGE, "there is no option \"%s\"", others[i]);
+	}
+	if (json_object_get(object, "supervisor") != NULL)
+		return error_set(error, STATUS_USAGE, "supervisor: is the one that it is in");
+	return 0;
+}
+
 static int
 read_server(struct manifest_entry *entry, const char *directory, struct wall now,
     struct error *error)
 {
-	json_t *object = json_copy(entry->object);
+	json_t *object;
 	int result;
 
+	if (check_keys(entry->object, error) == -1)
+		return blame(error, entry->name);
+	object = json_copy(entry->object);
 	json_object_del(object, "after");
 	json_object_del(object, "comment");
 	json_object_set_new(object, "kind", json_string("server"));
@@ -121,10 +140,7 @@ read_server(struct manifest_entry *entry, const char *directory, struct wall now
 	make_absolute(object, "cwd", directory);
 	make_absolute(object, "env_file", directory);
 	make_absolute(object, "env-file", directory);
-	if (json_object_get(object, "supervisor") != NULL)
-		result = error_set(error, STATUS_USAGE, "supervisor: is the one that it is in");
-	else
-		result = spec_from_json(&entry->server, object, now, error);
+	result = spec_from_json(&entry->server, object, now, error);
 	json_decref(object);
 	return result == -1 ? blame(error, entry->name) : 0;
 }
@@ -142,6 +158,10 @@ set_option(struct manifest_entry *entry, const char *key, const json_t *value,
 	if (option == NULL || strcmp(option->name, "parent") == 0 ||
 	    strcmp(option->name, "applied") == 0)
 		return error_set(error, STATUS_USAGE, "a supervisor has no key \"%s\"", key);
+	if (strcmp(option->name, "paused") == 0)
+		return error_set(error, STATUS_USAGE,
+		    "paused: is not described, since none of its children would start: "
+		    "jobberd supervisor pause %s", entry->name);
 	if (text == NULL)
 		return error_set(error, STATUS_USAGE,
 		    "%s: wants a string, a number, true, false or null", key);

@@ -160,6 +160,11 @@ manifest_refuses_in_words_what_makes_no_sense(void **state)
 	refuses("{'supervisors': [{'name': 's', 'children': {}}]}", "s: children: wants an array");
 	refuses("{'supervisors': [{'name': 's', 'parent': 'x'}]}", "no key \"parent\"");
 	refuses("{'supervisors': [{'name': 's', 'applied': '/x'}]}", "no key \"applied\"");
+	refuses("{'supervisors': [{'name': 's', 'paused': true}]}", "s: paused: is not described");
+	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': ['x'], "
+		"'kind': 'command'}]}]}", "s/a: there is no option \"kind\"");
+	refuses("{'supervisors': [{'name': 's', 'children': [{'name': 'a', 'command': ['x'], "
+		"'description': 'the first'}]}]}", "s/a: there is no option \"description\"");
 	refuses("{'supervisors': [{'name': 's', 'max_restarts': []}]}", "s: max_restarts: wants");
 	refuses("{'supervisors': [{'name': 's', 'max_restarts': -1}]}", "not a number from 0");
 	refuses("{'supervisors': [{'name': 's', 'max_restarts': 3.5}]}", "\"3.5\" is not a number");
