@@ -8,21 +8,24 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Without its file: what it is does not differ by that. */
+/* What of it is compared: not which file it is from, but the directory that it comes to there. */
 static json_t *
-read_description(const char *text)
+read_description(const char *text, const char *cwd)
 {
 	json_t *object = json_loads(text, 0, NULL);
 
 	json_object_del(object, PLAN_APPLIED);
+	if (cwd != NULL)
+		json_object_set_new(object, "cwd", json_string(cwd));
 	return object;
 }
 
 /* Which keys of the two descriptions differ. */
 static char *
-compare(const char *before, const char *after)
+compare(const json_t *row, const struct manifest_entry *entry, const char *wanted)
 {
-	json_t *one = read_description(before), *other = read_description(after);
+	json_t *one = read_description(plan_text(row, "description"), plan_text(row, "cwd"));
+	json_t *other = read_description(wanted, entry->server.cwd);
 	struct buf words = { 0 };
 	const char *key;
 	json_t *value;
@@ -95,8 +98,8 @@ is_as_described(const json_t *row, const struct manifest_entry *entry, const cha
 
 	if (now == NULL)
 		return plan_is_as_described(row, &entry->server);
-	one = read_description(now);
-	other = read_description(wanted);
+	one = read_description(now, plan_text(row, "cwd"));
+	other = read_description(wanted, entry->server.cwd);
 	is = json_equal(one, other);
 	json_decref(one);
 	json_decref(other);
@@ -107,13 +110,12 @@ is_as_described(const json_t *row, const struct manifest_entry *entry, const cha
 
 /* Why it is replaced: an interrupted apply has stopped it, and it is as it was. */
 static char *
-say_why(const json_t *row, bool is_same, const char *wanted)
+say_why(const json_t *row, const struct manifest_entry *entry, bool is_same, const char *wanted)
 {
-	const char *now = plan_text(row, "description");
-
 	if (is_same)
 		return xstrdup("stopped by an apply that was interrupted");
-	return now != NULL ? compare(now, wanted) : xstrdup("described anew");
+	return plan_text(row, "description") != NULL ? compare(row, entry, wanted)
+						     : xstrdup("described anew");
 }
 
 static void
@@ -167,7 +169,7 @@ plan_make_server(
 	is_same = is_as_described(row, entry, wanted);
 	if (!is_same || was_stopped_by_apply(row))
 		return replace_server(
-		    making, entry, row, starts, say_why(row, is_same, wanted));
+		    making, entry, row, starts, say_why(row, entry, is_same, wanted));
 	if (!plan_is_described_here(making, row))
 		adopt_server(making, entry, row);
 	if (!plan_is_live(row) && starts)

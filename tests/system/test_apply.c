@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -654,6 +655,34 @@ prune_of_a_supervisor_is_refused_while_another_file_has_a_server_in_it(void **st
 	instance_finish(&scene.i);
 }
 
+/* Relative paths in it, and ./run, are other ones there. */
+static void
+file_in_another_directory_describes_other_servers(void **state)
+{
+	static const char file[] = "{'supervisors': [{'name': 's', 'children': [{'name': 'a', "
+				   "'command': ['%']}, {'name': 'fixed', 'command': ['%'], "
+				   "'cwd': '/'}]}]}";
+	struct scene scene;
+	char directory[300], *cwd;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0, NULL, NULL);
+	snprintf(directory, sizeof(directory), "%s/elsewhere", scene.i.directory);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	use_file(&scene, "elsewhere/shop.json");
+	write_file(&scene, file);
+	expect(APPLY(&scene, "--"), 0, "~ supervisor s: described by this file now\n~ s/a: cwd\n"
+		"~ s/fixed: described by this file now\n", NULL);
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	cwd = sql(&scene.i, "SELECT cwd FROM jobs WHERE name = 's/a' AND status = 'running'");
+	if (strcmp(cwd, directory) != 0)
+		fail_msg("it runs in %s", cwd);
+	free(cwd);
+	instance_finish(&scene.i);
+}
+
 /* ---- a durable server, described anew ---- */
 
 /* The only child of d is described so, behind its name and its command. */
@@ -793,6 +822,7 @@ main(void)
 		    prune_of_a_supervisor_is_refused_while_it_has_what_is_not_of_the_file),
 		cmocka_unit_test(
 		    prune_of_a_supervisor_is_refused_while_another_file_has_a_server_in_it),
+		cmocka_unit_test(file_in_another_directory_describes_other_servers),
 		cmocka_unit_test(durable_server_keeps_its_state_when_it_is_described_anew),
 		cmocka_unit_test(durable_server_keeps_its_messages_when_it_is_described_anew),
 		cmocka_unit_test(
