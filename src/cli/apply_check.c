@@ -1,10 +1,12 @@
 /* apply_check: what of a file would be refused only when a part of it is done already. */
 
+#include "base/xalloc.h"
 #include "cli/apply_making.h"
 #include "model/supervision.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* As they will be: a built-in one keeps what is not given, another has OTP's. */
@@ -204,6 +206,43 @@ check_removals(const struct making *making)
 	return 0;
 }
 
+/* ---- names ---- */
+
+static bool
+stays_beside(const struct making *making, const struct manifest_entry *entry, const char *name)
+{
+	const json_t *row = json_object_get(entry->is_supervisor ? making->present.servers
+								 : making->present.supervisors,
+	    name);
+	const char *parent = plan_text(row, entry->is_supervisor ? "supervisor" : "parent");
+	bool goes_first = making->prunes &&
+	    (entry->is_supervisor ? plan_is_left_out(making, name, row)
+				  : plan_is_supervisor_left_out(making, name));
+
+	return parent != NULL && strcmp(parent, entry->parent) == 0 &&
+	    plan_number(row, "position") != 0 &&
+	    manifest_find(making->manifest, name) == NULL && !goes_first;
+}
+
+/* Children are put in order by name: w and s/w have one beneath s, as in the file itself. */
+static int
+check_name(const struct making *making, const struct manifest_entry *entry)
+{
+	char *name;
+	int result = 0;
+
+	if (entry->parent == NULL)
+		return 0;
+	name = entry->is_supervisor ? xasprintf("%s/%s", entry->parent, entry->child)
+				    : xstrdup(entry->child);
+	if (stays_beside(making, entry, name))
+		result = error_set(making->error, STATUS_STATE,
+		    "%s: two of its children would have the name %s: %s stays", entry->parent,
+		    entry->child, name);
+	free(name);
+	return result;
+}
+
 /* ---- all of it ---- */
 
 /* The supervisor of this name that there is belongs to a server. */
@@ -234,7 +273,7 @@ plan_check(const struct making *making)
 	for (size_t i = 0; i < making->manifest->count; i++) {
 		const struct manifest_entry *entry = &making->manifest->entries[i];
 
-		if (check_significant(making, entry) == -1 ||
+		if (check_name(making, entry) == -1 || check_significant(making, entry) == -1 ||
 		    (entry->is_supervisor && check_supervisor(making, entry) == -1))
 			return -1;
 	}

@@ -229,6 +229,28 @@ pool_of_the_name_of_a_supervisor_is_refused_before_anything_is_changed(void **st
 }
 
 static void
+child_with_the_name_of_one_of_another_kind_that_stays_is_refused(void **state)
+{
+	static const char *const files[] = {
+		"{'supervisors': [{'name': 's', 'children': [{'name': 'w', 'command': ['%']}]}]}",
+		"{'supervisors': [{'name': 's', 'children': [{'name': 'w', 'children': []}]}]}",
+	};
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, files[0]);
+	expect(APPLY(&scene, "--"), 0, NULL, NULL);
+	write_file(&scene, files[1]);
+	expect_refused(&scene, 5, "s: two of its children would have the name w: s/w stays");
+	expect(APPLY(&scene, "--prune"), 0, "- s/w\n+ supervisor w\n> start w\n", "");
+	write_file(&scene, files[0]);
+	expect_refused(&scene, 5, "s: two of its children would have the name w: w stays");
+	expect(APPLY(&scene, "--prune"), 0, "- supervisor w\n+ s/w\n", "");
+	instance_finish(&scene.i);
+}
+
+static void
 order_holds_when_everything_stops_and_starts(void **state)
 {
 	struct scene scene;
@@ -804,6 +826,7 @@ main(void)
 		cmocka_unit_test(auto_shutdown_is_not_taken_away_while_a_significant_child_stays),
 		cmocka_unit_test(
 		    pool_of_the_name_of_a_supervisor_is_refused_before_anything_is_changed),
+		cmocka_unit_test(child_with_the_name_of_one_of_another_kind_that_stays_is_refused),
 		cmocka_unit_test(order_holds_when_everything_stops_and_starts),
 		cmocka_unit_test(child_that_refuses_ends_the_others_and_the_next_try_goes_on),
 		cmocka_unit_test(variables_from_a_file_are_part_of_the_description),
