@@ -50,7 +50,8 @@ static int
 apply_one(struct db *db, const struct migration *migration)
 {
 	char *finish = xasprintf(
-	    "INSERT OR IGNORE INTO supervisors (name, max_children) VALUES ('default', %d);"
+	    "INSERT INTO supervisors (name, max_children) SELECT 'default', %d "
+	    "WHERE NOT EXISTS (SELECT 1 FROM supervisors WHERE name = 'default');"
 	    "PRAGMA application_id = %d; PRAGMA user_version = %d",
 	    usable_cpus(), DB_APPLICATION_ID, migration->number);
 	int code = db_execute(db, migration->sql);
