@@ -133,6 +133,9 @@ tasks_wait(struct tasks *tasks, int64_t timeout_ms, struct error *error)
 	client_close(&waiting.connection);
 	if (result == -1)
 		return look(tasks, error);
+	/* However short the time was: what has ended before it is known. */
+	if (!is_enough(tasks) && tasks_read(tasks, error) == -1)
+		return -1;
 	return is_enough(tasks);
 }
 

@@ -123,20 +123,40 @@ all_ended(const struct invocation *invocation, const struct selection *selection
 	return list;
 }
 
-static int
-wait_without_supervisor(struct invocation *invocation, const struct selection *selection)
+/* False: the database does not know the end of all that are waited for. */
+static bool
+tell_known(const struct invocation *invocation, const struct selection *selection,
+    int *ret_status)
 {
 	json_t *ended = all_ended(invocation, selection);
 	size_t count = json_array_size(ended);
+	bool is_enough = count == selection->count ||
+	    (count > 0 && option_is_given(invocation, "any"));
+
+	if (is_enough)
+		*ret_status = print_ended(invocation, ended);
+	json_decref(ended);
+	return is_enough;
+}
+
+static int
+wait_without_supervisor(struct invocation *invocation, const struct selection *selection)
+{
 	int status;
 
-	if (count == selection->count ||
-	    (count > 0 && option_is_given(invocation, "any")))
-		status = print_ended(invocation, ended);
-	else
-		status = cli_not_running(invocation);
-	json_decref(ended);
-	return status;
+	return tell_known(invocation, selection, &status) ? status
+							  : cli_not_running(invocation);
+}
+
+/* However short the time was: what has ended before it is told. */
+static int
+time_has_passed(const struct invocation *invocation, const struct selection *selection)
+{
+	int status;
+
+	return tell_known(invocation, selection, &status)
+	    ? status
+	    : cli_complain(STATUS_TIMED_OUT, "the time to wait has passed");
 }
 
 /* ---- the line of progress ---- */
@@ -281,7 +301,7 @@ wait_for_answer(struct waiting *waiting)
 		    ? wait_without_supervisor(waiting->invocation, &waiting->selection)
 		    : cli_fail(&error);
 	if (got == 0)
-		return cli_complain(STATUS_TIMED_OUT, "the time to wait has passed");
+		return time_has_passed(waiting->invocation, &waiting->selection);
 	if (message.kind == RPC_ERROR)
 		status = cli_complain(
 		    message.code > 0 ? message.code : STATUS_USAGE, "%s", message.message);

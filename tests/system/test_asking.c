@@ -68,6 +68,15 @@ check_verb(struct instance *i, const char *verb, const char *argument, int statu
 	result_done(&result);
 }
 
+static void
+assert_result(struct result result, int status, const char *out, const char *err)
+{
+	assert_string_equal(result.err, err);
+	assert_string_equal(result.out, out);
+	assert_int_equal(result.status, status);
+	result_done(&result);
+}
+
 #define HEADER "ID\tNAME\tSTATUS\tTRY\tAGE\tTIME\tCOMMAND\tWHY\n"
 
 static void
@@ -234,6 +243,34 @@ duration_out_of_range_is_refused_with_its_limits(void **state)
 	assert_has(result.err, "\"99999d\" is not a duration of 100 years at most");
 	result_done(&result);
 	instance_done(&i);
+}
+
+static void
+wait_tells_what_has_ended_however_short_its_time_is(void **state)
+{
+	static const char *const times[] = { "0", "1ms" };
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--", "true", NULL);
+	submit_job(&i, "-r", "0", "--", "false", NULL);
+	submit_job(&i, "--in", "1h", "--", "true", NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	assert_int_equal(wait_job(&i, 2), 1);
+	for (size_t n = 0; n < sizeof(times) / sizeof(times[0]); n++) {
+		assert_result(jobberd(&i, "wait", "-t", times[n], "1", NULL), 0, "", "");
+		assert_result(jobberd(&i, "wait", "-t", times[n], "1", "2", NULL), 1, "",
+		    "job 2: failed, exit 1\n");
+		assert_result(
+		    jobberd(&i, "wait", "-t", times[n], "--any", "1", "3", NULL), 0, "", "");
+		assert_result(jobberd(&i, "wait", "-t", times[n], "1", "3", NULL), 124, "",
+		    "jobberd: the time to wait has passed\n");
+		assert_result(jobberd(&i, "wait", "-t", times[n], "--any", "3", NULL), 124,
+		    "", "jobberd: the time to wait has passed\n");
+	}
+	instance_finish(&i);
 }
 
 static void
@@ -548,6 +585,7 @@ main(void)
 		cmocka_unit_test(environment_shows_names_and_never_values),
 		cmocka_unit_test(attempts_are_told_one_by_one),
 		cmocka_unit_test(duration_out_of_range_is_refused_with_its_limits),
+		cmocka_unit_test(wait_tells_what_has_ended_however_short_its_time_is),
 		cmocka_unit_test(log_is_the_output_byte_for_byte),
 		cmocka_unit_test(log_tells_of_the_middle_that_was_left_out),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),

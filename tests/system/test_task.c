@@ -67,6 +67,9 @@ await_gives_the_value_that_the_task_has_said_or_its_last_line(void **state)
 	    "{\"pages\":3}\n\"a \\\"b\\\"\"\nnull\n\"a \\\"b\\\"\"\n", "");
 	assert_result(jobberd(&i, "await", "-r", "2", "1", NULL), 0,
 	    "a \"b\"\n{\"pages\":3}\n", "");
+	/* With no time at all it has what has ended, as Task.await(task, 0). */
+	assert_result(jobberd(&i, "await", "-t", "0", "1", "3", NULL), 0,
+	    "{\"pages\":3}\nnull\n", "");
 	assert_sql(&i, "SELECT group_concat(max_retries) FROM jobs", "0,0,0");
 	/* With nobody there: what has ended has its value. */
 	instance_stop(&i);
@@ -98,6 +101,11 @@ await_that_takes_too_long_ends_the_task_unless_it_is_kept(void **state)
 	assert_result(jobberd(&i, "await", "-t", "100ms", "3", NULL), 124, "",
 	    "jobberd: the time to wait has passed: what has not ended is ended\n");
 	assert_int_equal(wait_job(&i, 3), 1);
+	assert_int_equal(wait_job(&i, 2), 1);
+	assert_result(jobberd(&i, "await", "-t", "0", "1", "2", "--keep", NULL), 1, "",
+	    "jobberd: job 2 failed: exit 9\n");
+	assert_result(jobberd(&i, "await", "-t", "0", "1", "--keep", NULL), 124, "",
+	    "jobberd: the time to wait has passed\n");
 	fifo_write(go, "late\n");
 	assert_result(jobberd(&i, "await", "-t", "50s", "1", NULL), 0, "\"late\"\n", "");
 	assert_result(jobberd(&i, "await", "1", NULL), 0, "\"late\"\n", "");
