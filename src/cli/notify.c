@@ -10,12 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+_Static_assert(RPC_LARGEST_NOTE == 64 << 10, "note_text() says so");
+
+/* What the supervisor process takes; it would tell nobody that it did not. */
+static json_t *
+note_text(const char *method, const char *word, struct error *error)
+{
+	json_t *text = NULL;
+
+	if (strlen(word) > RPC_LARGEST_NOTE)
+		error_set(error, STATUS_USAGE, "%s: this text is longer than 64 KiB", method);
+	else if ((text = json_string(word)) == NULL)
+		error_set(error, STATUS_USAGE, "%s: this text is not UTF-8", method);
+	return text;
+}
+
 static json_t *
 progress_params(char *const *words, int count, struct error *error)
 {
 	char *end;
 	double fraction = strtod(words[0], &end);
-	json_t *params;
+	json_t *params, *text = NULL;
 
 	if (*end == '%' && end[1] == '\0')
 		fraction /= 100;
@@ -26,9 +41,11 @@ progress_params(char *const *words, int count, struct error *error)
 		    "progress: \"%s\" is not a fraction from 0 to 1, or a percentage", words[0]);
 		return NULL;
 	}
+	if (count > 1 && (text = note_text("progress", words[1], error)) == NULL)
+		return NULL;
 	params = json_pack("{s:f}", "fraction", fraction);
-	if (count > 1)
-		json_object_set_new(params, "text", json_string(words[1]));
+	if (text != NULL)
+		json_object_set_new(params, "text", text);
 	return params;
 }
 
@@ -44,9 +61,10 @@ result_params(char *const *words, int count, struct error *error)
 static json_t *
 log_params(char *const *words, int count, struct error *error)
 {
-	(void)error;
+	json_t *text = note_text("log", words[0], error);
+
 	(void)count;
-	return json_pack("{s:s}", "text", words[0]);
+	return text != NULL ? json_pack("{s:o}", "text", text) : NULL;
 }
 
 static const struct {

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #define MOST_LOG_LINES 1000 /* an attempt */
-#define LARGEST_NOTE 65536
 
 /* A member of params by name, or by place if params is an array. */
 static json_t *
@@ -67,7 +66,7 @@ note_progress(struct live *live, const json_t *params)
 		return "fraction is not a number from 0 to 1";
 	if (text != NULL && !json_is_string(text))
 		return "text is not a string";
-	if (json_string_length(text) > LARGEST_NOTE)
+	if (json_string_length(text) > RPC_LARGEST_NOTE)
 		return "text is too long";
 	add_note(live, NOTE_PROGRESS, value,
 	    text != NULL ? xstrdup(json_string_value(text)) : NULL);
@@ -94,7 +93,7 @@ note_log(struct live *live, const json_t *params)
 
 	if (!json_is_string(text))
 		return "text is not a string";
-	if (json_string_length(text) > LARGEST_NOTE)
+	if (json_string_length(text) > RPC_LARGEST_NOTE)
 		return "text is too long";
 	if (live->log_lines >= MOST_LOG_LINES)
 		return "too many log lines";

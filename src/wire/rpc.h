@@ -16,6 +16,9 @@ enum rpc_code {
 	RPC_INVALID_PARAMS = -32602,
 };
 
+/* Bytes of a text that a job says on its descriptor 3. */
+#define RPC_LARGEST_NOTE 65536
+
 /* JSON, or a part of it, that somebody else has. */
 struct rpc_text {
 	const char *text; /* NULL: there is none; else not terminated */

@@ -362,6 +362,37 @@ job_talks_on_its_socket(void **state)
 	instance_done(&i);
 }
 
+/* The supervisor process would leave it out, and a notification has no answer. */
+static void
+text_that_is_not_taken_is_refused_where_it_is_said(void **state)
+{
+	struct instance i;
+	char *text, command[900];
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	snprintf(command, sizeof(command),
+	    "j=%s; t() { head -c $1 /dev/zero | tr '\\0' x; }; "
+	    "$j notify log \"$(t 65536)\"; echo $?; $j notify log \"$(t 65537)\"; echo $?; "
+	    "$j notify progress 1 \"$(t 65537)\"; echo $?; "
+	    "$j notify log $'\\xff'; echo $?; $j notify progress 1 $'\\xff'; echo $?",
+	    getenv("JOBBERD"));
+	submit_job(&i, "-r", "0", "--", "bash", "-c", command, NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	text = sql(&i, "SELECT last_lines FROM attempts");
+	assert_string_equal(text, "0\njobberd: log: this text is longer than 64 KiB\n2\n"
+	    "jobberd: progress: this text is longer than 64 KiB\n2\n"
+	    "jobberd: log: this text is not UTF-8\n2\n"
+	    "jobberd: progress: this text is not UTF-8\n2\n");
+	free(text);
+	assert_int_equal(sql_number(&i, "SELECT length(detail) FROM events WHERE detail LIKE "
+					"'xx%'"), 65536);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM events WHERE event = "
+					"'message not understood'"), 0);
+	instance_finish(&i);
+}
+
 static void
 second_supervise_is_refused_with_the_pid_of_the_first(void **state)
 {
@@ -442,6 +473,7 @@ main(void)
 		cmocka_unit_test(cancel_ends_the_process_and_a_waiting_job_alike),
 		cmocka_unit_test(program_that_takes_its_time_to_load_holds_up_nobody),
 		cmocka_unit_test(job_talks_on_its_socket),
+		cmocka_unit_test(text_that_is_not_taken_is_refused_where_it_is_said),
 		cmocka_unit_test(second_supervise_is_refused_with_the_pid_of_the_first),
 	};
 
