@@ -80,6 +80,22 @@ choose_range(const struct invocation *invocation, struct log_range *range,
 	return result;
 }
 
+/* Nobody is there who goes on with it: what there is was all only if it has ended. */
+static int
+end_without_supervisor(const struct invocation *invocation, int64_t job)
+{
+	struct job_filter filter = { .id = job };
+	struct query *query = query_open(invocation->state, NULL);
+	struct rows *rows = query != NULL ? query_jobs(query, &filter, NULL) : NULL;
+	enum job_status status = JOB_NEW;
+
+	if (rows != NULL && rows_next(rows, NULL) == 1)
+		job_status_parse(rows_text(rows, "status"), &status);
+	rows_close(rows);
+	query_close(query);
+	return job_status_is_live(status) ? cli_not_running(invocation) : STATUS_OK;
+}
+
 static int
 follow_job(const struct invocation *invocation, struct client_connection *connection,
     const struct log_range *range)
@@ -99,8 +115,9 @@ follow_job(const struct invocation *invocation, struct client_connection *connec
 		json_decref(ended);
 		return STATUS_OK;
 	}
-	return error.code == STATUS_NOT_RUNNING ? cli_not_running(invocation)
-						: cli_fail(&error);
+	return error.code == STATUS_NOT_RUNNING
+	    ? end_without_supervisor(invocation, range->job)
+	    : cli_fail(&error);
 }
 
 int
@@ -125,7 +142,9 @@ verb_log(struct invocation *invocation)
 		client_close(&connection);
 	} else if (error.code != STATUS_NOT_RUNNING)
 		status = cli_fail(&error);
-	else
+	else {
 		log_range_print(&range);
+		status = end_without_supervisor(invocation, range.job);
+	}
 	return status;
 }

@@ -306,6 +306,37 @@ log_is_the_output_byte_for_byte(void **state)
 	instance_done(&i);
 }
 
+/* As `wait` and `events -f`: it was told to go on until the job has ended. */
+static void
+log_that_nobody_goes_on_with_shows_what_there_is_and_says_so(void **state)
+{
+	struct result result;
+	struct instance i;
+	struct bell bell;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&bell, &i, "bell");
+	submit_job(&i, "-d", i.directory, "--", "sh", "-c", "echo begun; echo >bell; sleep 600",
+	    NULL);
+	submit_job(&i, "--in", "1h", "--", "true", NULL);
+	free(bell_wait(&bell));
+	instance_kill_keeper(&i);
+	result = jobberd(&i, "log", "-f", "1", NULL);
+	assert_int_equal(result.status, 3);
+	assert_string_equal(result.out, "begun\n");
+	assert_has(result.err, "jobberd: nothing runs on ");
+	result_done(&result);
+	check_verb(&i, "log", "1", 0, "begun\n");
+	result = jobberd(&i, "log", "-f", "2", NULL);
+	assert_int_equal(result.status, 3);
+	assert_string_equal(result.out, "");
+	result_done(&result);
+	bell_done(&bell);
+	instance_done(&i);
+}
+
 static void
 log_tells_of_the_middle_that_was_left_out(void **state)
 {
@@ -587,6 +618,7 @@ main(void)
 		cmocka_unit_test(duration_out_of_range_is_refused_with_its_limits),
 		cmocka_unit_test(wait_tells_what_has_ended_however_short_its_time_is),
 		cmocka_unit_test(log_is_the_output_byte_for_byte),
+		cmocka_unit_test(log_that_nobody_goes_on_with_shows_what_there_is_and_says_so),
 		cmocka_unit_test(log_tells_of_the_middle_that_was_left_out),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
