@@ -62,13 +62,26 @@ name_file(int fd, const char *path)
 	return linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
 }
 
+/* What cannot be read is the caller's mistake, what cannot be written is ours. */
+static int
+copy_stdin(int fd, const char *path, struct error *error)
+{
+	char bytes[65536];
+	ssize_t got;
+
+	while ((got = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0) {
+		if (file_write_all(fd, bytes, (size_t)got) == -1)
+			return error_set_errno(error, STATUS_TRY_LATER, "%s", path);
+	}
+	return got == 0 ? 0 : error_set_errno(error, STATUS_USAGE, "standard input");
+}
+
 /* Standard input becomes a file of the instance, removed when the job is pruned. */
 static int
 keep_stdin(struct submission *submission, struct spec *spec, struct error *error)
 {
 	const char *state = submission->invocation->state;
-	char *directory = xasprintf("%s/input", state), *path, bytes[65536];
-	ssize_t got = 0;
+	char *directory = xasprintf("%s/input", state), *path;
 	int fd, result = -1;
 
 	path = xasprintf("%s/%08x%08x", directory, arc4random(), arc4random());
@@ -77,17 +90,12 @@ keep_stdin(struct submission *submission, struct spec *spec, struct error *error
 		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
 		goto out;
 	}
-	while ((got = read(STDIN_FILENO, bytes, sizeof(bytes))) > 0) {
-		if (file_write_all(fd, bytes, (size_t)got) == -1)
-			break;
-	}
+	result = copy_stdin(fd, path, error);
 	/* What was acknowledged must be there after a power cut, its input too. */
-	if (got == 0 && name_file(fd, path) == 0 && fsync(fd) == 0)
-		result = 0;
-	else {
-		error_set_errno(error, STATUS_TRY_LATER, "%s", path);
+	if (result == 0 && (name_file(fd, path) == -1 || fsync(fd) == -1))
+		result = error_set_errno(error, STATUS_TRY_LATER, "%s", path);
+	if (result == -1)
 		unlink(path);
-	}
 	close(fd);
 out:
 	if (result == 0) {

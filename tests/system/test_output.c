@@ -332,6 +332,35 @@ standard_input_is_a_file_or_what_submit_was_given_or_nothing(void **state)
 	instance_finish(&i);
 }
 
+/* As `submit --batch` says it: that is nothing to be tried again, and no file of ours. */
+static void
+standard_input_that_cannot_be_read_is_told_as_such(void **state)
+{
+	static const struct {
+		const char *from, *says;
+	} cases[] = {
+		{ "<&-", "jobberd: standard input: Bad file descriptor\n" },
+		{ "</", "jobberd: standard input: Is a directory\n" },
+	};
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		char *line = xasprintf("exec %s -C %s submit -i - -- cat %s", getenv("JOBBERD"),
+		    i.state, cases[n].from);
+		const char *arguments[] = { "sh", "-c", line, NULL };
+		struct helper helper;
+
+		helper_start(&helper, NULL, arguments);
+		assert_int_equal(helper_wait(&helper), 2);
+		assert_string_equal(helper.err.text, cases[n].says);
+		helper_end(&helper);
+		free(line);
+	}
+	instance_done(&i);
+}
+
 static void
 umask_and_directory_are_those_of_who_submits(void **state)
 {
@@ -412,6 +441,7 @@ main(void)
 		cmocka_unit_test(last_lines_of_binary_garbage_are_clean_text),
 		cmocka_unit_test(empty_output_leaves_no_file),
 		cmocka_unit_test(standard_input_is_a_file_or_what_submit_was_given_or_nothing),
+		cmocka_unit_test(standard_input_that_cannot_be_read_is_told_as_such),
 		cmocka_unit_test(umask_and_directory_are_those_of_who_submits),
 		cmocka_unit_test(prune_removes_the_files_of_the_jobs_it_forgets_and_no_others),
 	};
