@@ -94,7 +94,7 @@ why_read(struct why_job *job, const struct rows *row)
 		.watchdog_ms = rows_number(row, "watchdog_ms", 0),
 		.is_plain = rows_number(row, "plain", 0) != 0,
 		.started_at = rows_number(row, "started_at", 0),
-		.run_ms = rows_number(row, "run_ms", 0),
+		.run_ms = rows_number(row, "run_ms", -1),
 		.progress = rows_real(row, "progress", -1),
 		.progress_text = rows_text(row, "progress_text"),
 		.result = rows_text(row, "result"),
@@ -384,17 +384,27 @@ say_running(struct words *words, const struct why_job *job, const struct why_now
 		    job->mailbox == 1 ? " waits" : "s wait");
 }
 
+/* Of a run that was lost nobody knows how long it was. */
+static void
+say_done(struct words *words, const struct why_job *job)
+{
+	char span[32];
+
+	say(words, "done");
+	if (job->run_ms != -1)
+		say(words, " after %s", text_format_duration(span, sizeof(span), job->run_ms));
+	if (job->result != NULL)
+		say(words, ": ");
+}
+
 static void
 say_end(struct words *words, const struct why_job *job, enum why_form form)
 {
 	const char *status = job_status_name(job->status);
-	char span[32];
 
 	if (job->status == JOB_DONE) {
 		if (form == WHY_ALONE)
-			say(words, "done after %s%s",
-			    text_format_duration(span, sizeof(span), job->run_ms),
-			    job->result != NULL ? ": " : "");
+			say_done(words, job);
 		if (job->result != NULL && strlen(job->result) > LARGEST_RESULT)
 			say(words, "a result of %zu bytes", strlen(job->result));
 		else if (job->result != NULL)

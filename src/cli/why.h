@@ -26,7 +26,7 @@ struct why_job {
 	int64_t timeout_ms, watchdog_ms;
 	bool is_claimed;	/* an attempt of it is being started */
 	struct reason stop;	/* why its process is being ended */
-	int64_t started_at, run_ms;
+	int64_t started_at, run_ms; /* -1: not known */
 	double progress;	/* -1: none */
 	const char *progress_text;
 	const char *result;	/* JSON, what the job said itself */

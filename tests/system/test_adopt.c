@@ -221,6 +221,10 @@ process_that_only_the_journal_knew_and_that_is_gone_is_lost_with_its_pid(void **
 	assert_string_equal(text, "lost:keeper0");
 	free(text);
 	assert_int_equal(sql_number(&i, "SELECT pid FROM attempts"), pid);
+	status = jobberd(&i, "show", "1", NULL);
+	assert_has(status.out, "lost");
+	assert_null(strstr(status.out, "running time:")); /* nobody knows it */
+	result_done(&status);
 	bell_done(&pids);
 	instance_finish(&i);
 }

@@ -156,6 +156,7 @@ static const struct {
 	      .own = "upgrade" }, .run_ms = 5000 },
 	    &now, "shutdown: upgrade", "done after 5 s: shutdown: upgrade" },
 	/* ended */
+	{ { .status = JOB_DONE, .started_at = 1, .run_ms = -1 }, &now, "", "done" },
 	{ { .status = JOB_DONE, .reason = { REASON_NORMAL, 0, false }, .progress = 1,
 	      .started_at = 1, .run_ms = 48000 },
 	    &now, "", "done after 48 s" },
@@ -268,12 +269,14 @@ running_time_is_of_the_last_run(void **state)
 	const struct why_job runs = { .status = JOB_RUNNING, .started_at = NOW - 7 };
 	const struct why_job later = { .status = JOB_RUNNING, .started_at = NOW + 7 };
 	const struct why_job done = { .status = JOB_DONE, .started_at = 5, .run_ms = 9 };
+	const struct why_job lost = { .status = JOB_FAILED, .started_at = 5, .run_ms = -1 };
 
 	(void)state;
 	assert_int_equal(why_running_ms(&none, &now), -1);
 	assert_int_equal(why_running_ms(&runs, &now), 7);
 	assert_int_equal(why_running_ms(&later, &now), 0);
 	assert_int_equal(why_running_ms(&done, &now), 9);
+	assert_int_equal(why_running_ms(&lost, &now), -1);
 }
 
 int
