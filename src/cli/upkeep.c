@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/escape.h"
+#include "cli/row_json.h"
 #include "cli/select.h"
 #include "cli/table.h"
 #include "keeper/lock.h"
@@ -179,7 +180,7 @@ supervisors_json(const struct invocation *invocation, struct error *error)
 
 		if (wanted != NULL && strcmp(wanted, name) != 0)
 			continue;
-		row = json_pack("{s:s}", "name", name);
+		row = json_pack("{s:o}", "name", row_json_string(name));
 		json_object_set_new(row, "max_children",
 		    rows_number(rows, "max_children", -1) == -1
 			? json_null()
@@ -298,7 +299,8 @@ status_json(const struct invocation *invocation, json_t *process, json_t *superv
 {
 	char *path = xasprintf("%s/output", invocation->state);
 	int64_t files = 0, output = directory_size(AT_FDCWD, path, &files);
-	json_t *status = json_pack("{s:s, s:I, s:I, s:I, s:I}", "state", invocation->state,
+	json_t *status = json_pack("{s:o, s:I, s:I, s:I, s:I}", "state",
+	    row_json_string(invocation->state),
 	    "database_bytes", (json_int_t)file_size(invocation->state, "jobberd.db"),
 	    "wal_bytes", (json_int_t)file_size(invocation->state, "jobberd.db-wal"),
 	    "output_files", (json_int_t)files, "output_bytes", (json_int_t)output);

@@ -444,6 +444,35 @@ status_is_a_table_for_programs_and_for_people(void **state)
 	instance_done(&i);
 }
 
+/* As text of rows is: what is not UTF-8 is escaped, and all else is there. */
+static void
+status_is_json_whatever_the_state_directory_is_called(void **state)
+{
+	struct instance i;
+	json_t *json;
+
+	(void)state;
+	instance_init(&i);
+	snprintf(i.state, sizeof(i.state), "%.200s/s\377", i.directory);
+	submit_job(&i, "--", "true", NULL);
+	for (int runs = 0; runs < 2; runs++) {
+		struct result result = jobberd(&i, "status", "--json", NULL);
+		const char *path;
+
+		json = json_loads(result.out, 0, NULL);
+		if (json == NULL)
+			fail_msg("no JSON: \"%s\"", result.out);
+		path = json_string_value(json_object_get(json, "state"));
+		assert_string_equal(strrchr(path, '/'), "/s\\xff");
+		json_decref(json);
+		assert_int_equal(result.status, runs ? 0 : 3);
+		result_done(&result);
+		if (!runs)
+			instance_start(&i, NULL);
+	}
+	instance_finish(&i);
+}
+
 static void
 history_begins_with_the_submission_of_each_job(void **state)
 {
@@ -623,6 +652,7 @@ main(void)
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
 		cmocka_unit_test(status_is_a_table_for_programs_and_for_people),
+		cmocka_unit_test(status_is_json_whatever_the_state_directory_is_called),
 		cmocka_unit_test(history_begins_with_the_submission_of_each_job),
 		cmocka_unit_test(submission_of_a_batch_is_told_once_a_job),
 		cmocka_unit_test(terminal_gets_nothing_that_is_more_than_colour),
