@@ -266,6 +266,7 @@ text_time(const char *text, struct wall now, struct wall *ret_time)
 	int64_t ms;
 	char separator;
 
+	errno = EINVAL;
 	if (!has_shape(text, "dddd-dd-dd?dd:dd") ||
 	    sscanf(text, "%4d-%2d-%2d%c%2d:%2d", &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
 		&separator, &tm.tm_hour, &tm.tm_min) != 6)
@@ -275,7 +276,7 @@ text_time(const char *text, struct wall now, struct wall *ret_time)
 		text = read_fraction(text + strlen(":SS"), &fraction_ms);
 	tm.tm_year -= 1900;
 	tm.tm_mon -= 1;
-	if (!is_sane(&tm) || tm.tm_year < 70 || strchr("Tt ", separator) == NULL)
+	if (!is_sane(&tm) || strchr("Tt ", separator) == NULL)
 		return -1;
 	if (text[0] == '\0')
 		ms = (int64_t)mktime(&tm) * 1000 + fraction_ms;
@@ -283,8 +284,10 @@ text_time(const char *text, struct wall now, struct wall *ret_time)
 		ms = ((int64_t)timegm(&tm) - offset * 60) * 1000 + fraction_ms;
 	else
 		return -1;
-	if (ms < 0 || ms > LAST_MS)
+	if (tm.tm_year < 70 || ms < 0 || ms > LAST_MS) {
+		errno = ERANGE;
 		return -1;
+	}
 	ret_time->ms = ms;
 	return 0;
 }

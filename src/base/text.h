@@ -31,12 +31,13 @@ int text_duration(const char *text, int64_t *ret_ms);
 /* What this text is not, if it is no duration, or one below least_ms. */
 const char *text_duration_wanted(const char *text, int64_t least_ms);
 
-/* "16M", "16MiB", "1.5g", "4096": bytes, factors of 1024. 0 or -1. */
+/* "16M", "16MiB", "1.5g", "4096": bytes, factors of 1024. 0 or -1 with errno, ERANGE: too many. */
 int text_size(const char *text, int64_t *ret_bytes);
 
 /*
  * A point in time: RFC 3339 ("2026-11-22T20:00:00Z", "…+01:00"), "YYYY-MM-DD HH:MM[:SS]"
- * in local time, or "HH:MM", the next one in local time after `now`. 0 or -1.
+ * in local time, or "HH:MM", the next one in local time after `now`. 0, or -1
+ * with errno, which is ERANGE for a time before 1970 or after the year 9999.
  */
 int text_time(const char *text, struct wall now, struct wall *ret_time);
 

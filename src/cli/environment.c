@@ -56,7 +56,7 @@ static int
 read_file(struct spec *spec, const char *path, struct error *error)
 {
 	struct buf text = { 0 };
-	char *rest, *line;
+	char *rest, *line, *end;
 	int result = 0, number = 0;
 
 	if (file_read(AT_FDCWD, path, LARGEST_FILE, &text) == -1) {
@@ -64,13 +64,17 @@ read_file(struct spec *spec, const char *path, struct error *error)
 		return error_set_errno(error, STATUS_USAGE, "env-file: %s", path);
 	}
 	rest = (char *)buf_text(&text);
+	end = rest + text.length;
 	while (result == 0 && (line = strsep(&rest, "\n")) != NULL) {
 		size_t length = strcspn(line, "=");
 
 		number++;
-		if (line[0] == '\0' || line[0] == '#')
+		if (rest == NULL && line + strlen(line) != end)
+			result = error_set(error, STATUS_USAGE,
+			    "env-file: %s:%d: this line has a NUL byte", path, number);
+		else if (line[0] == '\0' || line[0] == '#')
 			continue;
-		if (line[length] == '\0' || !text_is_variable(line, length))
+		else if (line[length] == '\0' || !text_is_variable(line, length))
 			result = error_set(error, STATUS_USAGE,
 			    "env-file: %s:%d: this line is not NAME=VALUE", path, number);
 		else

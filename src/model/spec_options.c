@@ -9,12 +9,14 @@
 #include "base/xalloc.h"
 #include "model/spec_setters.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MOST_DEPENDENCIES 1000
+#define MAX_OUTPUT_WANTED "a size of at least 64K, like 16M"
 
 static void
 replace(char **text, const char *value)
@@ -176,10 +178,11 @@ set_in(struct spec *spec, const char *value, struct wall now, struct error *erro
 static int
 set_at(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
-	if (text_time(value, now, &spec->start_at) == -1)
-		return spec_bad(error, "at", value,
-		    "a time like 2026-11-22T20:00:00Z, \"2026-11-22 20:00\" or 20:00");
-	return 0;
+	if (text_time(value, now, &spec->start_at) == 0)
+		return 0;
+	return spec_bad(error, "at", value, errno == ERANGE
+		? "a time from 1970 to the year 9999"
+		: "a time like 2026-11-22T20:00:00Z, \"2026-11-22 20:00\" or 20:00");
 }
 
 static int
@@ -291,8 +294,11 @@ set_max_output(struct spec *spec, const char *value, struct wall now, struct err
 	int64_t bytes;
 
 	(void)now;
-	if (text_size(value, &bytes) == -1 || bytes < 65536)
-		return spec_bad(error, "max-output", value, "a size of at least 64K, like 16M");
+	if (text_size(value, &bytes) == -1)
+		return spec_bad(error, "max-output", value,
+		    errno == ERANGE ? "a size of 3637978T at most" : MAX_OUTPUT_WANTED);
+	if (bytes < 65536)
+		return spec_bad(error, "max-output", value, MAX_OUTPUT_WANTED);
 	spec->max_output = bytes;
 	return 0;
 }

@@ -213,7 +213,7 @@ attempts_are_told_one_by_one(void **state)
 }
 
 static void
-duration_out_of_range_is_refused_with_its_limits(void **state)
+number_out_of_range_is_refused_with_its_limits(void **state)
 {
 	static const struct {
 		const char *option, *value, *words;
@@ -221,6 +221,10 @@ duration_out_of_range_is_refused_with_its_limits(void **state)
 		{ "--in", "99999d", "in: \"99999d\" is not a duration of 100 years at most" },
 		{ "--timeout", "0",
 		    "timeout: \"0\" is not a duration above 0, 100 years at most" },
+		{ "--at", "1969-01-01T00:00:00Z",
+		    "at: \"1969-01-01T00:00:00Z\" is not a time from 1970 to the year 9999" },
+		{ "--max-output", "8388608T",
+		    "max-output: \"8388608T\" is not a size of 3637978T at most" },
 		{ "--timeout", "99999d",
 		    "timeout: \"99999d\" is not a duration above 0, 100 years at most" },
 		{ "--in", "soon",
@@ -242,6 +246,31 @@ duration_out_of_range_is_refused_with_its_limits(void **state)
 	assert_int_equal(result.status, 2);
 	assert_has(result.err, "\"99999d\" is not a duration of 100 years at most");
 	result_done(&result);
+	instance_done(&i);
+}
+
+/* Cut off there, a value would be another. */
+static void
+environment_file_with_a_nul_is_refused_with_its_line(void **state)
+{
+	static const char text[] = "A=1\n# two\nB=one\0two\nC=3\n";
+	struct instance i;
+	struct result result;
+	char *path, *words;
+	FILE *file;
+
+	(void)state;
+	instance_init(&i);
+	path = xasprintf("%s/variables", i.directory);
+	words = xasprintf("jobberd: env-file: %s:3: this line has a NUL byte\n", path);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fwrite(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	result = jobberd(&i, "submit", "--env-file", path, "--", "true", NULL);
+	assert_result(result, 2, "", words);
+	free(words);
+	free(path);
 	instance_done(&i);
 }
 
@@ -644,7 +673,8 @@ main(void)
 		cmocka_unit_test(every_job_tells_what_it_waits_for),
 		cmocka_unit_test(environment_shows_names_and_never_values),
 		cmocka_unit_test(attempts_are_told_one_by_one),
-		cmocka_unit_test(duration_out_of_range_is_refused_with_its_limits),
+		cmocka_unit_test(number_out_of_range_is_refused_with_its_limits),
+		cmocka_unit_test(environment_file_with_a_nul_is_refused_with_its_line),
 		cmocka_unit_test(wait_tells_what_has_ended_however_short_its_time_is),
 		cmocka_unit_test(log_is_the_output_byte_for_byte),
 		cmocka_unit_test(log_that_nobody_goes_on_with_shows_what_there_is_and_says_so),
