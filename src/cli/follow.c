@@ -72,6 +72,7 @@ open_file(struct following *following, int64_t attempt)
 	following->follow->attempt = attempt;
 	outfile_open(
 	    &following->file, following->follow->state, following->follow->job, attempt);
+	following->file.left_out = following->follow->left_out;
 	if (attempt == following->first_attempt)
 		outfile_begin_at(&following->file, following->follow->at);
 	following->has_file = true;

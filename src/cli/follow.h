@@ -20,6 +20,7 @@ struct follow {
 	int64_t job;
 	int64_t attempt; /* the first to show, 0: the first of all; then the last shown */
 	int64_t at;	 /* where in that one to begin */
+	int64_t *left_out; /* as outfile's */
 	/*
 	 * Optional: signals that are blocked and let in only while waiting (as by
 	 * ppoll(2)). After one has come interrupted(arg) is called; true gives up.

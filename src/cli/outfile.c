@@ -92,7 +92,9 @@ print_gap(struct outfile *file, int64_t bytes)
 {
 	char size[32];
 
-	if (file->take != NULL)
+	if (file->left_out != NULL)
+		*file->left_out += bytes;
+	if (file->take != NULL || file->left_out != NULL)
 		return;
 	write_escaped(file, "", 0, true);
 	printf("%s… %s left out …\n", file->is_mid_line ? "\n" : "",

@@ -20,6 +20,7 @@ struct outfile {
 	int64_t segment_at;
 	bool escapes;
 	bool is_mid_line; /* the last byte printed was no newline */
+	int64_t *left_out; /* optional: is added to, and no line tells of it */
 	struct buf held;  /* a character or sequence that is not complete yet */
 	/* Instead of being printed; these begin at `at`. */
 	void (*take)(void *arg, int64_t at, const char *bytes, size_t length);

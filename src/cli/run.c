@@ -39,6 +39,7 @@ struct run {
 	char told_progress[WHY_SIZE];
 	char *line;	      /* to be told */
 	int64_t line_attempt; /* whose pause it is about, 0: it is not */
+	int64_t left_out;     /* bytes of its output that no line tells of */
 };
 
 static volatile sig_atomic_t interrupt_count;
@@ -261,9 +262,26 @@ report_from_database(const struct run *run, const struct error *why)
 	return result;
 }
 
+/* Who reads data would take a line about it for the job's own: that is for people. */
+static int64_t *
+where_to_note_left_out(struct run *run)
+{
+	return isatty(STDOUT_FILENO) ? NULL : &run->left_out;
+}
+
+static void
+tell_left_out(const struct run *run)
+{
+	char size[32];
+
+	if (run->left_out > 0)
+		cli_complain(0, "%s of its output left out, see --max-output (job %" PRId64 ")",
+		    text_format_size(size, sizeof(size), run->left_out), run->job);
+}
+
 /* Of all its attempts, when nobody was there any more to follow them with. */
 static void
-print_what_there_is(const struct run *run)
+print_what_there_is(struct run *run)
 {
 	struct error error;
 	struct query *query = query_open(run->invocation->state, &error);
@@ -276,6 +294,7 @@ print_what_there_is(const struct run *run)
 		struct outfile file;
 
 		outfile_open(&file, run->invocation->state, run->job, attempt);
+		file.left_out = where_to_note_left_out(run);
 		outfile_print(&file, true);
 		outfile_close(&file);
 	}
@@ -290,6 +309,7 @@ follow_job(struct run *run, struct client_connection *connection)
 		.state = run->invocation->state,
 		.connection = connection,
 		.job = run->job,
+		.left_out = where_to_note_left_out(run),
 		.mask = &before,
 		.interrupted = interrupted,
 		.look = look,
@@ -396,6 +416,7 @@ verb_run(struct invocation *invocation)
 	if (connection.fd == -1 && start_supervise(invocation, &error) == -1)
 		return cli_fail(&error);
 	status = follow_or_read(&run, &connection);
+	tell_left_out(&run);
 	client_close(&connection);
 	return status;
 }

@@ -394,6 +394,29 @@ log_tells_of_the_middle_that_was_left_out(void **state)
 	instance_done(&i);
 }
 
+/* How much of it `run` still saw is not known; but nothing of its own is in what it printed. */
+static void
+run_prints_nothing_but_the_output_of_what_was_left_out_too(void **state)
+{
+	struct result result;
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	result = jobberd(&i, "run", "--max-output", "64K", "--", "sh", "-c",
+	    "seq 1000000; exit 3", NULL);
+	assert_int_equal(result.status, 3);
+	assert_memory_equal(result.out, "1\n2\n3\n", 6);
+	assert_int_equal(strspn(result.out, "0123456789\n"), strlen(result.out));
+	if (strlen(result.out) < 6888896)
+		assert_has(result.err, " of its output left out, see --max-output (job 1)\n");
+	else
+		assert_string_equal(result.err, "");
+	result_done(&result);
+	instance_finish(&i);
+}
+
 /* Line by line as it is written, through a retry, until the job has ended. */
 static void
 log_follows_a_job_through_its_retries(void **state)
@@ -679,6 +702,7 @@ main(void)
 		cmocka_unit_test(log_is_the_output_byte_for_byte),
 		cmocka_unit_test(log_that_nobody_goes_on_with_shows_what_there_is_and_says_so),
 		cmocka_unit_test(log_tells_of_the_middle_that_was_left_out),
+		cmocka_unit_test(run_prints_nothing_but_the_output_of_what_was_left_out_too),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
 		cmocka_unit_test(status_is_a_table_for_programs_and_for_people),
