@@ -93,13 +93,14 @@ static const char *
 add_job(struct server *server, struct step *commit, const json_t *item)
 {
 	json_int_t ref = json_integer_value(json_object_get(item, "ref"));
-	struct step *part = batch_make_step(STEP_SUBMIT, asks_heed_job, server->supervisor);
+	struct step *part;
 	struct error error;
 	json_t *message;
 	char *text;
 
 	if (ref <= 0)
 		return WANTS_JOBS;
+	part = batch_make_step(STEP_SUBMIT, asks_heed_job, server->supervisor);
 	if (asks_read_job(server, json_object_get(item, "job"),
 		json_is_true(json_object_get(item, "task")), part, &error) == NULL) {
 		part->submit.by_server.ref = ref;
