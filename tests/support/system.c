@@ -199,6 +199,15 @@ result_done(struct result *result)
 	*result = (struct result){ 0 };
 }
 
+void
+assert_result(struct result result, int status, const char *out, const char *err)
+{
+	assert_string_equal(result.err, err);
+	assert_string_equal(result.out, out);
+	assert_int_equal(result.status, status);
+	result_done(&result);
+}
+
 int64_t
 submit_job(struct instance *instance, ...)
 {

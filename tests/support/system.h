@@ -56,6 +56,8 @@ struct result jobberd(struct instance *instance, ...);
 /* The same with text on its standard input. */
 struct result jobberd_with_input(struct instance *instance, const char *input, ...);
 void result_done(struct result *result);
+/* Fails unless it ended so and said exactly that. Frees. */
+void assert_result(struct result result, int status, const char *out, const char *err);
 /* The same, must exit 0; the first number of its output, freed. */
 int64_t submit_job(struct instance *instance, ...);
 /* jobberd wait ID; its exit status. */

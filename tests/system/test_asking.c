@@ -68,15 +68,6 @@ check_verb(struct instance *i, const char *verb, const char *argument, int statu
 	result_done(&result);
 }
 
-static void
-assert_result(struct result result, int status, const char *out, const char *err)
-{
-	assert_string_equal(result.err, err);
-	assert_string_equal(result.out, out);
-	assert_int_equal(result.status, status);
-	result_done(&result);
-}
-
 #define HEADER "ID\tNAME\tSTATUS\tTRY\tAGE\tTIME\tCOMMAND\tWHY\n"
 
 static void

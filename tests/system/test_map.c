@@ -20,15 +20,6 @@
 #define WORKS(i) "--cwd", (i).directory, "--", "sh", "-c", WORKER, "sh", "{}"
 
 static void
-assert_result(struct result result, int status, const char *out, const char *err)
-{
-	assert_string_equal(result.err, err);
-	assert_string_equal(result.out, out);
-	assert_int_equal(result.status, status);
-	result_done(&result);
-}
-
-static void
 assert_sql(struct instance *i, const char *question, const char *wanted)
 {
 	char *text = sql(i, question);

@@ -29,6 +29,19 @@ kill_supervisor(struct instance *i)
 	wait_reaped(pid, 1000 * SLOWNESS);
 }
 
+/* … while another process writes, for as long as it would look at what was said. */
+static void
+kill_supervisor_during_a_lock(struct instance *i)
+{
+	sqlite3 *other = other_open(i);
+
+	other_run(other, "BEGIN IMMEDIATE");
+	kill_supervisor(i);
+	let_pass(i, LOCKED_MS);
+	other_run(other, "ROLLBACK");
+	other_close(other);
+}
+
 /* SQLite's own lock of whoever changes the file itself, so that it cannot even be opened. */
 static int
 lock_file(struct instance *i)
@@ -77,18 +90,12 @@ static void
 what_a_server_says_while_the_database_is_locked_is_heard(void **state)
 {
 	struct instance i;
-	sqlite3 *other;
 
 	(void)state;
 	instance_init(&i);
 	instance_start(&i, NULL);
 	start_busy_server(&i);
-	other = other_open(&i);
-	other_run(other, "BEGIN IMMEDIATE");
-	kill_supervisor(&i);
-	let_pass(&i, LOCKED_MS);
-	other_run(other, "ROLLBACK");
-	other_close(other);
+	kill_supervisor_during_a_lock(&i);
 	assert_server_is_well(&i);
 	instance_finish(&i);
 }
@@ -144,7 +151,6 @@ output_is_cut_by_the_job_s_own_limit_alone(void **state)
 {
 	struct bell bell;
 	struct instance i;
-	sqlite3 *other;
 	char command[2000];
 
 	(void)state;
@@ -156,12 +162,7 @@ output_is_cut_by_the_job_s_own_limit_alone(void **state)
 	free(fifo_make(&i, "bell.go"));
 	submit_job(&i, "--max-output", "1G", "--", "sh", "-c", command, NULL);
 	free(bell_wait(&bell));
-	other = other_open(&i);
-	other_run(other, "BEGIN IMMEDIATE");
-	kill_supervisor(&i);
-	let_pass(&i, LOCKED_MS);
-	other_run(other, "ROLLBACK");
-	other_close(other);
+	kill_supervisor_during_a_lock(&i);
 	snprintf(command, sizeof(command), "%s.go", bell.path);
 	fifo_write(command, "\n");
 	assert_int_equal(wait_job(&i, 1), 0);
