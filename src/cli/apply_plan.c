@@ -103,16 +103,6 @@ read_rows(struct rows *rows, const char *needed, struct error *error)
 	return all;
 }
 
-static int
-read_present(struct present *present, struct query *query, struct error *error)
-{
-	present->supervisors = read_rows(query_supervisors(query, error), "max_seconds", error);
-	present->servers = present->supervisors != NULL
-	    ? read_rows(query_children(query, error), "id", error)
-	    : NULL;
-	return present->servers != NULL ? 0 : -1;
-}
-
 const char *
 plan_text(const json_t *row, const char *key)
 {
@@ -134,17 +124,38 @@ plan_is_live(const json_t *row)
 	    job_status_is_live(status);
 }
 
+/* Once, since it is asked of each of them again and again: the description's own path. */
+static void
+note_file(json_t *row)
+{
+	const char *description = plan_text(row, "description");
+	json_t *object = description != NULL ? json_loads(description, 0, NULL) : NULL;
+
+	json_object_set(row, PLAN_APPLIED, json_object_get(object, PLAN_APPLIED));
+	json_decref(object);
+}
+
 bool
 plan_is_described_here(const struct making *making, const json_t *row)
 {
-	const char *description = plan_text(row, "description"), *applied;
-	json_t *object = description != NULL ? json_loads(description, 0, NULL) : NULL;
-	bool is;
+	const char *applied = plan_text(row, PLAN_APPLIED);
 
-	applied = plan_text(object, PLAN_APPLIED);
-	is = applied != NULL && strcmp(applied, making->path) == 0;
-	json_decref(object);
-	return is;
+	return applied != NULL && strcmp(applied, making->path) == 0;
+}
+
+static int
+read_present(struct present *present, struct query *query, struct error *error)
+{
+	const char *name;
+	json_t *row;
+
+	present->supervisors = read_rows(query_supervisors(query, error), "max_seconds", error);
+	present->servers = present->supervisors != NULL
+	    ? read_rows(query_children(query, error), "id", error)
+	    : NULL;
+	json_object_foreach(present->servers, name, row)
+		note_file(row);
+	return present->servers != NULL ? 0 : -1;
 }
 
 static enum supervisor_state
