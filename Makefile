@@ -31,7 +31,7 @@ LIBRARY := $(filter-out $(BUILD)/src/jobberd.o,$(OBJECTS))
 # libjobber is the child's side, and what that is built of.
 JOBBER_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
 	$(sort $(wildcard src/runtime/*.c)) src/wire/line.c src/wire/rpc.c \
-	$(addprefix src/base/,buf.c clock.c log.c text.c xalloc.c))
+	$(addprefix src/base/,buf.c clock.c log.c text.c text_utf8.c xalloc.c))
 # libjobber-main is the rest, for programs that are their own supervisors.
 MAIN_OBJECTS := $(patsubst %.c,$(BUILD)/pic/%.o, \
 	$(filter-out src/runtime/% src/jobberd.c,$(SOURCES))) $(BUILD)/pic/migrations.o
