@@ -63,6 +63,9 @@ void why_now(struct why_now *now, const char *state_directory);
 /* What an attempt that ended so ran into: its time-out, or that of its watchdog. */
 int64_t why_limit(struct reason reason, int64_t timeout_ms, int64_t watchdog_ms);
 
+/* A column with a terminate reason; REASON_NONE: it is NULL. A server's own words are one too. */
+struct reason why_reason(const struct rows *row, const char *column);
+
 /* From a row of query_jobs(); borrows the row's texts. */
 void why_read(struct why_job *job, const struct rows *row);
 

@@ -109,9 +109,7 @@ claim_attempt(struct sqlite_engine *engine, struct claimed_job *claimed)
 	sqlite3_stmt *statement = engine->claim.prepared[CLAIM];
 
 	claimed->key.generation = engine->generation;
-	bind_number(statement, 1, claimed->key.job);
-	bind_number(statement, 2, claimed->key.attempt);
-	bind_number(statement, 3, claimed->key.generation);
+	sqlite_bind_key(statement, &claimed->key);
 	bind_number(statement, 4, engine->now.ms);
 	bind_unless(statement, 5, claimed->member, 0);
 	return statement_run(statement);
@@ -300,9 +298,7 @@ sqlite_step_withdraw(struct sqlite_engine *engine, struct step *step)
 	bool is_cancelled, is_allowed;
 	int code;
 
-	bind_number(statement, 1, step->withdraw.key.job);
-	bind_number(statement, 2, step->withdraw.key.attempt);
-	bind_number(statement, 3, step->withdraw.key.generation);
+	sqlite_bind_key(statement, &step->withdraw.key);
 	code = sqlite3_step(statement);
 	if (code == SQLITE_DONE)
 		step->answer = STEP_STALE;

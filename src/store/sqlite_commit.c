@@ -43,9 +43,7 @@ is_open(struct sqlite_engine *engine, const struct attempt_key *key, bool *ret_i
 {
 	sqlite3_stmt *row = engine->commit.prepared[IS_OPEN];
 
-	bind_number(row, 1, key->job);
-	bind_number(row, 2, key->attempt);
-	bind_number(row, 3, key->generation);
+	sqlite_bind_key(row, key);
 	return exists(row, ret_is_open);
 }
 

@@ -295,6 +295,7 @@ engine_release(struct sqlite_engine *engine)
 	statements_done(&engine->replace);
 	statements_done(&engine->claim);
 	statements_done(&engine->advance);
+	statements_done(&engine->end);
 	statements_done(&engine->depend);
 	statements_done(&engine->change);
 	statements_done(&engine->prune);
@@ -330,6 +331,7 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 	    sqlite_replace_prepare(engine, error) == -1 ||
 	    sqlite_claim_prepare(engine, error) == -1 ||
 	    sqlite_advance_prepare(engine, error) == -1 ||
+	    sqlite_end_prepare(engine, error) == -1 ||
 	    sqlite_depend_prepare(engine, error) == -1 ||
 	    sqlite_change_prepare(engine, error) == -1 ||
 	    sqlite_prune_prepare(engine, error) == -1 ||

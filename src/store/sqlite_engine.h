@@ -23,8 +23,8 @@ struct sqlite_engine {
 	struct db db;
 	struct statements turn, environment, submit, submit_check, server, replace, message,
 	    set_aside, monitor, pool, supervisor, node, group, supervision, restarts,
-	    supervisor_change, labels, groups, commit, claim, advance, depend, change, prune, other,
-	    timer_room, forget;
+	    supervisor_change, labels, groups, commit, claim, advance, end, depend, change, prune,
+	    other, timer_room, forget;
 	int64_t token;	      /* of the last turn; -1: it cannot be there */
 	int64_t data_version; /* as last seen */
 	int64_t settled_version; /* foreign cancels were settled at this one; -1: never */
@@ -114,6 +114,7 @@ int sqlite_server_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_replace_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_claim_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_advance_prepare(struct sqlite_engine *engine, struct error *error);
+int sqlite_end_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_depend_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_change_prepare(struct sqlite_engine *engine, struct error *error);
 int sqlite_prune_prepare(struct sqlite_engine *engine, struct error *error);
@@ -122,6 +123,16 @@ int sqlite_other_prepare(struct sqlite_engine *engine, struct error *error);
 /* Write one event of the history (advance.c). */
 int sqlite_write_event(struct sqlite_engine *engine, int64_t job, int64_t attempt,
     const char *event, const char *detail);
+
+/* … with a statement of one's own that takes it in the same places (advance.c). */
+int sqlite_run_event(struct sqlite_engine *engine, sqlite3_stmt *statement, int64_t job,
+    int64_t attempt, const char *event, const char *detail);
+
+/* An attempt is ?1, ?2 and ?3 of a statement (advance.c). */
+void sqlite_bind_key(sqlite3_stmt *statement, const struct attempt_key *key);
+
+/* What the rules look at: status, failures, max_retries, backoff, jitter (advance.c). */
+void sqlite_read_rules(sqlite3_stmt *row, struct lifecycle_job *job);
 
 /* What the rules look at in a job (advance.c). */
 int sqlite_read_job(struct sqlite_engine *engine, int64_t job, struct lifecycle_job *ret_job,

@@ -94,9 +94,7 @@ run_for(struct sqlite_engine *engine, int which, const struct step *step)
 {
 	sqlite3_stmt *statement = engine->groups.prepared[which];
 
-	bind_number(statement, 1, step->group.key.job);
-	bind_number(statement, 2, step->group.key.attempt);
-	bind_number(statement, 3, step->group.key.generation);
+	sqlite_bind_key(statement, &step->group.key);
 	bind_text(statement, 4, step->group.name);
 	return statement_run(statement);
 }

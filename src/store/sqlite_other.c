@@ -245,9 +245,7 @@ sqlite_step_note(struct sqlite_engine *engine, struct step *step)
 	sqlite3_stmt *statement = engine->other.prepared[IS_RUNNING];
 	int code;
 
-	bind_number(statement, 1, key->job);
-	bind_number(statement, 2, key->attempt);
-	bind_number(statement, 3, key->generation);
+	sqlite_bind_key(statement, key);
 	code = sqlite3_step(statement);
 	if (code != SQLITE_ROW) {
 		step->answer = STEP_STALE;

@@ -258,9 +258,7 @@ sqlite_step_ready(struct sqlite_engine *engine, struct step *step)
 	sqlite3_stmt *statement = engine->server.prepared[READY];
 	int code;
 
-	bind_number(statement, 1, key->job);
-	bind_number(statement, 2, key->attempt);
-	bind_number(statement, 3, key->generation);
+	sqlite_bind_key(statement, key);
 	code = statement_run(statement);
 	if (code != SQLITE_OK)
 		return code;
@@ -286,9 +284,7 @@ sqlite_step_gauge(struct sqlite_engine *engine, struct step *step)
 	int64_t age_ms = step->gauge.age_ms;
 	int code;
 
-	bind_number(statement, 1, key->job);
-	bind_number(statement, 2, key->attempt);
-	bind_number(statement, 3, key->generation);
+	sqlite_bind_key(statement, key);
 	bind_unless(statement, 4, step->gauge.mailbox, -1);
 	bind_unless(statement, 5, age_ms >= 0 ? engine->now.ms - age_ms : -1, -1);
 	code = statement_run(statement);

@@ -33,8 +33,8 @@ statement_at(struct subject *subject, size_t place)
 	const struct statements *const files[] = { &engine->environment, &engine->submit,
 		&engine->submit_check, &engine->supervisor, &engine->pool,
 		&engine->server, &engine->replace, &engine->message, &engine->monitor,
-		&engine->commit, &engine->claim, &engine->advance, &engine->depend, &engine->change,
-		&engine->prune, &engine->groups, &engine->node, &engine->group,
+		&engine->commit, &engine->claim, &engine->advance, &engine->end, &engine->depend,
+		&engine->change, &engine->prune, &engine->groups, &engine->node, &engine->group,
 		&engine->supervision, &engine->restarts, &engine->supervisor_change,
 		&engine->other, &engine->timer_room, &engine->forget };
 
