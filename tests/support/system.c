@@ -379,16 +379,23 @@ instance_start(struct instance *instance, ...)
 	instance_expect(instance, "ready: ");
 }
 
-int
-instance_wait(struct instance *instance)
+/* Until none of its processes is there any more: they must not wait for room in the pipe. */
+static void
+read_log(struct instance *instance)
 {
 	char bytes[4096];
 	ssize_t got;
-	int status;
 
-	/* Read on: it must not wait for room in the pipe. */
 	while ((got = read(instance->log_fd, bytes, sizeof(bytes))) > 0)
 		add_to_log(instance, bytes, (size_t)got);
+}
+
+int
+instance_wait(struct instance *instance)
+{
+	int status;
+
+	read_log(instance);
 	wait_gone(instance->keeper);
 	waitpid(instance->keeper, &status, 0);
 	instance->keeper = 0;
@@ -422,8 +429,10 @@ instance_kill_keeper(struct instance *instance)
 	kill(instance->keeper, SIGKILL);
 	waitpid(instance->keeper, NULL, 0);
 	instance->keeper = 0;
+	read_log(instance);
 	if (supervisor > 0)
 		wait_gone(supervisor);
+	check_log(instance);
 }
 
 /* What the keeper has said, as far as nobody has read it yet, and what all do. */
