@@ -258,7 +258,7 @@ replace_server(struct applying *applying, const struct plan_step *step, struct e
 {
 	if (stop_server(applying, step, error) == -1)
 		return -1;
-	return start_server(applying, step, step->starts, error);
+	return start_server(applying, step, step->is_awaited, error);
 }
 
 static const struct {

@@ -13,7 +13,7 @@
 enum plan_kind {
 	PLAN_ADD_SUPERVISOR,	/* it does not run yet */
 	PLAN_SET_SUPERVISOR,
-	PLAN_ADD_SERVER,	/* beneath one that is to be started, or does not run */
+	PLAN_ADD_SERVER,	/* beneath one that is to be started, is paused or does not run */
 	PLAN_START_SERVER,	/* beneath one that runs: and wait until it does */
 	PLAN_REPLACE_SERVER,	/* it is described otherwise: stop it, then as above */
 	PLAN_ADOPT_SERVER,	/* it is as described, and counts as that from now on */
@@ -36,7 +36,7 @@ struct plan_step {
 	const struct manifest_entry *entry; /* NULL: it is not in the file */
 	char *what;	/* in words, what differs; or NULL */
 	bool is_live;	/* a server that is to be replaced or removed */
-	bool starts;	/* a replaced one: its supervisor runs */
+	bool is_awaited; /* a replaced one: its supervisor runs, and lets it start */
 	bool stays_down; /* likewise: somebody has stopped it */
 	int64_t job;	/* a server that is there */
 	json_t *order;	/* PLAN_ORDER: an array of names */

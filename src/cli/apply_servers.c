@@ -125,6 +125,20 @@ say_it_does_not_run(struct making *making, const char *name)
 	    making->plan, xasprintf("%s does not run: jobberd start %s", name, name));
 }
 
+/* Somebody has: then it is not waited for, however long that may be. */
+static bool
+is_paused(struct making *making, const struct manifest_entry *entry)
+{
+	const json_t *parent = json_object_get(making->present.supervisors, entry->parent);
+
+	if (plan_number(parent, "paused") == 0)
+		return false;
+	plan_remark(making->plan,
+	    xasprintf("%s waits: %s is paused: jobberd supervisor resume %s", entry->name,
+		entry->parent, entry->parent));
+	return true;
+}
+
 static int
 replace_server(struct making *making, const struct manifest_entry *entry, const json_t *row,
     bool starts, char *why)
@@ -134,7 +148,7 @@ replace_server(struct making *making, const struct manifest_entry *entry, const 
 
 	step->is_live = plan_is_live(row);
 	step->stays_down = starts && was_stopped_by_people(row);
-	step->starts = starts && !step->stays_down;
+	step->is_awaited = starts && !step->stays_down && !is_paused(making, entry);
 	step->job = plan_number(row, "id");
 	step->what = why;
 	if (step->stays_down)
@@ -162,7 +176,9 @@ plan_make_server(
 	bool starts = parent == PLAN_PARENT_RUNS && !entry->server.is_only_on_demand, is_same;
 
 	if (row == NULL || (parent == PLAN_PARENT_BEGINS && is_forgotten(row))) {
-		plan_add_step(making->plan, starts ? PLAN_START_SERVER : PLAN_ADD_SERVER,
+		bool is_awaited = starts && !is_paused(making, entry);
+
+		plan_add_step(making->plan, is_awaited ? PLAN_START_SERVER : PLAN_ADD_SERVER,
 		    entry->name, entry);
 		return check_kept(making, entry, row);
 	}

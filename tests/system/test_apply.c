@@ -1,6 +1,7 @@
 /* apply: what a file describes is made so, once. */
 
 #include "support/example.h"
+#include "support/family.h"
 #include "support/system.h"
 
 #include <limits.h>
@@ -47,17 +48,6 @@ write_file(struct scene *scene, const char *text)
 			fputc(*c == '\'' ? '"' : *c, file);
 	}
 	assert_int_equal(fclose(file), 0);
-}
-
-static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
 }
 
 #define APPLY(scene, ...) jobberd(&(scene)->i, "apply", __VA_ARGS__, (scene)->file, NULL)
@@ -444,6 +434,29 @@ plain_service_that_was_started_by_hand_is_taken_over_untouched(void **state)
 	    "~ supervisor hand: described by this file now\n"
 	    "~ hand/a: described by this file now\n", NULL);
 	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 1);
+	instance_finish(&scene.i);
+}
+
+static void
+server_beneath_a_paused_supervisor_is_not_waited_for(void **state)
+{
+	static const char waits[] = "p/c waits: p is paused: jobberd supervisor resume p";
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': []}]}");
+	expect(APPLY(&scene, "--"), 0, "+ supervisor p\n> start p\n", NULL);
+	expect(jobberd(&scene.i, "supervisor", "pause", "p", NULL), 0, "", NULL);
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': [{'name': 'c', "
+			   "'command': ['%']}]}]}");
+	expect(APPLY(&scene, "--"), 0, "+ p/c\n", waits);
+	write_file(&scene, "{'supervisors': [{'name': 'p', 'children': [{'name': 'c', "
+			   "'command': ['%'], 'grace': '2s'}]}]}");
+	expect(APPLY(&scene, "--"), 0, "~ p/c: grace\n", waits);
+	expect(APPLY(&scene, "--"), 0, "", NULL);
+	expect(jobberd(&scene.i, "supervisor", "resume", "p", NULL), 0, "", NULL);
+	await_up(&scene.i, "p/c", 1);
 	instance_finish(&scene.i);
 }
 
@@ -834,6 +847,7 @@ main(void)
 		cmocka_unit_test(
 		    server_that_was_started_by_hand_as_described_is_taken_over_untouched),
 		cmocka_unit_test(plain_service_that_was_started_by_hand_is_taken_over_untouched),
+		cmocka_unit_test(server_beneath_a_paused_supervisor_is_not_waited_for),
 		cmocka_unit_test(temporary_server_that_has_ended_is_not_started_by_the_same_file),
 		cmocka_unit_test(temporary_server_that_could_not_be_started_is_tried_again),
 		cmocka_unit_test(server_that_people_have_stopped_is_described_anew_and_stays_so),
