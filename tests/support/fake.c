@@ -310,7 +310,7 @@ fake_next(struct fake *fake)
 }
 
 static void
-expect(struct fake *fake, const char *wanted_text)
+expect_text(struct fake *fake, const char *wanted_text)
 {
 	json_t *wanted = json_loads(wanted_text, 0, NULL), *heard;
 	char *text;
@@ -335,7 +335,7 @@ fake_hears(struct fake *fake, const char *format, ...)
 	va_start(arguments, format);
 	line = format_line(format, arguments);
 	va_end(arguments);
-	expect(fake, line);
+	expect_text(fake, line);
 	free(line);
 }
 
@@ -352,7 +352,7 @@ fake_hears_log(struct fake *fake, const char *text)
 	    json_string(text));
 	char *line = json_dumps(wanted, JSON_COMPACT);
 
-	expect(fake, line);
+	expect_text(fake, line);
 	free(line);
 	json_decref(wanted);
 }

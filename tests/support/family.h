@@ -9,9 +9,6 @@
  * directory when it has come up and when its terminate has run.
  */
 
-/* Fails unless it ended so; `out` and `err` may be NULL, err is a part. Frees. */
-void expect(struct result result, int status, const char *out, const char *err);
-
 /* jobberd supervisor … */
 #define SUP(i, status, err, ...) \
 	expect(jobberd(i, "supervisor", __VA_ARGS__, NULL), status, NULL, err)

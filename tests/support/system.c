@@ -208,6 +208,17 @@ assert_result(struct result result, int status, const char *out, const char *err
 	result_done(&result);
 }
 
+void
+expect(struct result result, int status, const char *out, const char *err)
+{
+	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
+	    (err != NULL && strstr(result.err, err) == NULL))
+		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
+		    result.out, result.err, status, out != NULL ? out : "…",
+		    err != NULL ? err : "…");
+	result_done(&result);
+}
+
 int64_t
 submit_job(struct instance *instance, ...)
 {

@@ -58,7 +58,9 @@ struct result jobberd_with_input(struct instance *instance, const char *input, .
 void result_done(struct result *result);
 /* Fails unless it ended so and said exactly that. Frees. */
 void assert_result(struct result result, int status, const char *out, const char *err);
-/* The same, must exit 0; the first number of its output, freed. */
+/* Fails unless it ended so; `out` and `err` may be NULL, err is a part. Frees. */
+void expect(struct result result, int status, const char *out, const char *err);
+/* Run `jobberd submit …`, which must exit 0; the first number of its output. */
 int64_t submit_job(struct instance *instance, ...);
 /* jobberd wait ID; its exit status. */
 int wait_job(struct instance *instance, int64_t id);

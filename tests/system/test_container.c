@@ -21,15 +21,6 @@
 
 #define RUN(i, ...) jobberd(i, __VA_ARGS__, NULL)
 
-static void
-expect(struct result result, int status, const char *err)
-{
-	if (result.status != status || (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\" instead of %d, \"%s\"", result.status, result.err, status,
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
 /* ---- the status of the job it is for ---- */
 
 static void
@@ -59,7 +50,7 @@ supervise_ends_with_the_status_of_its_job(void **state)
 		submit_job(&i, "--", "sleep", "1000", NULL); /* all else is stopped */
 		if (is_service)
 			expect(RUN(&i, "start", "--plain", cases[n].option, "web", "--", "sh", "-c",
-				   cases[n].command), 0, "");
+				   cases[n].command), 0, NULL, "");
 		else
 			submit_job(&i, cases[n].option, "--backoff", "constant:10ms", "--name",
 			    "web", "--", "sh", "-c", cases[n].command, NULL);
@@ -81,12 +72,12 @@ end_from_before_is_not_meant_and_a_new_one_is(void **state)
 	instance_start(&i, NULL);
 	submit_job(&i, "-r", "0", "--name", "web", "--", "sh", "-c",
 	    "exit $((8 + JOBBERD_ATTEMPT))", NULL);
-	expect(RUN(&i, "wait", "web"), 1, NULL);
+	expect(RUN(&i, "wait", "web"), 1, NULL, NULL);
 	instance_stop(&i);
 	instance_start(&i, "--exit-with", "web", NULL);
 	submit_job(&i, "--name", "other", "--", "true", NULL);
-	expect(RUN(&i, "wait", "other"), 0, NULL);
-	expect(RUN(&i, "retry", "web"), 0, NULL);
+	expect(RUN(&i, "wait", "other"), 0, NULL, NULL);
+	expect(RUN(&i, "retry", "web"), 0, NULL, NULL);
 	assert_int_equal(instance_wait(&i), 10);
 	check_accounts(&i);
 	instance_done(&i);
@@ -107,7 +98,7 @@ end_while_no_supervisor_process_lives_is_not_missed(void **state)
 	instance_start(&i, "--exit-with", "web", NULL);
 	snprintf(command, sizeof(command), "echo $$ > %s; read x < %s; exit 6", pid.path, go.path);
 	expect(RUN(&i, "start", "--plain", "--restart", "temporary", "web", "--", "sh", "-c",
-		   command), 0, "");
+		   command), 0, NULL, "");
 	bell_number(&pid);
 	supervisor = instance_supervisor_pid(&i);
 	kill(supervisor, SIGSTOP);
@@ -127,9 +118,9 @@ name_that_is_none_is_refused(void **state)
 
 	(void)state;
 	instance_init(&i);
-	expect(RUN(&i, "supervise", "--exit-with", "a b"), 2,
+	expect(RUN(&i, "supervise", "--exit-with", "a b"), 2, NULL,
 	    "exit-with: \"a b\" is no job's name");
-	expect(RUN(&i, "supervise", "--exit-with", "0"), 2, "exit-with");
+	expect(RUN(&i, "supervise", "--exit-with", "0"), 2, NULL, "exit-with");
 	instance_done(&i);
 }
 
@@ -160,7 +151,7 @@ static void
 start_hearer(struct instance *i, const char *name, struct bell *bell)
 {
 	bell_init(bell, i, name);
-	expect(RUN(i, "start", "--plain", name, "--", "python3", "-c", hearer, bell->path), 0, "");
+	expect(RUN(i, "start", "--plain", name, "--", "python3", "-c", hearer, bell->path), 0, NULL, "");
 	expect_word(bell, "here");
 }
 
@@ -262,7 +253,7 @@ signals_while_the_job_does_not_run_are_dropped(void **state)
 	instance_expect(&i, "retry_in_ms=");
 	kill(i.keeper, SIGUSR1);
 	instance_expect(&i, "signal=USR1 is dropped");
-	expect(RUN(&i, "retry", "web"), 0, NULL);
+	expect(RUN(&i, "retry", "web"), 0, NULL, NULL);
 	expect_word(&web, "here");
 	kill(i.keeper, SIGUSR2);
 	expect_word(&web, "SIGUSR2");
@@ -314,7 +305,7 @@ signals_without_a_job_they_are_for_are_passed_on_to_none(void **state)
 	start_hearer(&i, "web", &web);
 	kill(i.keeper, SIGHUP);
 	kill(i.keeper, SIGWINCH);
-	expect(RUN(&i, "stop", "web"), 0, "");
+	expect(RUN(&i, "stop", "web"), 0, NULL, "");
 	expect_word(&web, "SIGTERM");
 	kill(i.keeper, SIGUSR1);
 	assert_int_equal(instance_wait(&i), 128 + SIGUSR1);
@@ -383,9 +374,9 @@ first_process_ends_with_its_service_and_takes_all_along(void **state)
 
 	(void)state;
 	begin(&c);
-	expect(RUN(&c.i, "start", "--plain", "other", "--", "sleep", "1000"), 0, "");
+	expect(RUN(&c.i, "start", "--plain", "other", "--", "sleep", "1000"), 0, NULL, "");
 	expect(RUN(&c.i, "start", "--plain", "--restart", "temporary", "web", "--", "sh", "-c",
-		   "kill -TERM $$"), 0, "");
+		   "kill -TERM $$"), 0, NULL, "");
 	end(&c, 128 + SIGTERM);
 }
 
@@ -398,12 +389,12 @@ first_process_passes_signals_on_cannot_be_left_and_stops_in_order(void **state)
 	(void)state;
 	begin(&c);
 	start_hearer(&c.i, "web", &web);
-	expect(RUN(&c.i, "shutdown", "--leave"), 5, "not possible as process 1");
+	expect(RUN(&c.i, "shutdown", "--leave"), 5, NULL, "not possible as process 1");
 	kill(c.one, SIGHUP);
 	expect_word(&web, "SIGHUP");
 	kill(c.one, SIGQUIT);
 	helper_expect(&c.first, "leaving is not possible as process 1");
-	expect(RUN(&c.i, "status"), 0, "");
+	expect(RUN(&c.i, "status"), 0, NULL, "");
 	kill(c.one, SIGTERM);
 	expect_word(&web, "SIGTERM"); /* it was asked */
 	bell_done(&web);
@@ -436,15 +427,15 @@ first_process_reaps_orphans_that_are_not_its_own(void **state)
 	free(bell_wait(&here));
 	assert_int_equal(helper_wait(&stranger), 0);
 	helper_end(&stranger);
-	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0,
+	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0, NULL,
 	    NULL);
-	expect(RUN(&c.i, "wait", "job"), 0, NULL);
+	expect(RUN(&c.i, "wait", "job"), 0, NULL, NULL);
 	assert_int_equal(children_of(c.one), 2); /* the supervisor process, and the orphan */
 	fifo_write(go.path, "go\n");
 	for (int64_t until = now_ms() + 10000; children_of(c.one) > 1;) {
 		if (now_ms() > until)
 			fail_msg("the orphan was not reaped");
-		expect(RUN(&c.i, "run", "--", "true"), 0, NULL);
+		expect(RUN(&c.i, "run", "--", "true"), 0, NULL, NULL);
 	}
 	kill(c.one, SIGTERM);
 	bell_done(&go);

@@ -17,32 +17,23 @@
 #define COUNTER SERVERS_DIRECTORY "/counter"
 
 static void
-expect(struct result result, int status, const char *out)
-{
-	if (result.status != status || strcmp(result.out, out) != 0)
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\"", result.status,
-		    result.out, result.err, status, out);
-	result_done(&result);
-}
-
-static void
 begin(struct instance *instance)
 {
 	instance_init(instance);
 	instance_start(instance, NULL);
-	expect(jobberd(instance, "start", "--durable", "c", "--", COUNTER, NULL), 0, "1\n");
+	expect(jobberd(instance, "start", "--durable", "c", "--", COUNTER, NULL), 0, "1\n", NULL);
 }
 
 static void
 cast(struct instance *instance, const char *word, const char *number)
 {
-	expect(jobberd(instance, "cast", "c", word, number, NULL), 0, "");
+	expect(jobberd(instance, "cast", "c", word, number, NULL), 0, "", NULL);
 }
 
 static void
 expect_count(struct instance *instance, const char *count)
 {
-	expect(jobberd(instance, "call", "c", "get", NULL), 0, count);
+	expect(jobberd(instance, "call", "c", "get", NULL), 0, count, NULL);
 }
 
 static void
@@ -120,7 +111,7 @@ message_that_is_crashed_over_too_often_is_set_aside(void **state)
 
 	(void)state;
 	begin(&instance);
-	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "");
+	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "", NULL);
 	cast(&instance, "add", "5");
 	instance_expect(&instance, "ready attempt=5");
 	expect_count(&instance, "5\n");
@@ -144,7 +135,7 @@ call_does_not_overtake_messages_that_were_accepted_before_it(void **state)
 	expect_count(&instance, "60\n");
 	/* Nor those that came while it did not run. */
 	cast(&instance, "slow", "500");
-	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "");
+	expect(jobberd(&instance, "cast", "c", "crash", NULL), 0, "", NULL);
 	for (int i = 0; i < 60; i++)
 		cast(&instance, "add", "1");
 	instance_kill_supervisor(&instance);
@@ -168,12 +159,12 @@ large_messages_are_all_given_one_after_the_other(void **state)
 	memcpy(message + 10 + SIZE, "\"]", 3);
 	cast(&instance, "slow", "4000");
 	for (int i = 0; i < COUNT; i++)
-		expect(jobberd_with_input(&instance, message, "cast", "c", "-", NULL), 0, "");
+		expect(jobberd_with_input(&instance, message, "cast", "c", "-", NULL), 0, "", NULL);
 	do { /* until there is room for a call, too */
 		result_done(&result);
 		result = jobberd(&instance, "call", "--timeout", "20s", "c", "get", NULL);
 	} while (result.status == 75);
-	expect(result, 0, "40\n");
+	expect(result, 0, "40\n", NULL);
 	free(message);
 	instance_finish(&instance);
 }
@@ -191,7 +182,7 @@ timer_of_a_durable_server_outlives_everything(void **state)
 	instance_start(&instance, NULL);
 	instance_expect(&instance, " ready attempt=");
 	while (sql_number(&instance, "SELECT count(*) FROM messages") > 0)
-		expect(jobberd(&instance, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n");
+		expect(jobberd(&instance, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n", NULL);
 	expect_count(&instance, "1\n");
 	instance_finish(&instance);
 }
@@ -239,7 +230,7 @@ check_bold(struct instance *instance, const char *says, const char *then,
 	struct helper log;
 
 	expect(jobberd(instance, "start", "--durable", "--restart", "temporary", "bold", "--",
-		   "python3", "-c", bold, says, then, NULL), 0, "1\n");
+		   "python3", "-c", bold, says, then, NULL), 0, "1\n", NULL);
 	helper_jobberd(&log, instance, NULL, "log", "-f", "bold", NULL);
 	for (; *hears != NULL; hears++)
 		helper_expect(&log, *hears);
@@ -332,8 +323,8 @@ job_of_somebody_else_becomes_no_task(void **state)
 	instance_start(&instance, NULL);
 	check_bold(&instance, says, "", hears);
 	expect(jobberd(&instance, "submit", "--name", "victim", "--in", "1h", "true", NULL), 0,
-	    "2\n");
-	expect(jobberd(&instance, "stop", "bold", NULL), 0, "");
+	    "2\n", NULL);
+	expect(jobberd(&instance, "stop", "bold", NULL), 0, "", NULL);
 	assert_int_equal(sql_number(&instance, "SELECT status = 'new' FROM jobs WHERE id = 2"), 1);
 	instance_finish(&instance);
 }

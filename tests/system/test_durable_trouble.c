@@ -29,19 +29,10 @@ struct tally {
 };
 
 static void
-expect(struct result result, int status, const char *out)
-{
-	if (result.status != status || strcmp(result.out, out) != 0)
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\"", result.status,
-		    result.out, result.err, status, out);
-	result_done(&result);
-}
-
-static void
 begin_server(struct instance *i)
 {
 	instance_start(i, NULL);
-	expect(jobberd(i, "start", "--durable", "c", "--", COUNTER, NULL), 0, "1\n");
+	expect(jobberd(i, "start", "--durable", "c", "--", COUNTER, NULL), 0, "1\n", NULL);
 }
 
 static void
@@ -142,7 +133,7 @@ casts_accepted_on_a_filling_disk_are_handled_after_a_kill_of_all(void **state)
 	if (!disk_mount(&i, "2m"))
 		skip();
 	begin_server(&i);
-	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "", NULL);
 	while (tally.refused == 0 && tally.accepted < 50)
 		cast_large(&i, &tally, FULL);
 	assert_int_equal(tally.refused, 1);
@@ -237,8 +228,8 @@ cast_during_a_lock_is_accepted_after_it_and_handled_once(void **state)
 	(void)state;
 	instance_init(&i);
 	begin_server(&i);
-	expect(jobberd(&i, "cast", "c", "add", "1", NULL), 0, "");
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "1\n");
+	expect(jobberd(&i, "cast", "c", "add", "1", NULL), 0, "", NULL);
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "1\n", NULL);
 	pid = server_pid(&i);
 	other = other_open(&i);
 	other_run(other, "BEGIN IMMEDIATE");
@@ -252,9 +243,9 @@ cast_during_a_lock_is_accepted_after_it_and_handled_once(void **state)
 	assert_int_equal(helper_wait(&call), 0);
 	helper_end(&cast);
 	helper_end(&call);
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "7\n");
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "7\n", NULL);
 	/* The same, and the server dies meanwhile. */
-	expect(jobberd(&i, "cast", "c", "slow", "500", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "slow", "500", NULL), 0, "", NULL);
 	other_run(other, "BEGIN IMMEDIATE");
 	helper_jobberd(&cast, &i, NULL, "cast", "c", "add", "8", NULL);
 	assert_true(helper_runs_for(&cast, 1000));
@@ -266,7 +257,7 @@ cast_during_a_lock_is_accepted_after_it_and_handled_once(void **state)
 	assert_int_equal(helper_wait(&cast), 0);
 	helper_end(&cast);
 	instance_expect(&i, "ready attempt=2");
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "15\n");
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "15\n", NULL);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM messages"), 0);
 	instance_finish(&i);
 }
@@ -282,16 +273,16 @@ timer_during_a_lock_fires_once_after_it(void **state)
 	instance_init(&i);
 	begin_server(&i);
 	snprintf(ms, sizeof(ms), "%d", 500 * SLOWNESS); /* longer than it takes to lock */
-	expect(jobberd(&i, "cast", "c", "tick", ms, "1", NULL), 0, "");
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "0\n");
+	expect(jobberd(&i, "cast", "c", "tick", ms, "1", NULL), 0, "", NULL);
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "0\n", NULL);
 	other = other_open(&i);
 	other_run(other, "BEGIN IMMEDIATE");
 	let_pass(&i, 500 * SLOWNESS + 500);
 	other_run(other, "ROLLBACK");
 	other_close(other);
 	while (sql_number(&i, "SELECT count(*) FROM messages") > 0)
-		expect(jobberd(&i, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n");
-	expect(jobberd(&i, "call", "c", "get", NULL), 0, "1\n");
+		expect(jobberd(&i, "call", "c", "slow", "10", NULL), 0, "\"slept\"\n", NULL);
+	expect(jobberd(&i, "call", "c", "get", NULL), 0, "1\n", NULL);
 	instance_finish(&i);
 }
 

@@ -20,15 +20,6 @@
 #define MAILBOX "SELECT mailbox FROM server_list"
 #define LAST "SELECT last_message_at FROM servers"
 
-static void
-expect(struct result result, int status, const char *out)
-{
-	if (result.status != status || strcmp(result.out, out) != 0)
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\"", result.status,
-		    result.out, result.err, status, out);
-	result_done(&result);
-}
-
 /* It is told within a second that so many wait, unless that was so. */
 static void
 await_mailbox(struct instance *i, int count)
@@ -48,7 +39,7 @@ occupy(struct instance *i)
 	char ms[20];
 
 	snprintf(ms, sizeof(ms), "%d", TOLD_MS + 2 * SECOND);
-	expect(jobberd(i, "cast", "c", "slow", ms, NULL), 0, "");
+	expect(jobberd(i, "cast", "c", "slow", ms, NULL), 0, "", NULL);
 }
 
 /* The server has said what it has handled: its mailbox is counted from now on. */
@@ -57,9 +48,9 @@ begin(struct instance *i, const char *option)
 {
 	instance_init(i);
 	instance_start(i, NULL);
-	expect(jobberd(i, "start", option, "c", "--", COUNTER, NULL), 0, "1\n");
+	expect(jobberd(i, "start", option, "c", "--", COUNTER, NULL), 0, "1\n", NULL);
 	assert_int_equal(sql_number(i, "SELECT last_message_at IS NULL FROM servers"), 1);
-	expect(jobberd(i, "call", "c", "get", NULL), 0, "0\n");
+	expect(jobberd(i, "call", "c", "get", NULL), 0, "0\n", NULL);
 	wait_sql(i, "SELECT last_message_at IS NOT NULL FROM servers");
 	assert_int_equal(sql_number(i, MAILBOX), 0);
 	assert_between(sql_number(i, LAST), wall_ms() - 60 * SECOND, wall_ms());
@@ -75,12 +66,12 @@ mailbox_in_memory_is_told_within_a_second_and_once_after_the_last_message(void *
 	begin(&i, "--once");
 	from = wall_ms();
 	occupy(&i);
-	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "");
-	expect(jobberd(&i, "send", "c", "add", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "", NULL);
+	expect(jobberd(&i, "send", "c", "add", NULL), 0, "", NULL);
 	to = wall_ms();
 	await_mailbox(&i, 3);
 	assert_between(sql_number(&i, LAST), from - ROUNDING, to + ROUNDING);
-	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "2\n");
+	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "2\n", NULL);
 	await_mailbox(&i, 0);
 	assert_sleeps(&i, 3 * SECOND);
 	instance_finish(&i);
@@ -98,7 +89,7 @@ gauge_is_written_at_most_once_a_second_however_many_messages_come(void **state)
 	while (now_ms() - begun < 3 * SECOND || seen < 3) {
 		int64_t now;
 
-		expect(jobberd(&i, "cast", "c", "add", NULL), 0, "");
+		expect(jobberd(&i, "cast", "c", "add", NULL), 0, "", NULL);
 		now = sql_number(&i, LAST);
 		seen += now != last;
 		last = now;
@@ -116,11 +107,11 @@ mailbox_in_memory_is_empty_when_its_server_has_ended(void **state)
 
 	(void)state;
 	begin(&i, "--once");
-	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "", NULL);
 	await_mailbox(&i, 1);
 	from = wall_ms();
-	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "");
-	expect(jobberd(&i, "cancel", "1", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "", NULL);
+	expect(jobberd(&i, "cancel", "1", NULL), 0, "", NULL);
 	assert_int_equal(wait_job(&i, 1), 1);
 	assert_int_equal(sql_number(&i, MAILBOX), 0);
 	assert_between(sql_number(&i, LAST), from - ROUNDING, wall_ms() + ROUNDING);
@@ -136,11 +127,11 @@ last_message_of_a_durable_server_is_told_at_once(void **state)
 	(void)state;
 	begin(&i, "--durable");
 	from = wall_ms();
-	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "slow", "60000", NULL), 0, "", NULL);
 	assert_between(sql_number(&i, LAST), from, wall_ms());
 	assert_int_equal(sql_number(&i, "SELECT mailbox FROM servers"), 0);
 	assert_int_equal(sql_number(&i, MAILBOX), 1);
-	expect(jobberd(&i, "cancel", "1", NULL), 0, "");
+	expect(jobberd(&i, "cancel", "1", NULL), 0, "", NULL);
 	instance_finish(&i);
 }
 
@@ -153,10 +144,10 @@ mailbox_is_counted_through_a_crash_of_the_supervisor_process(void **state)
 	(void)state;
 	begin(&i, "--once");
 	occupy(&i);
-	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "");
+	expect(jobberd(&i, "cast", "c", "add", NULL), 0, "", NULL);
 	await_mailbox(&i, 2);
 	instance_kill_supervisor(&i);
-	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "1\n");
+	expect(jobberd(&i, "call", "--timeout", "60s", "c", "get", NULL), 0, "1\n", NULL);
 	await_mailbox(&i, 0);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM events WHERE "
 					"event = 'message not understood'"), 0);

@@ -25,16 +25,6 @@
 
 #define PAGE "man/jobberd-protocol.7"
 
-static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || strcmp(result.out, out) != 0 ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out, err != NULL ? err : "…");
-	result_done(&result);
-}
-
 /* ---- servers of the page ---- */
 
 static void

@@ -18,17 +18,6 @@
 #define COUNTER SERVERS_DIRECTORY "/counter"
 
 static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
-static void
 all_attempts_come_one_after_the_other(void **state)
 {
 	struct instance i;

@@ -72,7 +72,7 @@ begin(struct scene *scene)
 }
 
 static void
-expect(struct result result, const char *out)
+expect_out(struct result result, const char *out)
 {
 	if (result.status != 0 || (out != NULL && strcmp(result.out, out) != 0))
 		fail_msg("exit %d, \"%s\", \"%s\" instead of \"%s\"", result.status, result.out,
@@ -81,13 +81,13 @@ expect(struct result result, const char *out)
 }
 
 #define START(scene, ...)                                                                    \
-	expect(jobberd(&(scene)->i, "start", __VA_ARGS__, "--", "python3", (scene)->path,     \
+	expect_out(jobberd(&(scene)->i, "start", __VA_ARGS__, "--", "python3", (scene)->path,     \
 		   NULL), NULL)
 
 static void
 expect_call(struct scene *scene, const char *name, const char *message, const char *reply)
 {
-	expect(jobberd(&scene->i, "call", "--timeout", "60s", name, message, NULL), reply);
+	expect_out(jobberd(&scene->i, "call", "--timeout", "60s", name, message, NULL), reply);
 }
 
 static void
@@ -110,7 +110,7 @@ server_has_ten_thousand_timers_and_others_have_theirs(void **state)
 	expect_call(&scene, "many", "[\"set\", 1]", "[0,1,0]\n");
 	expect_call(&scene, "many", "[\"cancel\", 8]", "true\n");
 	expect_call(&scene, "many", "[\"set\", 2]", "[1,1,0]\n");
-	expect(jobberd(&scene.i, "stop", "many", NULL), "");
+	expect_out(jobberd(&scene.i, "stop", "many", NULL), "");
 	/* They go in several turns, and others have theirs between them. */
 	for (int i = 0; i < 1000 && sql_number(&scene.i, TIMERS) > 3; i++)
 		expect_call(&scene, "other", "[\"set\", 0]", "[0,0,0]\n");

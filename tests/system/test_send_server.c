@@ -127,17 +127,6 @@ finish(struct scene *scene)
 	instance_finish(&scene->instance);
 }
 
-static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
 #define START(scene, ...)                                                                      \
 	expect(jobberd(&(scene)->instance, "start", __VA_ARGS__, "--smtp", (scene)->url,       \
 		   "--from", "me@example.org", NULL),                                          \

@@ -22,17 +22,6 @@ static const char simple[] =
     " esac; done";
 
 static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
-static void
 expect_part(struct result result, const char *part)
 {
 	assert_int_equal(result.status, 0);

@@ -17,17 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static void
-expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
 #define SUP(i, status, err, ...)                                                             \
 	expect(jobberd(i, "supervisor", __VA_ARGS__, NULL), status, NULL, err)
 

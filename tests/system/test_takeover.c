@@ -59,7 +59,7 @@ lock_file(struct instance *i)
 }
 
 static void
-expect(struct result result, const char *out)
+expect_out(struct result result, const char *out)
 {
 	if (result.status != 0)
 		fail_msg("exit %d: %s", result.status, result.err);
@@ -71,16 +71,16 @@ expect(struct result result, const char *out)
 static void
 start_busy_server(struct instance *i)
 {
-	expect(jobberd(i, "start", "--durable", "c", "--", COUNTER, NULL), "1\n");
-	expect(jobberd(i, "cast", "c", "add", "5", NULL), "");
-	expect(jobberd(i, "call", "c", "get", NULL), "5\n");
-	expect(jobberd(i, "cast", "c", "slow", "200", NULL), "");
+	expect_out(jobberd(i, "start", "--durable", "c", "--", COUNTER, NULL), "1\n");
+	expect_out(jobberd(i, "cast", "c", "add", "5", NULL), "");
+	expect_out(jobberd(i, "call", "c", "get", NULL), "5\n");
+	expect_out(jobberd(i, "cast", "c", "slow", "200", NULL), "");
 }
 
 static void
 assert_server_is_well(struct instance *i)
 {
-	expect(jobberd(i, "call", "c", "get", NULL), "5\n");
+	expect_out(jobberd(i, "call", "c", "get", NULL), "5\n");
 	assert_int_equal(sql_number(i, "SELECT count(*) FROM attempts WHERE job_id = 1"), 1);
 	assert_int_equal(sql_number(i, "SELECT count(*) FROM events WHERE event LIKE "
 				       "'%not understood%'"), 0);
