@@ -32,6 +32,8 @@
 struct run {
 	const struct invocation *invocation;
 	int64_t job;
+	bool is_ours;	     /* nobody else had submitted it */
+	bool is_alone;	     /* no supervise was ever there for it */
 	int interrupts;	     /* how often ^C was heeded */
 	bool is_cancelled;   /* … and the cancel acknowledged */
 	int64_t told_attempt; /* the last one whose pause was told */
@@ -91,6 +93,28 @@ start_supervise(const struct invocation *invocation, struct error *error)
 		close(log);
 	free(path);
 	return result;
+}
+
+/* We are about to say that it failed: it must not run later by surprise. */
+static int
+take_back(const struct run *run, const struct error *why)
+{
+	char *call;
+	struct error error;
+
+	cli_fail(why);
+	if (!run->is_ours)
+		return cli_complain(STATUS_RUN_FAILED, "job %" PRId64 " is not started", run->job);
+	if (submission_take_back(run->invocation->state, run->job, &error) == 0)
+		return cli_complain(STATUS_RUN_FAILED,
+		    "job %" PRId64 " was not started, and is cancelled", run->job);
+	cli_fail(&error);
+	call = cli_how_to_call(run->invocation);
+	cli_complain(0,
+	    "job %" PRId64 " stays recorded, to be run by the next supervise, unless then: "
+	    "%s cancel %" PRId64, run->job, call, run->job);
+	free(call);
+	return STATUS_RUN_FAILED;
 }
 
 /* ---- while it runs ---- */
@@ -251,7 +275,10 @@ report_from_database(const struct run *run, const struct error *why)
 
 	if (rows != NULL && rows_next(rows, &error) == 1)
 		job_status_parse(rows_text(rows, "status"), &status);
-	if (job_status_is_live(status)) {
+	if (status == JOB_NEW && run->is_alone) {
+		error_set(&error, 0, "supervise has not come up, see supervise.log");
+		result = take_back(run, &error);
+	} else if (job_status_is_live(status)) {
 		cli_fail(why);
 		result = cli_complain(STATUS_RUN_FAILED, "job %" PRId64 " is %s", run->job,
 		    job_status_name(status));
@@ -360,14 +387,15 @@ follow_or_read(struct run *run, struct client_connection *connection)
 		return follow_job(run, connection);
 	if (client_open_to_submit(connection, run->invocation->state, &error) == 0)
 		return follow_job(run, connection);
-	/* Somebody else's was quick: all is done, and it has left already. */
+	/* Somebody else's was quick: all is done, and it has left already. Or none came up. */
+	run->is_alone = error.code == STATUS_NOT_RUNNING;
 	print_what_there_is(run);
 	return report_from_database(run, &error);
 }
 
 static int
-submit_for_run(struct invocation *invocation, struct client_connection *connection,
-    int64_t *ret_job)
+submit_for_run(
+    struct run *run, struct invocation *invocation, struct client_connection *connection)
 {
 	struct submission submission;
 	struct submission_request request;
@@ -379,8 +407,9 @@ submit_for_run(struct invocation *invocation, struct client_connection *connecti
 	result = submission_prepare(&submission, &invocation->spec, &error);
 	if (result == 0) {
 		submission_warn_if_missing(&submission, &invocation->spec);
-		submission_request_init(&request, &submission, &invocation->spec, 1, ret_job);
+		submission_request_init(&request, &submission, &invocation->spec, 1, &run->job);
 		result = submission_send(&submission, &request, NULL, &error);
+		run->is_ours = submission.has_sent;
 	}
 	submission_done(&submission);
 	return result == 0 ? STATUS_OK : cli_fail(&error);
@@ -408,13 +437,13 @@ verb_run(struct invocation *invocation)
 		if (!lock_wait_for_holder(invocation->state))
 			break;
 	}
-	status = submit_for_run(invocation, &connection, &run.job);
+	status = submit_for_run(&run, invocation, &connection);
 	if (status != STATUS_OK) {
 		client_close(&connection);
 		return status == STATUS_USAGE ? status : STATUS_RUN_FAILED;
 	}
 	if (connection.fd == -1 && start_supervise(invocation, &error) == -1)
-		return cli_fail(&error);
+		return take_back(&run, &error);
 	status = follow_or_read(&run, &connection);
 	tell_left_out(&run);
 	client_close(&connection);

@@ -1,4 +1,4 @@
-/* submission_write: jobs straight into the database, with nothing running. */
+/* submission_write: jobs straight into the database, and out again, with nothing running. */
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -7,6 +7,7 @@
 #include "store/sqlite_engine.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -107,6 +108,31 @@ submission_write(struct submission *submission, struct submission_request *reque
 	memcpy(request->ret_ids, step->submit.ret_ids, count * sizeof(request->ret_ids[0]));
 	result = 0;
 out:
+	batch_done(&batch);
+	store_close(store);
+	return result;
+}
+
+int
+submission_take_back(const char *state_directory, int64_t job, struct error *error)
+{
+	struct store *store = sqlite_store_open(state_directory, DATABASE_WAIT_MS, false, error);
+	struct batch batch;
+	struct step *step;
+	int result;
+
+	if (store == NULL)
+		return -1;
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_CHANGE, NULL, NULL);
+	step->change.job = job;
+	step->change.event = JOB_CANCEL;
+	result = write_batch(store, &batch, error);
+	if (result == 0 && step->answer != STEP_OK) {
+		*error = step->error;
+		result = -1;
+	} else if (result == 0 && step->change.ret_status != JOB_CANCELLED)
+		result = error_set(error, STATUS_STATE, "job %" PRId64 " is running", job);
 	batch_done(&batch);
 	store_close(store);
 	return result;

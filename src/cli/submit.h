@@ -85,5 +85,10 @@ void submission_warn_if_missing(const struct submission *submission,
 /* The same without a supervisor (submission_write.c): for submission_send() alone. */
 int submission_write(struct submission *submission, struct submission_request *request,
     struct error *error);
+/*
+ * Cancel a job that nobody runs, straight in the database. 0, or -1 with *error: it has ended, or
+ * has been started, or the database cannot be written.
+ */
+int submission_take_back(const char *state_directory, int64_t job, struct error *error);
 
 #endif

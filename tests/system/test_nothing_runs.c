@@ -215,6 +215,43 @@ run_waits_for_a_job_that_is_to_start_later(void **state)
 	instance_done(&i);
 }
 
+/* A run that has said that it failed is over: what it was for does not run later by surprise. */
+static void
+run_that_starts_no_supervisor_leaves_no_job_to_run(void **state)
+{
+	static const struct {
+		const char *path; /* is in the way, as … */
+		bool is_directory;
+		const char *says;
+	} cases[] = {
+		{ "supervise.log", true, "supervise.log: Is a directory\n" },
+		{ "output", false, "see supervise.log" },
+	};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct instance i;
+		struct result result;
+		char *path;
+
+		instance_init(&i);
+		path = xasprintf("%s/%s", i.state, cases[n].path);
+		assert_int_equal(mkdir(i.state, 0700), 0);
+		assert_int_equal(cases[n].is_directory ? mkdir(path, 0700)
+						       : mknod(path, S_IFREG | 0600, 0), 0);
+		result = jobberd(&i, "run", "--", "true", NULL);
+		assert_int_equal(result.status, 125);
+		assert_string_equal(result.out, "");
+		assert_has(result.err, cases[n].says);
+		assert_has(result.err, "job 1 was not started, and is cancelled\n");
+		result_done(&result);
+		assert_int_equal(sql_number(&i, "SELECT status = 'cancelled' AND "
+		    "reason = 'cancelled' AND ended_at IS NOT NULL FROM jobs"), 1);
+		free(path);
+		instance_done(&i);
+	}
+}
+
 /* It says when it has gone, so that the next one finds the state directory free. */
 static void
 shutdown_returns_when_the_next_supervise_can_start(void **state)
@@ -249,6 +286,7 @@ main(void)
 		cmocka_unit_test(bad_usage_is_one_clear_sentence),
 		cmocka_unit_test(empty_batch_is_told_to_be_empty),
 		cmocka_unit_test(run_waits_for_a_job_that_is_to_start_later),
+		cmocka_unit_test(run_that_starts_no_supervisor_leaves_no_job_to_run),
 		cmocka_unit_test(shutdown_returns_when_the_next_supervise_can_start),
 	};
 
