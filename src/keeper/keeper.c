@@ -72,6 +72,8 @@ send_wish(struct keeper *keeper, enum wish wish)
 
 	keeper->pending_wish = wish;
 	keeper_report(keeper, &report, -1);
+	if (keeper->is_starting)
+		loop_timer_set(keeper->loop, &keeper->hang_timer, HANG_MS);
 }
 
 void
@@ -159,6 +161,7 @@ start_supervisor(void *arg)
 		return;
 	}
 	close(pair[1]);
+	keeper->is_starting = true;
 	keeper->link = link_new(keeper->loop, pair[0], link_packet, link_gone, keeper);
 	keeper_send_table(keeper);
 	if (keeper->pending_wish != -1)

@@ -78,7 +78,9 @@ struct keeper {
 	struct timer tell_timer; /* … or now */
 	struct mono supervisor_started;
 	struct timer restart_timer;
-	struct timer hang_timer; /* it has closed its link and does not die */
+	bool is_starting; /* it has said nothing yet of being ready, or of stopping */
+	struct timer hang_timer; /* it has closed its link and does not die, or it is to stop
+				  * and does not come to hear of that */
 	int64_t restart_delay_ms;
 	uint32_t restarts;
 	bool was_ready; /* a supervisor process has once answered clients */

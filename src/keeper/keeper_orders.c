@@ -91,6 +91,14 @@ order_adopt(const struct received *received)
 		keeper_report(received->keeper, child->report, -1); /* it was not heard */
 }
 
+/* It hears what is wished. */
+static void
+is_up(struct keeper *keeper)
+{
+	keeper->is_starting = false;
+	loop_timer_remove(keeper->loop, &keeper->hang_timer);
+}
+
 static void
 order_ready(const struct received *received)
 {
@@ -98,6 +106,7 @@ order_ready(const struct received *received)
 	size_t length = received->length - sizeof(*received->order);
 	char text[8192];
 
+	is_up(keeper);
 	if (keeper->was_ready)
 		return;
 	keeper->was_ready = true;
@@ -107,6 +116,9 @@ order_ready(const struct received *received)
 		length = sizeof(text) - 1;
 	memcpy(text, received->order + 1, length);
 	text[length] = '\0';
+	/* Never behind "stopping". */
+	if (length == 0 || keeper->pending_wish != -1)
+		return;
 	keeper->setup->ready(text);
 	notify_manager("READY=1");
 }
@@ -120,7 +132,7 @@ order_signal(const struct received *received)
 static void
 order_stopping(const struct received *received)
 {
-	(void)received;
+	is_up(received->keeper);
 	notify_manager("STOPPING=1");
 }
 

@@ -141,3 +141,12 @@ ending_begin(struct supervisor *supervisor, int64_t grace_ms)
 	supervisor->somebody_waits_to_end = true;
 	ending_go_on(supervisor);
 }
+
+void
+ending_unrecorded(struct supervisor *supervisor, int64_t grace_ms)
+{
+	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
+		if (!live->has_ended && !live->is_being_ended)
+			live_stop(supervisor, &live->key, STOP_INTERRUPTED, grace_ms);
+	}
+}

@@ -176,6 +176,16 @@ live_is_empty(const struct supervisor *supervisor)
 	return supervisor->live->count == 0;
 }
 
+bool
+live_has_ends(struct supervisor *supervisor)
+{
+	for (struct live *live = live_first(supervisor); live != NULL; live = live_next(live)) {
+		if (live->has_ended)
+			return true;
+	}
+	return false;
+}
+
 void
 live_anything_ready(struct supervisor *supervisor)
 {

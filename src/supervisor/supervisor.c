@@ -37,16 +37,21 @@ send_order(struct supervisor *supervisor, enum order_kind kind, const char *text
 /* ---- leaving ---- */
 
 static void
-generation_ended(void *arg, struct step *step)
+order_quit(struct supervisor *supervisor)
 {
-	struct supervisor *supervisor = arg;
 	struct order order = { .version = ORDERS_VERSION, .kind = ORDER_QUIT };
 
-	(void)step;
 	order.quit.status = (uint32_t)supervisor->exit_status;
 	order.quit.leaves = supervisor->is_leaving_jobs;
 	link_send(supervisor->link, &order, sizeof(order), -1);
 	loop_stop(supervisor->loop);
+}
+
+static void
+generation_ended(void *arg, struct step *step)
+{
+	(void)step;
+	order_quit(arg);
 }
 
 static void
@@ -211,13 +216,40 @@ supervisor_ready(struct supervisor *supervisor)
 		snprintf(limit, sizeof(limit), "%" PRId64, place->max_children);
 	text = xasprintf("ready: default %s at a time, %s", limit,
 	    supervisor->setup->state_directory);
-	send_order(supervisor, ORDER_READY, text);
-	free(text);
 	loop_again(supervisor->loop);
 	control_ready(supervisor);
 	exit_with_begin(supervisor);
 	if (supervisor->wish != -1)
 		supervisor_heed(supervisor, supervisor->wish);
+	/* Whoever asked for a stop meanwhile has been told of that. */
+	send_order(
+	    supervisor, ORDER_READY, supervisor->phase == PHASE_RUNNING ? text : "");
+	free(text);
+}
+
+/*
+ * A stop, while nothing can be read or recorded. Processes that the keeper has are ended now, and
+ * their ends recorded when that can be; with nothing to record, the start is given up.
+ */
+static void
+heed_early(struct supervisor *supervisor)
+{
+	bool leaves = supervisor->wish == WISH_LEAVE;
+
+	if (!supervisor->is_giving_up) {
+		log_info("%s: the start is given up", leaves ? "leaving" : "stopping");
+		send_order(supervisor, ORDER_STOPPING, NULL);
+	}
+	supervisor->is_giving_up = true;
+	supervisor->is_leaving_jobs = leaves;
+	if (!leaves)
+		ending_unrecorded(
+		    supervisor, supervisor->wish == WISH_STOP_NOW ? 0 : STOP_OWN_GRACE);
+	if (leaves ? live_has_ends(supervisor) : !live_is_empty(supervisor))
+		return;
+	supervisor->error = (struct error){ 0 }; /* what kept it */
+	supervisor->phase = PHASE_QUITTING;
+	order_quit(supervisor);
 }
 
 void
@@ -225,6 +257,8 @@ supervisor_waits(struct supervisor *supervisor)
 {
 	int64_t lasted_ms = clock_mono().ms - supervisor->troubled_since.ms;
 
+	if (supervisor->wish != -1)
+		heed_early(supervisor);
 	if (supervisor->listen_watch != NULL || lasted_ms < TOLD_AFTER_MS)
 		return;
 	if (supervisor->answer == STORE_BUSY) /* others were told of at once */
@@ -236,8 +270,11 @@ void
 supervisor_heed(struct supervisor *supervisor, int wish)
 {
 	supervisor->wish = wish;
-	if (supervisor->phase < PHASE_RUNNING)
-		return; /* when all is settled */
+	if (supervisor->phase < PHASE_RUNNING) {
+		if (supervisor->troubled_since.ms != 0)
+			heed_early(supervisor);
+		return; /* else when all is settled */
+	}
 	if (wish == WISH_LEAVE)
 		supervisor_leave(supervisor);
 	else

@@ -143,6 +143,7 @@ struct supervisor {
 	struct timer tell_timer;
 	const char *leaving_because; /* for the generation's row */
 	bool is_leaving_jobs;	     /* they run on */
+	bool is_giving_up;	     /* … before the start was done */
 	int64_t stop_grace_ms;	     /* PHASE_STOPPING: what jobs get; or STOP_OWN_GRACE */
 	bool somebody_waits_to_end;  /* likewise: for those behind it to be gone */
 	int wish;		     /* enum wish heard from the keeper, -1: none */
@@ -202,12 +203,15 @@ void live_take_limits(void *arg, struct step *step); /* a STEP_LIMITS' act */
 size_t live_count(const struct supervisor *supervisor); /* attempts that are processes */
 size_t live_count_servers(struct supervisor *supervisor); /* of these, that end with us */
 bool live_is_empty(const struct supervisor *supervisor);
+bool live_has_ends(struct supervisor *supervisor); /* some have ended: it is to be recorded */
 void live_stop(struct supervisor *supervisor, const struct attempt_key *key,
     enum stop_cause cause, int64_t grace_ms);
 
 /* ending.c: the order in which processes are ended when we stop */
 void ending_begin(struct supervisor *supervisor, int64_t grace_ms); /* 0: all, at once */
 void ending_go_on(struct supervisor *supervisor); /* some have ended */
+/* The same before anything can be read or written: all, in no order. */
+void ending_unrecorded(struct supervisor *supervisor, int64_t grace_ms);
 
 /* settle.c: the first turns of a supervisor process */
 void settle_add_journal(struct supervisor *supervisor, const struct report *report);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "keeper/tree.h"
 #include "support/helper.h"
 #include "support/outside.h"
 
@@ -376,6 +377,125 @@ what_was_asked_for_during_the_lock_does_not_start_after_a_stop(void **state)
 	instance_done(&i);
 }
 
+static const char *const locks[][2] = {
+	{ "BEGIN IMMEDIATE", "COMMIT" },
+	/* Not even readers may look. */
+	{ "PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT",
+	    "PRAGMA locking_mode = NORMAL; SELECT 1 FROM jobs" },
+};
+
+/* It has begun nothing: there is nothing to record, and nobody to wait for. */
+static void
+stop_of_a_start_that_waits_for_the_lock_is_heeded_at_once(void **state)
+{
+	static const struct {
+		int signal;
+		const char *says;
+	} stops[] = { { SIGTERM, "stopping: " }, { SIGINT, "stopping: " },
+		{ SIGQUIT, "leaving: " } };
+
+	(void)state;
+	for (size_t n = 0; n < 6; n++) {
+		struct instance i;
+		sqlite3 *other;
+
+		instance_init(&i);
+		submit_job(&i, "--", "true", NULL);
+		other = other_open(&i);
+		other_run(other, locks[n / 3][0]);
+		instance_launch(&i, NULL);
+		instance_expect(&i, WAITS);
+		kill(i.keeper, stops[n % 3].signal);
+		assert_int_equal(instance_wait(&i), 0);
+		instance_expect(&i, stops[n % 3].says);
+		assert_int_equal(count_in_log(&i, "ready: "), 0);
+		assert_int_equal(count_in_log(&i, "started again"), 0);
+		assert_int_equal(count_in_log(&i, "error"), 0);
+		other_run(other, locks[n / 3][1]);
+		other_close(other);
+		instance_start(&i, NULL);
+		assert_int_equal(wait_job(&i, 1), 0);
+		instance_finish(&i);
+	}
+}
+
+/* The supervisor process, before it has recorded who it is. */
+static pid_t
+only_child_of(pid_t keeper)
+{
+	pid_t *pids, pid;
+	size_t count;
+
+	assert_int_equal(tree_children(keeper, &pids, &count), 0);
+	assert_int_equal(count, 1);
+	pid = pids[0];
+	free(pids);
+	return pid;
+}
+
+/* A start that hangs, whatever in, is no reason to ask twice. */
+static void
+stop_of_a_start_that_hangs_needs_no_second_signal(void **state)
+{
+	struct instance i;
+	sqlite3 *other;
+
+	(void)state;
+	instance_init(&i);
+	submit_job(&i, "--", "true", NULL);
+	other = other_open(&i);
+	other_run(other, "BEGIN IMMEDIATE");
+	instance_launch(&i, NULL);
+	instance_expect(&i, WAITS);
+	kill(only_child_of(i.keeper), SIGSTOP);
+	kill(i.keeper, SIGTERM);
+	assert_int_equal(instance_wait(&i), 0);
+	assert_int_equal(count_in_log(&i, "ready: "), 0);
+	other_run(other, "COMMIT");
+	other_close(other);
+	instance_start(&i, NULL);
+	assert_int_equal(wait_job(&i, 1), 0);
+	instance_finish(&i);
+}
+
+/* As one that has come up: what runs is ended now, and recorded when that can be. */
+static void
+stop_of_a_new_start_ends_at_once_what_runs(void **state)
+{
+	struct instance i;
+	struct bell pids, go;
+	sqlite3 *other;
+	char *text;
+	pid_t pid;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	bell_init(&pids, &i, "pids");
+	bell_init(&go, &i, "go");
+	submit_waiting(&i, &pids, &go, 0);
+	pid = (pid_t)bell_number(&pids);
+	wait_sql(&i, "SELECT status = 'running' FROM jobs");
+	other = other_open(&i);
+	other_run(other, "BEGIN IMMEDIATE");
+	kill(instance_supervisor_pid(&i), SIGKILL);
+	instance_expect(&i, WAITS);
+	kill(i.keeper, SIGTERM);
+	wait_gone(pid);
+	wait_reaped(pid, 1000 * SLOWNESS);
+	let_pass(&i, 300); /* it stays until it could record that */
+	other_run(other, "COMMIT");
+	other_close(other);
+	assert_int_equal(instance_wait(&i), 0);
+	text = sql(&i, "SELECT a.reason || ' ' || status FROM attempts a, jobs");
+	assert_string_equal(text, "interrupted failed");
+	free(text);
+	bell_done(&pids);
+	bell_done(&go);
+	check_accounts(&i);
+	instance_done(&i);
+}
+
 int
 main(void)
 {
@@ -384,6 +504,9 @@ main(void)
 		cmocka_unit_test(lock_taken_again_and_again_starves_nobody),
 		cmocka_unit_test(supervise_on_a_locked_database_is_ready_after_the_release),
 		cmocka_unit_test(supervise_on_a_locked_database_says_once_that_it_waits),
+		cmocka_unit_test(stop_of_a_start_that_waits_for_the_lock_is_heeded_at_once),
+		cmocka_unit_test(stop_of_a_start_that_hangs_needs_no_second_signal),
+		cmocka_unit_test(stop_of_a_new_start_ends_at_once_what_runs),
 		cmocka_unit_test(submit_with_nothing_running_waits_for_the_lock),
 		cmocka_unit_test(
 		    stop_during_the_lock_ends_processes_at_once_and_is_recorded_after),
