@@ -176,13 +176,20 @@ WHEN OLD.status <> NEW.status AND OLD.status || '>' || NEW.status NOT IN (
 BEGIN SELECT RAISE(ABORT, 'this change of status is not legal'); END;
 
 -- What others may write: new jobs … (NEW.id is -1 here when it is left out; one chosen
--- near 2^53 would be the last that AUTOINCREMENT gives.)
+-- near 2^53 would be the last that AUTOINCREMENT gives. Most texts are NULL, and then not even
+-- looked at.)
 CREATE TRIGGER jobs_insert_guard BEFORE INSERT ON jobs
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN
   SELECT RAISE(ABORT, 'a job with this id exists already')
     WHERE EXISTS (SELECT 1 FROM jobs WHERE id = NEW.id);
   SELECT RAISE(ABORT, 'the id of a new job is given, not chosen') WHERE NEW.id <> -1;
+  SELECT RAISE(ABORT, 'no text of a job has a NUL in it')
+    WHERE instr(NEW.command || NEW.cwd, char(0))
+       OR (NEW.name IS NOT NULL AND instr(NEW.name, char(0)))
+       OR (NEW.type IS NOT NULL AND instr(NEW.type, char(0)))
+       OR (NEW.stdin IS NOT NULL AND instr(NEW.stdin, char(0)))
+       OR (NEW.backoff IS NOT NULL AND instr(NEW.backoff, char(0)));
   SELECT RAISE(ABORT, 'already_started: a live job has this name')
     WHERE EXISTS (SELECT 1 FROM jobs WHERE name = NEW.name AND name IS NOT NULL
                   AND status IN ('new', 'running', 'errored'));

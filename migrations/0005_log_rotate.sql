@@ -9,3 +9,10 @@ WHEN (SELECT is_writing FROM writer) = 0 AND NEW.log_rotate IS NOT OLD.log_rotat
 BEGIN
   SELECT RAISE(ABORT, 'only status, priority, wake_at, hold and max_retries may be updated');
 END;
+
+CREATE TRIGGER jobs_insert_rotate_guard BEFORE INSERT ON jobs
+WHEN NEW.log_rotate IS NOT NULL AND (SELECT is_writing FROM writer) = 0
+BEGIN
+  SELECT RAISE(ABORT, 'no text of a job has a NUL in it')
+    WHERE instr(NEW.log_rotate, char(0));
+END;

@@ -344,6 +344,10 @@ insert_of_a_supervisor_is_heeded(void **state)
 	instance_finish(&i);
 }
 
+/* Who reads it as C does would take it for what stands before that. */
+#define WITH_NUL(column, text)                                                           \
+	"INSERT INTO jobs (command, " column ") VALUES ('[\"a\"]', " text " || char(0) || 'b')"
+
 static void
 row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 {
@@ -369,6 +373,13 @@ row_that_makes_no_sense_is_refused_by_the_schema(void **state)
 		    "already_started" },
 		{ "INSERT OR REPLACE INTO jobs (id, command) VALUES (1, '[\"a\"]')",
 		    "exists already" },
+		{ WITH_NUL("name", "'a'"), "a NUL in it" },
+		{ WITH_NUL("type", "'a'"), "a NUL in it" },
+		{ WITH_NUL("cwd", "'/tmp'"), "a NUL in it" },
+		{ WITH_NUL("stdin", "'/dev/zero'"), "a NUL in it" },
+		{ WITH_NUL("backoff", "'constant:1s'"), "a NUL in it" },
+		{ WITH_NUL("log_rotate", "'64K'"), "a NUL in it" },
+		{ "INSERT INTO jobs (command) VALUES ('[\"a\"]' || char(0))", "a NUL in it" },
 		{ "UPDATE jobs SET status = 'done' WHERE id = 1", "only be set to cancelled" },
 		{ "UPDATE jobs SET command = '[\"rm\"]' WHERE id = 1", "may be updated" },
 		{ "UPDATE jobs SET hold = 'user' WHERE id = 1", "while the job waits" },
