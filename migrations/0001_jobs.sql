@@ -198,6 +198,9 @@ BEGIN
   SELECT RAISE(ABORT, 'there is no environment with this id')
     WHERE NEW.environment IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM environments WHERE id = NEW.environment);
+  SELECT RAISE(ABORT, 'a job cannot have been submitted in the future, or before 1970')
+    WHERE NEW.created_at NOT BETWEEN 0
+      AND CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER);
   SELECT RAISE(ABORT, 'a new job has status new and nothing has happened to it yet')
     WHERE NEW.status <> 'new' OR NEW.failures <> 0 OR NEW.ended_at IS NOT NULL
        OR NEW.reason IS NOT NULL OR NEW.wake_boot_ms IS NOT NULL

@@ -60,7 +60,7 @@ insert_raw(size_t count, size_t at_once)
 		database_run(database, "BEGIN IMMEDIATE");
 		for (size_t i = 0; i < at_once; i++) {
 			sqlite3_bind_int64(
-			    insert, 5, (int64_t)(1800000000000 + done + i));
+			    insert, 5, (int64_t)(1700000000000 + done + i));
 			database_step(database, insert);
 		}
 		database_run(database, "COMMIT");

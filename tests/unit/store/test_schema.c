@@ -146,6 +146,8 @@ static const struct {
 	      "100, 1, "
 	      "0, 65536, 1, 'user', 0"), NULL },
 	{ NEW("max_retries, kind, created_at", "NULL, 'command', 1"), NULL },
+	{ NEW("created_at", "9007199254740991"), "cannot have been submitted in the future" },
+	{ NEW("created_at", "-1"), "cannot have been submitted in the future, or before 1970" },
 	{ NEW("name", "'d'"), NULL }, /* its job has ended */
 	{ NEW("wake_at", "9007199254740991"), NULL },
 	{ "INSERT OR IGNORE INTO jobs(command) VALUES('[\"true\"]')", NULL },
