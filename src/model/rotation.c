@@ -3,6 +3,7 @@
 #include "model/rotation.h"
 #include "base/text.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,12 +25,15 @@ rotation_parse(const char *text, struct rotation_rule *rule)
 	int64_t bytes, keep = ROTATION_KEEP;
 	char size[32];
 
+	errno = EINVAL;
 	if (length >= sizeof(size))
 		return -1;
 	memcpy(size, text, length);
 	size[length] = '\0';
-	if (text_size(size, &bytes) == -1 || bytes < ROTATION_LEAST_BYTES ||
-	    bytes > INT64_C(1) << 50 ||
+	if (text_size(size, &bytes) == -1)
+		return -1;
+	errno = bytes > ROTATION_MOST_BYTES ? ERANGE : EINVAL;
+	if (bytes < ROTATION_LEAST_BYTES || bytes > ROTATION_MOST_BYTES ||
 	    (comma != NULL && text_number(comma + 1, 1, ROTATION_MOST_KEPT, &keep) == -1))
 		return -1;
 	*rule = (struct rotation_rule){ whole_blocks(bytes), keep };

@@ -15,10 +15,11 @@ struct rotation_rule {
 };
 
 #define ROTATION_LEAST_BYTES 65536
+#define ROTATION_MOST_BYTES (INT64_C(1) << 50)
 #define ROTATION_MOST_KEPT 1000
 #define ROTATION_KEEP 5 /* unless given */
 
-/* "10M" or "10M,3". 0, or -1 and *rule untouched. */
+/* "10M" or "10M,3". 0, or -1 and *rule untouched, with errno, ERANGE: the size is too large. */
 int rotation_parse(const char *text, struct rotation_rule *rule);
 /* What rotation_parse() reads: "10485760,3". */
 const char *rotation_format(char *buffer, size_t size, const struct rotation_rule *rule);

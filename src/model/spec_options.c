@@ -307,10 +307,11 @@ static int
 set_log_rotate(struct spec *spec, const char *value, struct wall now, struct error *error)
 {
 	(void)now;
-	if (rotation_parse(value, &spec->log_rotate) == -1)
-		return spec_bad(error, "log-rotate", value,
-		    "SIZE[,N] with a size of at least 64K and 1 to 1000 segments, like 10M,5");
-	return 0;
+	if (rotation_parse(value, &spec->log_rotate) == 0)
+		return 0;
+	return spec_bad(error, "log-rotate", value, errno == ERANGE
+		? "a size of 1024T at most"
+		: "SIZE[,N] with a size of at least 64K and 1 to 1000 segments, like 10M,5");
 }
 
 static int

@@ -402,6 +402,15 @@ rotation_is_checked_shown_and_taken_from_others(void **state)
 	assert_int_equal(result.status, 2);
 	assert_has(result.err, "log-rotate: \"1K\" is not SIZE[,N]");
 	result_done(&result);
+	for (size_t n = 0; n < 3; n++) { /* no file can, no number can, and just not */
+		static const char *const sizes[] = { "1025T,3", "8388608T", "1.5E" };
+
+		result = jobberd(&i, "submit", "--log-rotate", sizes[n], "--", "true", NULL);
+		assert_int_equal(result.status, 2);
+		assert_has(result.err, n < 2 ? "\" is not a size of 1024T at most"
+					     : "\" is not SIZE[,N]");
+		result_done(&result);
+	}
 	result = jobberd(&i, "submit", "--log-rotate", "1M", "--max-output", "1M", "--", "true",
 	    NULL);
 	assert_int_equal(result.status, 2);
