@@ -3,10 +3,61 @@
 #include "base/xalloc.h"
 #include "cli/apply_making.h"
 #include "model/lifecycle.h"
+#include "model/spec_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* What a description has of variables stays as it is: where they come from is compared too. */
+static void
+keep_variables(json_t *object, const json_t *description)
+{
+	static const char *const keys[][2] = { { "environment", "environment" },
+		{ "env", "env" }, { "env-file", "env-file" }, { "env_file", "env-file" },
+		{ "env-all", "env-all" }, { "env_all", "env-all" } };
+
+	json_object_del(object, "environment");
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		json_t *value = json_object_get(description, keys[i][0]);
+
+		if (value != NULL)
+			json_object_set(object, keys[i][1], value);
+	}
+}
+
+/* In the order in which they are to be named. Takes over the object. */
+static json_t *
+sort(json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+	json_t *sorted = json_loads(text, 0, NULL);
+
+	json_decref(object);
+	free(text);
+	return sorted;
+}
+
+/* The same may be spelled otherwise: '_' for '-', 1000ms for 1s. Takes over the description. */
+static json_t *
+spell(json_t *description)
+{
+	json_t *object = NULL;
+	struct spec spec;
+	struct error error;
+
+	json_object_set_new(description, "kind", json_string("server"));
+	if (spec_from_json(&spec, description, (struct wall){ 0 }, &error) == 0) {
+		object = spec_to_json(&spec, &error);
+		spec_done(&spec);
+	}
+	if (object == NULL)
+		return description; /* by an earlier version: as it stands */
+	keep_variables(object, description);
+	json_decref(description);
+	return sort(object);
+}
 
 /* What of it is compared: not which file it is from, but the directory that it comes to there. */
 static json_t *
@@ -17,7 +68,7 @@ read_description(const char *text, const char *cwd)
 	json_object_del(object, PLAN_APPLIED);
 	if (cwd != NULL)
 		json_object_set_new(object, "cwd", json_string(cwd));
-	return object;
+	return spell(object);
 }
 
 /* Which keys of the two descriptions differ. */

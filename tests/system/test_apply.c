@@ -481,6 +481,24 @@ begin_child(struct scene *scene, const char *more)
 	expect(apply_child(scene, more), 0, "+ supervisor t\n+ t/c\n+ t/last\n> start t\n", NULL);
 }
 
+/* What it comes to is compared, not how it is written. */
+static void
+server_that_is_described_as_before_in_other_words_is_left_alone(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin_child(&scene, ", 'grace': '1s', 'restart_delay': 'constant:1s', 'env_all': true, "
+	    "'log-rotate': '1M', 'env': ['A=1']");
+	expect(apply_child(&scene, ", 'grace': '1000ms', 'restart-delay': 'constant:1000ms', "
+	    "'env-all': true, 'log_rotate': '1024K,5', 'env': ['A=1']"), 0, "", NULL);
+	assert_int_equal(sql_number(&scene.i, "SELECT count(*) FROM attempts"), 2);
+	expect(apply_child(&scene, ", 'grace': '1001ms', 'restart-delay': 'constant:1000ms', "
+	    "'env-all': true, 'log_rotate': '1024K,5', 'env': ['A=2']"), 0,
+	    "~ t/c: env, grace\n", NULL);
+	instance_finish(&scene.i);
+}
+
 static const char stays_down[] = "t/c does not run: jobberd start t/c";
 
 static void
@@ -846,6 +864,7 @@ main(void)
 		cmocka_unit_test(file_that_makes_no_sense_is_refused_with_its_place),
 		cmocka_unit_test(
 		    server_that_was_started_by_hand_as_described_is_taken_over_untouched),
+		cmocka_unit_test(server_that_is_described_as_before_in_other_words_is_left_alone),
 		cmocka_unit_test(plain_service_that_was_started_by_hand_is_taken_over_untouched),
 		cmocka_unit_test(server_beneath_a_paused_supervisor_is_not_waited_for),
 		cmocka_unit_test(temporary_server_that_has_ended_is_not_started_by_the_same_file),
