@@ -6,6 +6,7 @@
 #include "cli/batch.h"
 #include "base/buf.h"
 #include "base/xalloc.h"
+#include "cli/batch_names.h"
 #include "model/spec_json.h"
 
 #include <bsd/sys/queue.h>
@@ -43,6 +44,7 @@ struct batch_jobs {
 	TAILQ_HEAD(slabs, slab) slabs;
 	TAILQ_HEAD(portions, portion) portions;
 	size_t count;
+	struct batch_names names; /* until all lines are read */
 };
 
 static struct portion *
@@ -138,6 +140,18 @@ read_shell_line(const char *line, json_t *defaults, struct spec *spec, struct er
 	return result;
 }
 
+/* Two live jobs of one name there cannot be; with `once` it is the same job. */
+static int
+check_name(struct batch_jobs *jobs, const struct spec *spec, size_t line, struct error *error)
+{
+	size_t first = spec->name != NULL ? batch_names_add(&jobs->names, spec->name, line) : 0;
+
+	return first == 0 || spec->is_once
+	    ? 0
+	    : error_set(error, STATUS_USAGE, "the name %s is that of line %zu already",
+		  spec->name, first);
+}
+
 static int
 add_line(struct submission *submission, struct batch_jobs *jobs, char *line, size_t number,
     json_t *defaults, struct error *error)
@@ -161,7 +175,8 @@ add_line(struct submission *submission, struct batch_jobs *jobs, char *line, siz
 		return error_set(
 		    error, STATUS_USAGE, "stdin: - is where the jobs themselves come from");
 	}
-	if (submission_prepare(submission, &spec, error) == -1) {
+	if (submission_prepare(submission, &spec, error) == -1 ||
+	    check_name(jobs, &spec, number, error) == -1) {
 		spec_done(&spec);
 		return -1;
 	}
@@ -207,6 +222,7 @@ read_all(struct submission *submission, struct batch_jobs *jobs, struct error *e
 	ssize_t length;
 	int result = defaults == NULL ? -1 : 0;
 
+	batch_names_init(&jobs->names);
 	while (result == 0 && (length = getline(&line, &room, stdin)) != -1) {
 		struct error why;
 
@@ -224,6 +240,7 @@ read_all(struct submission *submission, struct batch_jobs *jobs, struct error *e
 	}
 	if (result == 0 && ferror(stdin))
 		result = error_set_errno(error, STATUS_USAGE, "standard input");
+	batch_names_done(&jobs->names);
 	free(line);
 	json_decref(defaults);
 	return result;

@@ -296,6 +296,33 @@ job_submitted_held_starts_when_it_is_released_and_the_other_is_done(void **state
 	instance_finish(&i);
 }
 
+/* It would be refused when a part of the others is in. */
+static void
+name_that_two_lines_have_is_found_before_any_is_sent(void **state)
+{
+#define NAMED(more) "{\"command\":[\"true\"],\"name\":\"a\"" more "}\n"
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	result = jobberd_with_input(&i, "true\n" NAMED("") "true\n" NAMED(""), "submit", "--batch",
+	    NULL);
+	assert_result(result, 2, "",
+	    "jobberd: line 4: the name a is that of line 2 already; nothing was submitted\n");
+	result = jobberd_with_input(&i, NAMED(",\"once\":true") NAMED(""), "submit", "--batch",
+	    NULL);
+	assert_result(result, 2, "",
+	    "jobberd: line 2: the name a is that of line 1 already; nothing was submitted\n");
+	result = jobberd_with_input(&i, NAMED("") "true\n" NAMED(",\"once\":true"), "submit",
+	    "--batch", NULL);
+	assert_string_equal(result.out, "1\n2\n1\n");
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 2);
+	instance_done(&i);
+}
+
 /* Lines refer to each other by names, since nobody knows their ids yet. */
 static void
 lines_wait_for_earlier_lines_by_name(void **state)
@@ -463,6 +490,7 @@ main(void)
 		cmocka_unit_test(relative_path_of_the_input_is_refused_in_words),
 		cmocka_unit_test(
 		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
+		cmocka_unit_test(name_that_two_lines_have_is_found_before_any_is_sent),
 		cmocka_unit_test(lines_wait_for_earlier_lines_by_name),
 		cmocka_unit_test(job_after_one_that_does_not_exist_is_refused),
 		cmocka_unit_test(cancel_goes_down_a_chain_of_a_thousand),
