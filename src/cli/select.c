@@ -110,6 +110,25 @@ add_filtered(struct query *query, struct job_filter *filter, struct selection *s
 	return more;
 }
 
+static int
+compare_ids(const void *a, const void *b)
+{
+	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+/*
+ * What waits for others is behind them: retried before them, it would be cancelled again,
+ * since they have not ended well yet.
+ */
+static void
+sort_ids(struct selection *selection)
+{
+	if (selection->count > 0)
+		qsort(selection->ids, selection->count, sizeof(selection->ids[0]), compare_ids);
+}
+
 int
 select_jobs(const struct invocation *invocation, struct selection *selection,
     struct error *error)
@@ -144,6 +163,7 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 	query_close(query);
 	if (result == -1)
 		selection_done(selection);
+	sort_ids(selection);
 	return result;
 }
 

@@ -4,7 +4,10 @@
 #include "cli/cli.h"
 #include "store/query.h"
 
-/* Which jobs a verb is about: ids, names, or the filters --status, --name, --failed. */
+/*
+ * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; in the
+ * order of their ids.
+ */
 
 struct selection {
 	int64_t *ids;

@@ -246,6 +246,45 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	instance_finish(&i);
 }
 
+static void
+cancel_chain(struct instance *instance, const char *first, const char *second, const char *third)
+{
+	struct result result;
+
+	submit_job(instance, "--hold", "--name", first, "--", "true", NULL);
+	submit_job(instance, "--after", first, "--name", second, "--", "true", NULL);
+	submit_job(instance, "--after", second, "--name", third, "--", "true", NULL);
+	result = jobberd(instance, "cancel", first, NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	result = jobberd(instance, "wait", third, NULL);
+	assert_int_equal(result.status, 1);
+	result_done(&result);
+}
+
+/* In a list the one that ended last comes first, and words may come in any order. */
+static void
+chain_is_retried_from_its_beginning_in_whatever_order_it_is_asked_for(void **state)
+{
+	struct instance i;
+	struct result result;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	cancel_chain(&i, "a1", "a2", "a3");
+	result = jobberd(&i, "retry", "--status", "cancelled", "--yes", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 3), 0);
+	cancel_chain(&i, "b1", "b2", "b3");
+	result = jobberd(&i, "retry", "b3", "b2", "b1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	assert_int_equal(wait_job(&i, 6), 0);
+	instance_finish(&i);
+}
+
 /* On the socket; the command line makes a path absolute, and a file of its own input. */
 static void
 relative_path_of_the_input_is_refused_in_words(void **state)
@@ -487,6 +526,8 @@ main(void)
 		cmocka_unit_test(batch_of_3500_is_recorded_in_its_order),
 		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
+		cmocka_unit_test(
+		    chain_is_retried_from_its_beginning_in_whatever_order_it_is_asked_for),
 		cmocka_unit_test(relative_path_of_the_input_is_refused_in_words),
 		cmocka_unit_test(
 		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
