@@ -223,16 +223,21 @@ signalled(void *arg, int number, pid_t pid)
 
 /* ---- start and end ---- */
 
-static void
-raise_file_limit(struct keeper *keeper)
+static int
+raise_file_limit(struct keeper *keeper, struct error *error)
 {
 	struct rlimit raised;
 
 	if (getrlimit(RLIMIT_NOFILE, &keeper->files) == -1)
-		return;
+		return 0;
 	raised = keeper->files;
 	raised.rlim_cur = raised.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &raised);
+	if (raised.rlim_max < FEWEST_DESCRIPTORS)
+		return error_set(error, STATUS_CONFIG,
+		    "%ju descriptors are allowed (RLIMIT_NOFILE), and %d are wanted",
+		    (uintmax_t)raised.rlim_max, FEWEST_DESCRIPTORS);
+	return 0;
 }
 
 /* A manager may have made us less likely to be killed for want of memory. */
@@ -298,8 +303,7 @@ set_up(struct keeper *keeper, struct error *error)
 	/* Descriptor 3 stays taken, so that a child's socket never is it already. */
 	if (fcntl(3, F_GETFD) == -1 && open("/dev/null", O_RDWR | O_CLOEXEC) == -1)
 		return error_set_errno(error, STATUS_CONFIG, "/dev/null");
-	raise_file_limit(keeper);
-	if (open_state(keeper, error) == -1)
+	if (raise_file_limit(keeper, error) == -1 || open_state(keeper, error) == -1)
 		return -1;
 	keeper_leaves_open(keeper);
 	keeper_notify_sweep(keeper);

@@ -16,6 +16,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#define FEWEST_DESCRIPTORS 128 /* with fewer we do not start */
+
 /*
  * The keeper: parent of the supervisor process and of every job. It spawns what it is
  * told, ends what runs too long, reaps, and keeps every end in memory until it is

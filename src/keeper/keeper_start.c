@@ -20,6 +20,9 @@
 #include <unistd.h>
 
 #define FIRST_KEPT 128 /* descriptor */
+/* Of the descriptors: the processes' own, and those of clients, who may want to end a job. */
+#define FOR_OTHERS 96
+_Static_assert(FOR_OTHERS < FEWEST_DESCRIPTORS, "some are left for jobs");
 
 static void
 report_refused(struct keeper *keeper, const struct order_key *key, int error)
@@ -120,6 +123,19 @@ keeper_move_high(int fd)
 	return high;
 }
 
+/* The supervisor process has one for each job, too, and the same limit. */
+static int
+check_descriptors(const struct keeper *keeper)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == -1 ||
+	    keeper->children.pid_count + FOR_OTHERS < files.rlim_cur)
+		return 0;
+	errno = EMFILE;
+	return -1;
+}
+
 /* Takes over the text. */
 static void
 start_now(struct keeper *keeper, struct child *child, const struct order *order,
@@ -136,7 +152,7 @@ start_now(struct keeper *keeper, struct child *child, const struct order *order,
 	children_set_state(&keeper->children, child, CHILD_RUNNING);
 	child->started = clock_mono();
 	child->pid_start = spawn_start_ticks();
-	if (output_fd == -1 ||
+	if (output_fd == -1 || check_descriptors(keeper) == -1 ||
 	    (start->notifies && keeper_notify_open(keeper, child) == -1) ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) == -1) {
 		int error = errno;

@@ -140,6 +140,59 @@ more_clients_than_descriptors_neither_spin_the_loop_nor_stop_jobs(void **state)
 	instance_finish(&i);
 }
 
+/* Jobs have a descriptor each, as clients have: without a rest nobody could end a job. */
+static void
+jobs_that_want_more_descriptors_than_there_are_leave_some_to_clients(void **state)
+{
+	struct instance i;
+	struct rlimit few;
+	struct result result;
+	char batch[200 * 16] = "";
+
+	(void)state;
+	instance_init(&i);
+	for (size_t n = 0; n < 200; n++)
+		strcat(batch, "exec sleep 600\n");
+	result = jobberd_with_input(&i, batch, "submit", "--batch", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	instance_start(&i, "--max-children", "0", NULL);
+	assert_int_equal(prlimit(i.keeper, RLIMIT_NOFILE, NULL, &few), 0);
+	few.rlim_cur = 160;
+	assert_int_equal(prlimit(i.keeper, RLIMIT_NOFILE, &few, NULL), 0);
+	assert_int_equal(prlimit(instance_supervisor_pid(&i), RLIMIT_NOFILE, &few, NULL), 0);
+	result = jobberd(&i, "supervisor", "set", "default", "--max-children", "200", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	instance_expect(&i, "could not be started: Too many open files");
+	assert_between(sql_number(&i, "SELECT count(*) FROM attempts WHERE ended_at IS NULL "
+				      "AND started_at IS NOT NULL"),
+	    1, 160);
+	assert_status_says(&i, "trouble: starting pauses: Too many open files");
+	result = jobberd(&i, "cancel", "1", NULL);
+	assert_int_equal(result.status, 0);
+	result_done(&result);
+	instance_finish(&i);
+}
+
+static void
+supervise_that_may_have_too_few_descriptors_is_refused_in_words(void **state)
+{
+	struct instance i;
+	struct helper shell;
+	const char *arguments[] = { "sh", "-c",
+		"ulimit -n 64 && exec \"$JOBBERD\" -C \"$0\" supervise", i.state, NULL };
+
+	(void)state;
+	instance_init(&i);
+	helper_start(&shell, NULL, arguments);
+	helper_expect(&shell,
+	    "jobberd: 64 descriptors are allowed (RLIMIT_NOFILE), and 128 are wanted\n");
+	assert_int_equal(helper_wait(&shell), 78);
+	helper_end(&shell);
+	instance_done(&i);
+}
+
 /* ---- more than one supervisor ---- */
 
 #define MANY 20
@@ -445,6 +498,9 @@ main(void)
 		cmocka_unit_test(keeper_without_descriptors_starts_nothing_and_counts_nothing),
 		cmocka_unit_test(
 		    more_clients_than_descriptors_neither_spin_the_loop_nor_stop_jobs),
+		cmocka_unit_test(
+		    jobs_that_want_more_descriptors_than_there_are_leave_some_to_clients),
+		cmocka_unit_test(supervise_that_may_have_too_few_descriptors_is_refused_in_words),
 		cmocka_unit_test(of_twenty_supervise_at_once_one_wins_and_19_exit_5),
 		cmocka_unit_test(supervise_waits_for_the_remains_of_a_killed_keeper),
 		cmocka_unit_test(second_sigterm_skips_the_grace),
