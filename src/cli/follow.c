@@ -23,6 +23,7 @@ struct following {
 	int inotify_fd;
 	int watch; /* -1: the file is not there yet */
 	json_int_t wait_id;
+	bool is_pruned; /* the job: nobody will tell of its end */
 };
 
 /* Ask to be told of the job's end and of every change. 0 or -1 with *error. */
@@ -165,8 +166,11 @@ receive(struct following *following, json_t **ret_ended, struct error *error)
 			continue;
 		if (json_integer_value(message.id) == following->wait_id) {
 			result = message.kind == RPC_RESULT ? 1 : -1;
+			following->is_pruned = message.code == STATUS_NOT_FOUND;
 			if (result == 1)
 				*ret_ended = json_incref(message.result);
+			else if (following->is_pruned)
+				error_set(error, message.code, "%s any more", message.message);
 			else
 				error_set(error, message.code, "%s", message.message);
 		}
@@ -189,7 +193,7 @@ go_on(struct following *following, json_t **ret_ended, struct error *error)
 			return FOLLOW_FAILED;
 		if (got == 1)
 			return FOLLOW_ENDED;
-		if (got == -1 && ask_again(following, error) == -1) {
+		if (got == -1 && (following->is_pruned || ask_again(following, error) == -1)) {
 			struct error ignored;
 
 			print_attempts(following, true, &ignored);

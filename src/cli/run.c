@@ -270,14 +270,18 @@ report_from_database(const struct run *run, const struct error *why)
 	struct error error;
 	struct query *query = query_open(run->invocation->state, &error);
 	struct rows *rows = query != NULL ? query_jobs(query, &filter, &error) : NULL;
+	bool is_there = rows != NULL && rows_next(rows, &error) == 1;
 	enum job_status status = JOB_NEW;
 	int result;
 
-	if (rows != NULL && rows_next(rows, &error) == 1)
+	if (is_there)
 		job_status_parse(rows_text(rows, "status"), &status);
-	if (status == JOB_NEW && run->is_alone) {
+	if (status == JOB_NEW && run->is_alone && (is_there || rows == NULL)) {
 		error_set(&error, 0, "supervise has not come up, see supervise.log");
 		result = take_back(run, &error);
+	} else if (!is_there) {
+		cli_fail(why);
+		result = STATUS_RUN_FAILED;
 	} else if (job_status_is_live(status)) {
 		cli_fail(why);
 		result = cli_complain(STATUS_RUN_FAILED, "job %" PRId64 " is %s", run->job,

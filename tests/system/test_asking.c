@@ -6,12 +6,14 @@
 #include <cmocka.h>
 
 #include "base/xalloc.h"
+#include "support/helper.h"
 #include "support/outside.h"
 #include "support/system.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -468,6 +470,46 @@ log_goes_on_when_the_supervisor_process_is_killed(void **state)
 	instance_done(&i);
 }
 
+/* It does not hear of the end: it is stopped, and who would have told it is killed. */
+static void
+job_that_is_pruned_unheard_of_ends_log_and_run_in_words(void **state)
+{
+	struct instance i;
+	struct helper log, run;
+	struct result result;
+	char *command, *gate;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	gate = fifo_make(&i, "gate");
+	command = xasprintf("echo begin; read line < %s; echo $line", gate);
+	helper_jobberd(&run, &i, NULL, "run", "--", "sh", "-c", command, NULL);
+	helper_expect(&run, "begin\n");
+	helper_jobberd(&log, &i, NULL, "log", "-f", "1", NULL);
+	helper_expect(&log, "begin\n");
+	kill(run.pid, SIGSTOP);
+	kill(log.pid, SIGSTOP);
+	instance_kill_supervisor(&i);
+	fifo_write(gate, "end\n");
+	assert_int_equal(wait_job(&i, 1), 0);
+	result = jobberd(&i, "prune", "--older-than", "0", NULL);
+	assert_result(result, 0, "", "1 job pruned\n");
+	kill(run.pid, SIGCONT);
+	kill(log.pid, SIGCONT);
+	assert_int_equal(helper_wait(&log), 4);
+	assert_string_equal(log.out.text, "begin\nend\n");
+	assert_string_equal(log.err.text, "jobberd: there is no job 1 any more\n");
+	assert_int_equal(helper_wait(&run), 125);
+	assert_string_equal(run.out.text, "begin\nend\n");
+	assert_string_equal(run.err.text, "jobberd: there is no job 1 any more\n");
+	helper_end(&log);
+	helper_end(&run);
+	free(command);
+	free(gate);
+	instance_finish(&i);
+}
+
 static void
 status_is_a_table_for_programs_and_for_people(void **state)
 {
@@ -696,6 +738,7 @@ main(void)
 		cmocka_unit_test(run_prints_nothing_but_the_output_of_what_was_left_out_too),
 		cmocka_unit_test(log_follows_a_job_through_its_retries),
 		cmocka_unit_test(log_goes_on_when_the_supervisor_process_is_killed),
+		cmocka_unit_test(job_that_is_pruned_unheard_of_ends_log_and_run_in_words),
 		cmocka_unit_test(status_is_a_table_for_programs_and_for_people),
 		cmocka_unit_test(status_is_json_whatever_the_state_directory_is_called),
 		cmocka_unit_test(history_begins_with_the_submission_of_each_job),
