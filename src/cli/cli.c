@@ -12,8 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define USUAL_WIDTH 80 /* where the terminal does not tell */
 
 static const struct command *
 find_command(const char *name)
@@ -55,6 +58,16 @@ bool
 cli_is_interactive(void)
 {
 	return isatty(STDERR_FILENO) != 0;
+}
+
+size_t
+cli_line_width(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col < 2)
+		return USUAL_WIDTH - 1;
+	return (size_t)size.ws_col - 1;
 }
 
 char *

@@ -97,6 +97,8 @@ void cli_print_id(const struct invocation *invocation, int64_t id);
 
 /* Is standard error a terminal: may we show progress and explain? */
 bool cli_is_interactive(void);
+/* How long a line may be there that is written over again and again: the cursor stays in it. */
+size_t cli_line_width(void);
 
 /* "jobberd -C DIR" as a person would type it for this instance; to be freed. */
 char *cli_how_to_call(const struct invocation *invocation);

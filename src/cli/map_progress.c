@@ -8,12 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #define BAR_WIDTH 24
 #define LEAST_MS 100 /* between two drawings */
-#define WIDTH 79     /* where the terminal does not tell */
 
 /* ---- the words ---- */
 
@@ -81,16 +78,6 @@ map_progress_words(char *buffer, size_t size, size_t width, const struct map_num
 
 /* ---- the terminal ---- */
 
-static size_t
-terminal_width(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == -1 || size.ws_col < 2)
-		return WIDTH;
-	return (size_t)size.ws_col - 1;
-}
-
 void
 map_progress_begin(struct map_progress *progress)
 {
@@ -121,7 +108,7 @@ void
 map_progress_draw(struct map_progress *progress, const struct map_numbers *numbers)
 {
 	char line[256];
-	size_t width = terminal_width();
+	size_t width = cli_line_width();
 
 	if (map_progress_wait_ms(progress) != 0)
 		return;

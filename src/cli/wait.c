@@ -16,7 +16,6 @@
 #include <string.h>
 
 #define MOST_COUNTED 1000 /* jobs that are looked at again with every change */
-#define LINE_WIDTH 78
 
 struct waiting {
 	struct invocation *invocation;
@@ -165,7 +164,7 @@ static void
 wipe(struct waiting *waiting)
 {
 	if (waiting->is_shown)
-		fprintf(stderr, "\r%*s\r", LINE_WIDTH, "");
+		fprintf(stderr, "\r%*s\r", (int)cli_line_width(), "");
 	waiting->is_shown = false;
 }
 
@@ -176,7 +175,7 @@ show(struct waiting *waiting, const char *words)
 	size_t length;
 
 	escape_add_text(&line, words);
-	length = escape_fitting(buf_text(&line), line.length, LINE_WIDTH);
+	length = escape_fitting(buf_text(&line), line.length, cli_line_width());
 	wipe(waiting);
 	fprintf(stderr, "%.*s", (int)length, buf_text(&line));
 	buf_done(&line);

@@ -8,6 +8,7 @@
 #include "base/xalloc.h"
 #include "support/family.h"
 #include "support/helper.h"
+#include "support/outside.h"
 #include "support/terminal.h"
 
 #include <fcntl.h>
@@ -221,6 +222,35 @@ run_and_wait_show_how_far_they_are(void **state)
 	instance_done(&i);
 }
 
+/* A wider one would go on in the next line of the screen, and each time leave that there. */
+static void
+progress_of_wait_never_is_wider_than_the_terminal(void **state)
+{
+	struct instance i;
+	struct terminal wait;
+	char *gate, *command;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	gate = fifo_make(&i, "gate");
+	command = xasprintf("%s notify progress 40%% 'resizing all of the many pages'; "
+			    "read x < %s", getenv("JOBBERD"), gate);
+	submit_job(&i, "--", "sh", "-c", command, NULL);
+	terminal_start(&wait, &i, 30, "wait", "1", NULL);
+	terminal_expect(&wait, "40% resizi");
+	fifo_write(gate, "x\n");
+	assert_int_equal(terminal_wait(&wait), 0);
+	for (const char *line = wait.text; line != NULL; line = strpbrk(line, "\r\n")) {
+		line += strspn(line, "\r\n");
+		assert_between((int64_t)strcspn(line, "\r\n"), 0, 29);
+	}
+	terminal_done(&wait);
+	free(command);
+	free(gate);
+	instance_finish(&i);
+}
+
 static void
 run_says_what_it_waits_for(void **state)
 {
@@ -366,6 +396,7 @@ main(void)
 		cmocka_unit_test(run_tells_each_pause_behind_the_output_of_its_attempt),
 		cmocka_unit_test(interrupt_cancels_the_job_and_a_second_one_leaves_it_being_ended),
 		cmocka_unit_test(run_and_wait_show_how_far_they_are),
+		cmocka_unit_test(progress_of_wait_never_is_wider_than_the_terminal),
 		cmocka_unit_test(run_says_what_it_waits_for),
 		cmocka_unit_test(filters_ask_at_a_terminal),
 		cmocka_unit_test(wait_goes_on_when_the_supervisor_process_is_killed),
