@@ -346,6 +346,19 @@ pause_over(void *arg)
 	live_anything_ready(arg);
 }
 
+/* Many are refused at once, and one pause is for all of them. */
+static void
+begin_pause(struct supervisor *supervisor)
+{
+	if (timer_is_set(&supervisor->pause_timer))
+		return;
+	supervisor->pause_ms =
+	    supervisor->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * supervisor->pause_ms;
+	if (supervisor->pause_ms > LONGEST_PAUSE_MS)
+		supervisor->pause_ms = LONGEST_PAUSE_MS;
+	loop_timer_set(supervisor->loop, &supervisor->pause_timer, supervisor->pause_ms);
+}
+
 /* No process could be made: ours, not the job's. */
 static void
 refused(struct supervisor *supervisor, const struct report *report)
@@ -355,13 +368,10 @@ refused(struct supervisor *supervisor, const struct report *report)
 	if (live == NULL)
 		return;
 	supervisor->pause_error = report->refused.error;
-	supervisor->pause_ms =
-	    supervisor->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * supervisor->pause_ms;
-	if (supervisor->pause_ms > LONGEST_PAUSE_MS)
-		supervisor->pause_ms = LONGEST_PAUSE_MS;
+	begin_pause(supervisor);
 	log_warn("job=%" PRId64 " could not be started: %s; starting pauses for %" PRId64 " ms",
-	    report->key.job, strerror(report->refused.error), supervisor->pause_ms);
-	loop_timer_set(supervisor->loop, &supervisor->pause_timer, supervisor->pause_ms);
+	    report->key.job, strerror(report->refused.error),
+	    loop_timer_left(supervisor->loop, &supervisor->pause_timer));
 	claims_withdraw(live);
 }
 
