@@ -93,40 +93,82 @@ add_id(struct selection *selection, int64_t id)
 	selection->ids[selection->count++] = id;
 }
 
+/* One that a filter has found, and where it is in the list, in which the last end is first. */
+struct found {
+	int64_t id;
+	char *name; /* NULL: none */
+	size_t place;
+	bool is_former; /* another one of this name ended after it */
+};
+
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct found *one = a, *other = b;
+	int order = strcmp(
+	    one->name != NULL ? one->name : "", other->name != NULL ? other->name : "");
+
+	if (order == 0)
+		order = (one->place > other->place) - (one->place < other->place);
+	return order;
+}
+
+static int
+compare_turns(const void *a, const void *b)
+{
+	const struct found *one = a, *other = b;
+
+	if (one->is_former != other->is_former)
+		return one->is_former - other->is_former;
+	return (one->id > other->id) - (one->id < other->id);
+}
+
+/*
+ * What waits for others has a higher id than they have: retried before them, it would be
+ * cancelled again, since they have not ended well yet. But of one name the last is meant first.
+ */
+static void
+order_found(struct found *found, size_t count)
+{
+	if (count == 0)
+		return;
+	qsort(found, count, sizeof(*found), compare_names);
+	for (size_t i = 1; i < count; i++)
+		found[i].is_former = found[i].name != NULL && found[i - 1].name != NULL &&
+		    strcmp(found[i].name, found[i - 1].name) == 0;
+	qsort(found, count, sizeof(*found), compare_turns);
+}
+
 static int
 add_filtered(struct query *query, struct job_filter *filter, struct selection *selection,
     struct error *error)
 {
+	struct found *found = NULL;
 	struct rows *rows;
+	size_t count = 0;
 	int more;
 
 	filter->wants_all = true;
 	rows = query_jobs(query, filter, error);
 	if (rows == NULL)
 		return -1;
-	while ((more = rows_next(rows, error)) == 1)
-		add_id(selection, rows_number(rows, "id", 0));
+	while ((more = rows_next(rows, error)) == 1) {
+		const char *name = rows_text(rows, "name");
+
+		if ((count & (count + 1)) == 0)
+			found = xreallocarray(found, 2 * count + 3, sizeof(*found));
+		found[count] = (struct found){ .id = rows_number(rows, "id", 0),
+			.name = name != NULL ? xstrdup(name) : NULL, .place = count };
+		count++;
+	}
 	rows_close(rows);
+	order_found(found, count);
+	for (size_t i = 0; i < count; i++) {
+		add_id(selection, found[i].id);
+		free(found[i].name);
+	}
+	free(found);
 	return more;
-}
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
-/*
- * What waits for others is behind them: retried before them, it would be cancelled again,
- * since they have not ended well yet.
- */
-static void
-sort_ids(struct selection *selection)
-{
-	if (selection->count > 0)
-		qsort(selection->ids, selection->count, sizeof(selection->ids[0]), compare_ids);
 }
 
 int
@@ -163,7 +205,6 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 	query_close(query);
 	if (result == -1)
 		selection_done(selection);
-	sort_ids(selection);
 	return result;
 }
 

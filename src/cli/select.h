@@ -5,8 +5,8 @@
 #include "store/query.h"
 
 /*
- * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; in the
- * order of their ids.
+ * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; by filter
+ * in the order of their ids, but of several with one name all but the last come at the end.
  */
 
 struct selection {

@@ -246,42 +246,29 @@ jobs_wait_for_others_and_are_cancelled_with_them_in_words(void **state)
 	instance_finish(&i);
 }
 
+/* In a list the one that ended last comes first; of one name it is the one that is meant. */
 static void
-cancel_chain(struct instance *instance, const char *first, const char *second, const char *third)
-{
-	struct result result;
-
-	submit_job(instance, "--hold", "--name", first, "--", "true", NULL);
-	submit_job(instance, "--after", first, "--name", second, "--", "true", NULL);
-	submit_job(instance, "--after", second, "--name", third, "--", "true", NULL);
-	result = jobberd(instance, "cancel", first, NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
-	result = jobberd(instance, "wait", third, NULL);
-	assert_int_equal(result.status, 1);
-	result_done(&result);
-}
-
-/* In a list the one that ended last comes first, and words may come in any order. */
-static void
-chain_is_retried_from_its_beginning_in_whatever_order_it_is_asked_for(void **state)
+chain_is_retried_by_filter_from_its_beginning_and_of_one_name_the_last(void **state)
 {
 	struct instance i;
 	struct result result;
 
 	(void)state;
 	instance_init(&i);
+	submit_job(&i, "--hold", "--name", "a", "--", "true", NULL); /* 1 */
 	instance_start(&i, NULL);
-	cancel_chain(&i, "a1", "a2", "a3");
+	result = jobberd(&i, "cancel", "a", NULL);
+	assert_result(result, 0, "", "");
+	submit_job(&i, "--hold", "--name", "a", "--", "true", NULL);   /* 2 */
+	submit_job(&i, "--after", "a", "--name", "b", "--", "true", NULL); /* 3 */
+	submit_job(&i, "--after", "b", "--", "true", NULL);		       /* 4 */
+	result = jobberd(&i, "cancel", "a", NULL);
+	assert_result(result, 0, "", "");
+	assert_int_equal(wait_job(&i, 4), 1);
 	result = jobberd(&i, "retry", "--status", "cancelled", "--yes", NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
-	assert_int_equal(wait_job(&i, 3), 0);
-	cancel_chain(&i, "b1", "b2", "b3");
-	result = jobberd(&i, "retry", "b3", "b2", "b1", NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
-	assert_int_equal(wait_job(&i, 6), 0);
+	assert_result(result, 5, "", "retry: 4 jobs\njobberd: already_started: another live job "
+				     "has the name of job 1\n");
+	assert_int_equal(wait_job(&i, 4), 0);
 	instance_finish(&i);
 }
 
@@ -527,7 +514,7 @@ main(void)
 		cmocka_unit_test(taken_name_is_refused_with_the_holders_id_or_with_once_is_its),
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
 		cmocka_unit_test(
-		    chain_is_retried_from_its_beginning_in_whatever_order_it_is_asked_for),
+		    chain_is_retried_by_filter_from_its_beginning_and_of_one_name_the_last),
 		cmocka_unit_test(relative_path_of_the_input_is_refused_in_words),
 		cmocka_unit_test(
 		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
