@@ -151,7 +151,8 @@ static void
 start_hearer(struct instance *i, const char *name, struct bell *bell)
 {
 	bell_init(bell, i, name);
-	expect(RUN(i, "start", "--plain", name, "--", "python3", "-c", hearer, bell->path), 0, NULL, "");
+	expect(RUN(i, "start", "--plain", name, "--", "python3", "-c", hearer, bell->path), 0, NULL,
+	    "");
 	expect_word(bell, "here");
 }
 
@@ -427,8 +428,8 @@ first_process_reaps_orphans_that_are_not_its_own(void **state)
 	free(bell_wait(&here));
 	assert_int_equal(helper_wait(&stranger), 0);
 	helper_end(&stranger);
-	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0, NULL,
-	    NULL);
+	expect(RUN(&c.i, "submit", "--name", "job", "--", "sh", "-c", "sleep 1000 & exit 0"), 0,
+	    NULL, NULL);
 	expect(RUN(&c.i, "wait", "job"), 0, NULL, NULL);
 	assert_int_equal(children_of(c.one), 2); /* the supervisor process, and the orphan */
 	fifo_write(go.path, "go\n");
