@@ -15,6 +15,14 @@
 
 #define IDS_A_REQUEST 1000
 
+struct changing {
+	struct invocation *invocation;
+	struct client_connection connection;
+	struct selection selection;
+	json_t *results;
+	size_t ended_since; /* they were selected */
+};
+
 static json_t *
 ids_json(const int64_t *ids, size_t count)
 {
@@ -61,13 +69,29 @@ outcome(const struct invocation *invocation, const json_t *result)
 	return json_string_value(json_object_get(result, "status"));
 }
 
+/*
+ * One of those that a filter has found has ended since, by itself or with another one that it
+ * waited for: to be cancelled it needs no more.
+ */
+static bool
+needs_no_cancel(const struct changing *changing, int code)
+{
+	return changing->selection.is_by_filter && code == STATUS_STATE &&
+	    strcmp(changing->invocation->command->name, "cancel") == 0;
+}
+
 /* One job's result: a sentence, and the status if it is the worst so far. */
 static int
-print_result(const struct invocation *invocation, const json_t *result, int status)
+print_result(struct changing *changing, const json_t *result, int status)
 {
+	const struct invocation *invocation = changing->invocation;
 	const char *error = json_string_value(json_object_get(result, "error"));
 	int code = (int)json_integer_value(json_object_get(result, "code"));
 
+	if (error != NULL && needs_no_cancel(changing, code)) {
+		changing->ended_since++;
+		return status;
+	}
 	if (error != NULL) {
 		cli_complain(code, "%s", error);
 		return status == STATUS_OK ? code : status;
@@ -80,11 +104,10 @@ print_result(const struct invocation *invocation, const json_t *result, int stat
 }
 
 static int
-change_some(struct invocation *invocation, struct client_connection *connection,
-    const int64_t *ids, size_t count, json_t *all)
+change_some(struct changing *changing, const int64_t *ids, size_t count)
 {
 	struct error error;
-	json_t *answer = client_call(connection, invocation->command->name,
+	json_t *answer = client_call(&changing->connection, changing->invocation->command->name,
 	    json_pack("{s:o}", "ids", ids_json(ids, count)), NULL, &error);
 	json_t *results, *result;
 	int status = STATUS_OK;
@@ -94,48 +117,57 @@ change_some(struct invocation *invocation, struct client_connection *connection,
 		return cli_fail(&error);
 	results = json_object_get(answer, "results");
 	json_array_foreach(results, index, result)
-		status = print_result(invocation, result, status);
-	json_array_extend(all, results);
+		status = print_result(changing, result, status);
+	json_array_extend(changing->results, results);
 	json_decref(answer);
+	return status;
+}
+
+/* A portion after the other; the first status that is not STATUS_OK. */
+static int
+change_all(struct changing *changing)
+{
+	const struct selection *selection = &changing->selection;
+	int status = STATUS_OK;
+
+	for (size_t done = 0; done < selection->count; done += IDS_A_REQUEST) {
+		size_t count = selection->count - done;
+		int one = change_some(changing, selection->ids + done,
+		    count < IDS_A_REQUEST ? count : IDS_A_REQUEST);
+
+		status = status == STATUS_OK ? one : status;
+	}
+	if (changing->ended_since > 0)
+		fprintf(stderr, "%s: %zu had ended meanwhile\n",
+		    changing->invocation->command->name, changing->ended_since);
+	if (changing->invocation->wants_json) {
+		json_dumpf(changing->results, stdout, JSON_INDENT(1));
+		putchar('\n');
+	}
 	return status;
 }
 
 static int
 change(struct invocation *invocation)
 {
-	struct client_connection connection;
-	struct selection selection;
+	struct changing changing = { .invocation = invocation };
 	struct error error;
-	int status = client_connect(invocation, &connection);
-	bool is_agreed;
-	json_t *all;
+	int status = client_connect(invocation, &changing.connection);
 
 	if (status != STATUS_OK)
 		return status;
-	if (select_jobs(invocation, &selection, &error) == -1) {
-		client_close(&connection);
+	if (select_jobs(invocation, &changing.selection, &error) == -1) {
+		client_close(&changing.connection);
 		return cli_fail(&error);
 	}
-	if (selection.is_by_filter)
-		status = ask(invocation, &selection);
-	is_agreed = status == STATUS_OK;
-	if (!is_agreed)
-		selection.count = 0;
-	all = json_array();
-	for (size_t done = 0; done < selection.count; done += IDS_A_REQUEST) {
-		size_t count = selection.count - done;
-		int one = change_some(invocation, &connection, selection.ids + done,
-		    count < IDS_A_REQUEST ? count : IDS_A_REQUEST, all);
-
-		status = status == STATUS_OK ? one : status;
-	}
-	if (invocation->wants_json && is_agreed) {
-		json_dumpf(all, stdout, JSON_INDENT(1));
-		putchar('\n');
-	}
-	json_decref(all);
-	client_close(&connection);
-	selection_done(&selection);
+	changing.results = json_array();
+	if (changing.selection.is_by_filter)
+		status = ask(invocation, &changing.selection);
+	if (status == STATUS_OK)
+		status = change_all(&changing);
+	json_decref(changing.results);
+	client_close(&changing.connection);
+	selection_done(&changing.selection);
 	return status;
 }
 

@@ -403,6 +403,27 @@ job_after_one_that_does_not_exist_is_refused(void **state)
 	instance_done(&i);
 }
 
+/* The first one's cancel ends the others, which the filter has found too: all is as asked for. */
+static void
+chain_is_cancelled_by_filter(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, "--max-children", "0", NULL);
+	submit_job(&i, "--", "true", NULL);
+	submit_job(&i, "--after", "1", "--", "true", NULL);
+	submit_job(&i, "--after", "2", "--", "true", NULL);
+	expect(jobberd(&i, "cancel", "--status", "new", "--yes", NULL), 0, "",
+	    "cancel: 3 jobs\ncancel: 2 had ended meanwhile\n");
+	assert_int_equal(
+	    sql_number(&i, "SELECT count(*) FROM jobs WHERE status = 'cancelled'"), 3);
+	expect(jobberd(&i, "cancel", "2", NULL), 5, "", "job 2 is cancelled");
+	instance_stop(&i);
+	instance_done(&i);
+}
+
 /* A chain of a thousand, each after the one before it, and the first is cancelled. */
 static void
 cancel_goes_down_a_chain_of_a_thousand(void **state)
@@ -521,6 +542,7 @@ main(void)
 		cmocka_unit_test(name_that_two_lines_have_is_found_before_any_is_sent),
 		cmocka_unit_test(lines_wait_for_earlier_lines_by_name),
 		cmocka_unit_test(job_after_one_that_does_not_exist_is_refused),
+		cmocka_unit_test(chain_is_cancelled_by_filter),
 		cmocka_unit_test(cancel_goes_down_a_chain_of_a_thousand),
 		cmocka_unit_test(batch_survives_the_supervisor_process),
 		cmocka_unit_test(batch_survives_the_keeper),
