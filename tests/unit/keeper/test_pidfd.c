@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -142,6 +143,76 @@ pidfd_of_a_process_that_others_reaped_tells_the_truth_or_nothing(void **state)
 	close(pidfd);
 }
 
+/* Forks a process that exits with 7 when `go` ends, tells its pid, and reaps it at once. */
+static pid_t
+start_reaper(int tell, const int go[2])
+{
+	pid_t reaper = fork(), pid;
+	char byte;
+
+	assert_int_not_equal(reaper, -1);
+	if (reaper != 0)
+		return reaper;
+	close(go[1]);
+	pid = fork();
+	if (pid == 0)
+		_exit(read(go[0], &byte, 1) == 0 ? 7 : 8);
+	if (pid == -1 || write(tell, &pid, sizeof(pid)) != sizeof(pid))
+		_exit(1);
+	_exit(waitpid(pid, NULL, 0) == pid ? 0 : 2);
+}
+
+/* As init does with what a killed keeper has left: between two looks of ours, too. */
+static bool
+is_told_while_others_reap(void)
+{
+	int tell[2], go[2], pidfd, status = -1;
+	struct pollfd wanted = { .events = POLLIN };
+	pid_t reaper, pid;
+	bool is_told;
+
+	assert_int_equal(pipe2(tell, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	reaper = start_reaper(tell[1], go);
+	assert_int_equal(read(tell[0], &pid, sizeof(pid)), sizeof(pid));
+	pidfd = wanted.fd = pidfd_open_process(pid);
+	close(go[0]);
+	close(go[1]);
+	assert_int_equal(poll(&wanted, 1, -1), 1);
+	is_told = pidfd_exit_status(pidfd, pid, &status);
+	if (is_told)
+		assert_int_equal(status, 7 << 8);
+	reap(reaper, 0);
+	close(pidfd);
+	close(tell[0]);
+	close(tell[1]);
+	return is_told;
+}
+
+/* Does this kernel tell of what others have reaped? */
+static bool
+kernel_tells(void)
+{
+	pid_t pid = start(0);
+	int pidfd = pidfd_open_process(pid), status;
+	bool tells;
+
+	reap(pid, 0);
+	tells = pidfd_exit_status(pidfd, pid, &status);
+	close(pidfd);
+	return tells;
+}
+
+static void
+pidfd_tells_a_status_while_others_reap(void **state)
+{
+	(void)state;
+	if (!kernel_tells())
+		skip();
+	for (int round = 0; round < 300; round++)
+		assert_true(is_told_while_others_reap());
+}
+
 #define LIMITED(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int
@@ -153,6 +224,7 @@ main(void)
 		LIMITED(pidfd_of_a_zombie_tells_its_exit_status),
 		LIMITED(pidfd_tells_the_signal_that_killed),
 		LIMITED(pidfd_of_a_process_that_others_reaped_tells_the_truth_or_nothing),
+		LIMITED(pidfd_tells_a_status_while_others_reap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
