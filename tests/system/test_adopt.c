@@ -43,12 +43,14 @@ static void
 check_many(struct instance *i)
 {
 	char *others = sql(i, "SELECT coalesce(group_concat('job ' || job_id || '.' || attempt || "
-			      "': ' || reason || ' after ' || run_ms, ', '), '') "
-			      "FROM attempts WHERE reason <> 'exit:7'");
+			      "': ' || coalesce(reason, 'open'), ', '), '') "
+			      "FROM attempts WHERE reason IS NOT 'exit:7'");
 
 	assert_int_equal(sql_number(i, "SELECT count(*) FROM attempts"), MANY);
 	assert_string_equal(others, "");
 	free(others);
+	assert_int_equal(sql_number(i, "SELECT count(*) FROM attempts WHERE reason = 'exit:7'"),
+	    MANY);
 	check_accounts(i);
 }
 
