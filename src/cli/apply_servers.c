@@ -176,18 +176,21 @@ say_it_does_not_run(struct making *making, const char *name)
 	    making->plan, xasprintf("%s does not run: jobberd start %s", name, name));
 }
 
-/* Somebody has: then it is not waited for, however long that may be. */
+/* Somebody has paused its supervisor: it is not waited for, however long that may be. */
 static bool
-is_paused(struct making *making, const struct manifest_entry *entry)
+has_to_wait(const struct making *making, const struct manifest_entry *entry)
 {
 	const json_t *parent = json_object_get(making->present.supervisors, entry->parent);
 
-	if (plan_number(parent, "paused") == 0)
-		return false;
+	return plan_number(parent, "paused") != 0;
+}
+
+static void
+say_it_waits(struct making *making, const struct manifest_entry *entry)
+{
 	plan_remark(making->plan,
 	    xasprintf("%s waits: %s is paused: jobberd supervisor resume %s", entry->name,
 		entry->parent, entry->parent));
-	return true;
 }
 
 static int
@@ -199,11 +202,13 @@ replace_server(struct making *making, const struct manifest_entry *entry, const 
 
 	step->is_live = plan_is_live(row);
 	step->stays_down = starts && was_stopped_by_people(row);
-	step->is_awaited = starts && !step->stays_down && !is_paused(making, entry);
+	step->is_awaited = starts && !step->stays_down && !has_to_wait(making, entry);
 	step->job = plan_number(row, "id");
 	step->what = why;
 	if (step->stays_down)
 		say_it_does_not_run(making, entry->name);
+	else if (starts && !step->is_awaited)
+		say_it_waits(making, entry);
 	return check_kept(making, entry, row);
 }
 
@@ -227,10 +232,12 @@ plan_make_server(
 	bool starts = parent == PLAN_PARENT_RUNS && !entry->server.is_only_on_demand, is_same;
 
 	if (row == NULL || (parent == PLAN_PARENT_BEGINS && is_forgotten(row))) {
-		bool is_awaited = starts && !is_paused(making, entry);
+		bool waits = starts && has_to_wait(making, entry);
 
-		plan_add_step(making->plan, is_awaited ? PLAN_START_SERVER : PLAN_ADD_SERVER,
-		    entry->name, entry);
+		plan_add_step(making->plan,
+		    starts && !waits ? PLAN_START_SERVER : PLAN_ADD_SERVER, entry->name, entry);
+		if (waits)
+			say_it_waits(making, entry);
 		return check_kept(making, entry, row);
 	}
 	is_same = is_as_described(row, entry, wanted);
