@@ -11,23 +11,19 @@
 #include "cli/escape.h"
 #include "cli/follow.h"
 #include "cli/outfile.h"
+#include "cli/serve.h"
 #include "cli/submit.h"
 #include "cli/why.h"
 #include "keeper/lock.h"
-#include "keeper/spawn.h"
 #include "model/reason.h"
 #include "store/query.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define LINGER "10s" /* for us to come to the supervise that we have started */
 
 struct run {
 	const struct invocation *invocation;
@@ -52,47 +48,6 @@ note_interrupt(int number)
 {
 	(void)number;
 	interrupt_count++;
-}
-
-/* ---- a supervisor of our own ---- */
-
-/* Its ready line, or its end, is all we wait for. */
-static void
-wait_until_ready(int fd)
-{
-	char bytes[512];
-
-	while (read(fd, bytes, sizeof(bytes)) == -1 && errno == EINTR)
-		;
-}
-
-static int
-start_supervise(const struct invocation *invocation, struct error *error)
-{
-	const char *const arguments[] = { "jobberd", "-C", invocation->state, "supervise",
-		"--drain", "--linger", LINGER, NULL };
-	char *path = xasprintf("%s/supervise.log", invocation->state);
-	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), pair[2];
-	int result = -1;
-
-	if (log == -1)
-		error_set_errno(error, STATUS_RUN_FAILED, "%s", path);
-	else if (pipe2(pair, O_CLOEXEC) == -1)
-		error_set_errno(error, STATUS_RUN_FAILED, "pipe");
-	else {
-		result = spawn_detached(
-		    "/proc/self/exe", (char *const *)arguments, pair[1], log);
-		if (result == -1)
-			error_set_errno(error, STATUS_RUN_FAILED, "cannot start supervise");
-		close(pair[1]);
-		if (result == 0)
-			wait_until_ready(pair[0]);
-		close(pair[0]);
-	}
-	if (log != -1)
-		close(log);
-	free(path);
-	return result;
 }
 
 /* We are about to say that it failed: it must not run later by surprise. */
@@ -446,7 +401,7 @@ verb_run(struct invocation *invocation)
 		client_close(&connection);
 		return status == STATUS_USAGE ? status : STATUS_RUN_FAILED;
 	}
-	if (connection.fd == -1 && start_supervise(invocation, &error) == -1)
+	if (connection.fd == -1 && serve_in_background(invocation->state, &error) == -1)
 		return take_back(&run, &error);
 	status = follow_or_read(&run, &connection);
 	tell_left_out(&run);

@@ -1,4 +1,4 @@
-/* serve: the verbs that run, end and describe the processes themselves. */
+/* serve: the verbs that run, end and describe the processes; and a supervise in the background. */
 
 #include "base/file.h"
 #include "base/log.h"
@@ -6,11 +6,14 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/serve.h"
 #include "keeper/keeper.h"
 #include "keeper/lock.h"
+#include "keeper/spawn.h"
 #include "model/spec.h"
 #include "supervisor/supervisor.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -22,6 +25,7 @@
 #include <unistd.h>
 
 #define KEEPER_PATIENCE_MS 1000
+#define LINGER "10s" /* for whoever has started one in the background to come to it */
 #define MOST_ASKED 20 /* supervisor processes that die before they have stopped */
 
 /*
@@ -223,4 +227,45 @@ verb_shutdown(struct invocation *invocation)
 	if (keeper != -1)
 		close(keeper);
 	return status;
+}
+
+/* ---- in the background ---- */
+
+/* Its ready line, or its end, is all that is waited for. */
+static void
+wait_until_ready(int fd)
+{
+	char bytes[512];
+
+	while (read(fd, bytes, sizeof(bytes)) == -1 && errno == EINTR)
+		;
+}
+
+int
+serve_in_background(const char *state_directory, struct error *error)
+{
+	const char *const arguments[] = { "jobberd", "-C", state_directory, "supervise", "--drain",
+		"--linger", LINGER, NULL };
+	char *path = xasprintf("%s/supervise.log", state_directory);
+	int log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), pair[2];
+	int result = -1;
+
+	if (log == -1)
+		error_set_errno(error, STATUS_RUN_FAILED, "%s", path);
+	else if (pipe2(pair, O_CLOEXEC) == -1)
+		error_set_errno(error, STATUS_RUN_FAILED, "pipe");
+	else {
+		result = spawn_detached(
+		    "/proc/self/exe", (char *const *)arguments, pair[1], log);
+		if (result == -1)
+			error_set_errno(error, STATUS_RUN_FAILED, "cannot start supervise");
+		close(pair[1]);
+		if (result == 0)
+			wait_until_ready(pair[0]);
+		close(pair[0]);
+	}
+	if (log != -1)
+		close(log);
+	free(path);
+	return result;
 }

@@ -49,17 +49,6 @@ play_done(struct play *play)
 	instance_done(&play->instance);
 }
 
-void
-play_expect(struct result result, int status, const char *out, const char *err)
-{
-	if (result.status != status || (out != NULL && strcmp(result.out, out) != 0) ||
-	    (err != NULL && strstr(result.err, err) == NULL))
-		fail_msg("exit %d, \"%s\", \"%s\" instead of %d, \"%s\", \"%s\"", result.status,
-		    result.out, result.err, status, out != NULL ? out : "…",
-		    err != NULL ? err : "…");
-	result_done(&result);
-}
-
 /* To be freed. */
 static char *
 script_text(const struct play *play, const char *script)
@@ -108,7 +97,7 @@ play_try_start(struct play *play, const char *option, const char *name, const ch
 void
 play_start(struct play *play, const char *name, const char *script)
 {
-	play_expect(play_try_start(play, NULL, name, script), 0, NULL, NULL);
+	expect(play_try_start(play, NULL, name, script), 0, NULL, NULL);
 }
 
 void
@@ -117,7 +106,7 @@ play_start_with(struct play *play, const char *option, const char *other, const 
 {
 	char *text = script_text(play, script);
 
-	play_expect(jobberd(&play->instance, "start", option, other, name, "--", own_program(),
+	expect(jobberd(&play->instance, "start", option, other, name, "--", own_program(),
 			text, NULL), 0, NULL, NULL);
 	free(text);
 }
@@ -127,7 +116,7 @@ play_start_pool(struct play *play, const char *size, const char *name, const cha
 {
 	char *text = script_text(play, script);
 
-	play_expect(jobberd(&play->instance, "start", "--durable", "--pool", size,
+	expect(jobberd(&play->instance, "start", "--durable", "--pool", size,
 			"--max-retries", "0", name, "--", own_program(), text, NULL), 0, NULL,
 	    NULL);
 	free(text);
@@ -169,14 +158,14 @@ play_cast(struct play *play, const char *name, const char *message)
 {
 	char *text = script_text(play, message);
 
-	play_expect(jobberd(&play->instance, "cast", name, text, NULL), 0, "", NULL);
+	expect(jobberd(&play->instance, "cast", name, text, NULL), 0, "", NULL);
 	free(text);
 }
 
 void
 play_stop(struct play *play, const char *name)
 {
-	play_expect(jobberd(&play->instance, "stop", name, NULL), 0, "", NULL);
+	expect(jobberd(&play->instance, "stop", name, NULL), 0, "", NULL);
 }
 
 pid_t

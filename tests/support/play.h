@@ -22,8 +22,6 @@ bool play_is_puppet(int argc, char **argv, int *ret_status);
 void play_begin(struct play *play);
 void play_done(struct play *play);   /* with check_accounts() */
 
-/* Fails unless exit status and output are these, and standard error has `err`; NULL: any. */
-void play_expect(struct result result, int status, const char *out, const char *err);
 
 /* jobberd start NAME -- puppet SCRIPT; must succeed. */
 void play_start(struct play *play, const char *name, const char *script);

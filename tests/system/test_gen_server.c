@@ -80,11 +80,11 @@ init_that_returns_nonsense_or_dies_is_told_to_the_starter(void **state) /* 4, 8,
 
 	(void)state;
 	play_begin(&play);
-	play_expect(play_try_start(&play, NULL, "a", "{'verb':'stop','reason':'no room'}"), 70, "",
+	expect(play_try_start(&play, NULL, "a", "{'verb':'stop','reason':'no room'}"), 70, "",
 	    "no room");
-	play_expect(play_try_start(&play, NULL, "b", "{'verb':'noreply'}"), 70, "",
+	expect(play_try_start(&play, NULL, "b", "{'verb':'noreply'}"), 70, "",
 	    "bad_return_value");
-	play_expect(play_try_start(&play, NULL, "c", "{'timeout':-7}"), 70, "", "timeout -7");
+	expect(play_try_start(&play, NULL, "c", "{'timeout':-7}"), 70, "", "timeout -7");
 	play_start_beside(&play, &starter, "d", "{'do':[['tell',HERE],['wait',GO]]}");
 	kill(play_pid(&play), SIGKILL);
 	expect_answer(&starter, 70, "", "killed by SIGKILL");
@@ -104,7 +104,7 @@ taken_name_is_told_while_the_first_init_runs(void **state) /* 12: init is not ru
 	play_begin(&play);
 	play_start_beside(&play, &starter, "s", "{'do':[['tell',HERE],['wait',GO]]}");
 	play_pid(&play);
-	play_expect(
+	expect(
 	    play_try_start(&play, NULL, "s", "{'do':[['tell',HERE]]}"), 5, "1\n",
 	    "already_started");
 	play_go(&play);
@@ -121,7 +121,7 @@ what_is_no_name_starts_nothing(void **state) /* 17 */
 	(void)state;
 	play_begin(&play);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		play_expect(jobberd(&play.instance, "start", "--", names[i], COUNTER, NULL), 2,
+		expect(jobberd(&play.instance, "start", "--", names[i], COUNTER, NULL), 2,
 		    "", NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs"), 0);
 	play_done(&play);
@@ -142,7 +142,7 @@ starter_that_goes_away_leaves_the_server_alone(void **state) /* 99 */
 	helper_end(&starter);
 	play_go(&play);
 	instance_expect(&play.instance, "ready attempt=1");
-	play_expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
+	expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
 	play_done(&play);
 }
 
@@ -162,10 +162,10 @@ starter_hears_of_the_start_from_the_next_supervisor_process(void **state)
 	play_pid(&play); /* its init begins again */
 	play_go(&play);
 	expect_answer(&starter, 0, "1\n", NULL);
-	play_expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
+	expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM jobs"), 1);
 	/* One that is there already hears nothing of who asks for it. */
-	play_expect(play_try_start(&play, "--once", "s", "{}"), 0, "1\n", "");
+	expect(play_try_start(&play, "--once", "s", "{}"), 0, "1\n", "");
 	assert_int_equal(sql_number(&play.instance,
 			     "SELECT count(*) FROM events WHERE event = 'submitted'"), 1);
 	/* The same with its description only. */
@@ -231,7 +231,7 @@ caller_waits_for_a_late_reply_and_others_do_not(void **state) /* 19, 41, 45, 51 
 	play_start(&play, "s", "{}");
 	play_call_beside(&play, &caller, "s", "{'do':[['keep']],'verb':'noreply'}");
 	play_until(&play, "log: call\n");
-	play_expect(play_call(&play, "s", "2"), 0, "2\n", NULL);
+	expect(play_call(&play, "s", "2"), 0, "2\n", NULL);
 	play_cast(&play, "s", "{'do':[['answer','late']]}");
 	expect_answer(&caller, 0, "\"late\"\n", NULL);
 	play_done(&play);
@@ -245,9 +245,9 @@ first_of_two_replies_counts(void **state) /* 43 */
 	(void)state;
 	play_begin(&play);
 	play_start(&play, "s", "{}");
-	play_expect(
+	expect(
 	    play_call(&play, "s", "{'do':[['keep'],['answer',1]],'reply':2}"), 0, "1\n", NULL);
-	play_expect(play_call(&play, "s", "3"), 0, "3\n", NULL);
+	expect(play_call(&play, "s", "3"), 0, "3\n", NULL);
 	play_done(&play);
 }
 
@@ -267,7 +267,7 @@ caller_that_dies_is_no_harm(void **state) /* 46, 49 */
 	helper_wait(&caller);
 	helper_end(&caller);
 	play_cast(&play, "s", "{'do':[['answer','to nobody']]}");
-	play_expect(play_call(&play, "s", "{'reply_state':1}"), 0, "5\n", NULL);
+	expect(play_call(&play, "s", "{'reply_state':1}"), 0, "5\n", NULL);
 	play_done(&play);
 }
 
@@ -279,9 +279,9 @@ call_with_no_time_at_all_is_delivered(void **state) /* 47 */
 	(void)state;
 	play_begin(&play);
 	play_start(&play, "s", "{}");
-	play_expect(jobberd(&play.instance, "call", "--timeout", "0", "s",
+	expect(jobberd(&play.instance, "call", "--timeout", "0", "s",
 			"{\"do\":[[\"set\",5]],\"verb\":\"noreply\"}", NULL), 124, "", "timeout");
-	play_expect(jobberd(&play.instance, "show", "--state", "s", NULL), 0, "5\n", NULL);
+	expect(jobberd(&play.instance, "show", "--state", "s", NULL), 0, "5\n", NULL);
 	play_done(&play);
 }
 
@@ -309,7 +309,7 @@ servers_that_call_are_told_why_it_failed(void **state) /* 21, 35, 38, 39, 52 */
 	play_begin(&play);
 	play_start(&play, "s", "{}");
 	play_start(&play, "o", "{}");
-	play_expect(play_call(&play, "s",
+	expect(play_call(&play, "s",
 			"{'do':[['call','s',1],['call','nobody',1],['cast','nobody',1],"
 			"['send','nobody',1],['call','o',7],"
 			"['call','o',{'verb':'noreply'},20],"
@@ -349,9 +349,9 @@ bad_return_value_ends_a_server_and_its_caller_is_told(void **state) /* 23, 25, 9
 	(void)state;
 	play_begin(&play);
 	play_start(&play, "s", "{}");
-	play_expect(play_call(&play, "s", "{'verb':'ok'}"), 70, "", "ok in handle_call");
+	expect(play_call(&play, "s", "{'verb':'ok'}"), 70, "", "ok in handle_call");
 	instance_expect(&play.instance, "ready attempt=2");
-	play_expect(play_call(&play, "s", "{'reply':1,'timeout':-3}"), 70, "", "timeout -3");
+	expect(play_call(&play, "s", "{'reply':1,'timeout':-3}"), 70, "", "timeout -3");
 	instance_expect(&play.instance, "ready attempt=3");
 	play_history(&play, "s", "call; terminate {\"bad_return_value\":\"ok in handle_call\"} 0; "
 				 "call; terminate {\"bad_return_value\":\"timeout -3 in "
@@ -366,11 +366,11 @@ unknown_messages_are_noted_and_end_nobody(void **state) /* 31, 32 */
 
 	(void)state;
 	play_begin(&play);
-	play_expect(jobberd(&play.instance, "start", "c", "--", COUNTER, NULL), 0, "1\n", NULL);
-	play_expect(jobberd(&play.instance, "call", "c", "sing", NULL), 1, "", "unknown_message");
-	play_expect(jobberd(&play.instance, "cast", "c", "sing", NULL), 0, "", NULL);
-	play_expect(jobberd(&play.instance, "send", "c", "sing", NULL), 0, "", NULL);
-	play_expect(jobberd(&play.instance, "call", "c", "get", NULL), 0, "0\n", NULL);
+	expect(jobberd(&play.instance, "start", "c", "--", COUNTER, NULL), 0, "1\n", NULL);
+	expect(jobberd(&play.instance, "call", "c", "sing", NULL), 1, "", "unknown_message");
+	expect(jobberd(&play.instance, "cast", "c", "sing", NULL), 0, "", NULL);
+	expect(jobberd(&play.instance, "send", "c", "sing", NULL), 0, "", NULL);
+	expect(jobberd(&play.instance, "call", "c", "get", NULL), 0, "0\n", NULL);
 	play_stop(&play, "c");
 	play_history(&play, "c", "unknown message: sing; unknown message: sing; "
 				 "unknown message: sing; terminate: normal");
@@ -391,11 +391,11 @@ stop_takes_its_turn_and_what_comes_after_it_is_lost(void **state) /* 53, 59, 79,
 	play_cast(&play, "s", "{'do':[['tell',HERE],['wait',GO]]}");
 	play_pid(&play);
 	play_cast(&play, "s", "'before'");
-	play_expect(jobberd(&play.instance, "stop", "--timeout", "0", "s", "{\"shutdown\":\"x\"}",
+	expect(jobberd(&play.instance, "stop", "--timeout", "0", "s", "{\"shutdown\":\"x\"}",
 			NULL), 124, "", "still terminating");
 	play_cast(&play, "s", "'after'");
 	play_go(&play);
-	play_expect(jobberd(&play.instance, "wait", "s", NULL), 0, NULL, NULL);
+	expect(jobberd(&play.instance, "wait", "s", NULL), 0, NULL, NULL);
 	play_history(&play, "s", "cast; cast \"before\"; terminate shutdown:x 0");
 	expect_end(&play, "s", "done shutdown:x");
 	play_done(&play);
@@ -408,10 +408,10 @@ terminate_that_fails_is_the_reason(void **state) /* 83 */
 
 	(void)state;
 	play_begin(&play);
-	play_expect(play_try_start(&play, "--restart=permanent", "s",
+	expect(play_try_start(&play, "--restart=permanent", "s",
 			"{'do':[['set',[['crash']]]]}"), 0, NULL, NULL);
-	play_expect(jobberd(&play.instance, "stop", "s", NULL), 70, "", "killed by SIGABRT");
-	play_expect(jobberd(&play.instance, "why", "s", NULL), 0, "failed: killed by SIGABRT\n",
+	expect(jobberd(&play.instance, "stop", "s", NULL), 70, "", "killed by SIGABRT");
+	expect(jobberd(&play.instance, "why", "s", NULL), 0, "failed: killed by SIGABRT\n",
 	    NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM attempts"), 1);
 	play_done(&play);
@@ -536,12 +536,12 @@ server_that_just_exits_has_ended_so(void **state) /* 98 */
 	(void)state;
 	play_begin(&play);
 	play_start(&play, "a", "{}");
-	play_expect(play_call(&play, "a", "{'do':[['exit',0]]}"), 70, "", NULL);
-	play_expect(jobberd(&play.instance, "wait", "a", NULL), 0, NULL, NULL);
+	expect(play_call(&play, "a", "{'do':[['exit',0]]}"), 70, "", NULL);
+	expect(jobberd(&play.instance, "wait", "a", NULL), 0, NULL, NULL);
 	expect_end(&play, "a", "done normal");
-	play_expect(play_try_start(&play, "--restart=temporary", "b", "{}"), 0, NULL, NULL);
-	play_expect(play_call(&play, "b", "{'do':[['exit',3]]}"), 70, "", "exit 3");
-	play_expect(jobberd(&play.instance, "wait", "b", NULL), 1, NULL, "exit 3");
+	expect(play_try_start(&play, "--restart=temporary", "b", "{}"), 0, NULL, NULL);
+	expect(play_call(&play, "b", "{'do':[['exit',3]]}"), 70, "", "exit 3");
+	expect(jobberd(&play.instance, "wait", "b", NULL), 1, NULL, "exit 3");
 	expect_end(&play, "b", "failed exit:3");
 	play_done(&play);
 }
@@ -558,7 +558,7 @@ clean_end_is_no_warning_and_a_crash_is(void **state) /* 102, 105, 107 */
 	play_start(&play, "a", "{}");
 	play_stop(&play, "a");
 	play_start(&play, "b", "{}");
-	play_expect(jobberd(&play.instance, "stop", "b", "{\"shutdown\":[1]}", NULL), 0, "", NULL);
+	expect(jobberd(&play.instance, "stop", "b", "{\"shutdown\":[1]}", NULL), 0, "", NULL);
 	play_start(&play, "c", "{}");
 	instance_expect(&play.instance, "job=3 ready");
 	assert_null(strstr(play.instance.log, "warn "));
@@ -582,11 +582,11 @@ name_means_the_process_while_it_lives(void **state) /* 111, G13, S25 */
 	play_start(&play, "o", "{}");
 	play_cast(&play, "o", "{'do':[['crash']]}");
 	instance_expect(&play.instance, "job=2 ready attempt=2");
-	play_expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
+	expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
 	play_stop(&play, "o");
-	play_expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
+	expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
 	play_start(&play, "o", "{}");
-	play_expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
+	expect(play_call(&play, "s", "{'do':[['whereis','o']],'reply':0}"), 0, "0\n", NULL);
 	play_stop(&play, "s");
 	play_history(&play, "s", "call; whereis: 2; call; whereis: 0; call; whereis: 3; "
 				 "terminate normal 0");
@@ -602,7 +602,7 @@ pool_is_spoken_to_as_any_server(void **state)
 	play_begin(&play);
 	play_start_pool(&play, "2", "p", "{}");
 	play_start(&play, "s", "{}");
-	play_expect(play_call(&play, "s", "{'do':[['call','p',{'quiet':true,'reply':5}],"
+	expect(play_call(&play, "s", "{'do':[['call','p',{'quiet':true,'reply':5}],"
 					  "['call','p',{'verb':'stop','reason':'tired'}],"
 					  "['call','p',{'verb':'stop','reason':'shutdown'}],"
 					  "['cast','p','x'],['send_after','p','late',1]],"

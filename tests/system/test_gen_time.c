@@ -20,7 +20,7 @@
 static void
 reply_to(struct play *play, const char *script)
 {
-	play_expect(play_call(play, "s", script), 0, "0\n", NULL);
+	expect(play_call(play, "s", script), 0, "0\n", NULL);
 }
 
 /* ---- E: timers ---- */
@@ -164,7 +164,7 @@ idle_server_hears_of_it_once(void **state) /* 75 */
 	play_follow(&play);
 	play_start(&play, "s", "{'timeout':30}");
 	play_until(&play, "info \"timeout\"");
-	play_expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
+	expect(play_call(&play, "s", "1"), 0, "1\n", NULL);
 	play_stop(&play, "s");
 	play_history(&play, "s", "info \"timeout\"; call 1; terminate normal 0");
 	play_done(&play);
@@ -184,7 +184,7 @@ monitor_tells_of_an_end_once_and_of_nobody_at_once(void **state) /* 96, 93 diffe
 	play_start(&play, "s", "{}");
 	reply_to(&play, "{'do':[['monitor','o'],['monitor','nobody']],'reply':0}");
 	play_until(&play, "\"noproc\"");
-	play_expect(
+	expect(
 	    jobberd(&play.instance, "stop", "o", "{\"shutdown\":\"x\"}", NULL), 0, "", NULL);
 	play_until(&play, "\"shutdown:x\"");
 	play_start(&play, "o", "{}");
@@ -302,7 +302,7 @@ await_that_is_too_short_may_be_repeated_and_then_ended(void **state) /* 196, 197
 	play_start(&play, "s", "{}");
 	reply_to(&play, "{'do':[['async',{'command':['sleep','60']}],['await',2,10],"
 			"['await',2,0],['shutdown_task',2]],'reply':0}");
-	play_expect(jobberd(&play.instance, "wait", "2", NULL), 1, "", "cancelled");
+	expect(jobberd(&play.instance, "wait", "2", NULL), 1, "", "cancelled");
 	play_stop(&play, "s");
 	play_history(&play, "s", "call; async: 2; await: timeout (timeout); "
 				 "await: timeout (timeout); shutdown_task: ended now; "
@@ -318,7 +318,7 @@ what_is_no_task_of_its_own_is_not_ended_by_a_server(void **state)
 	(void)state;
 	play_begin(&play);
 	play_start(&play, "s", "{}");
-	play_expect(jobberd(&play.instance, "submit", "sleep", "60", NULL), 0, "2\n", NULL);
+	expect(jobberd(&play.instance, "submit", "sleep", "60", NULL), 0, "2\n", NULL);
 	reply_to(&play, "{'do':[['shutdown_task',2],['shutdown_task',1],['start_job',{'command':"
 			"['sleep','60']}],['shutdown_task',3]],'reply':0}");
 	/* Who was cancelled never is. */
@@ -358,7 +358,7 @@ job_that_is_no_task_tells_nothing(void **state) /* 202 */
 	play_start(&play, "s", "{}");
 	reply_to(&play, "{'do':[['start_job',{'command':['true']}],"
 			"['start_job',{'command':['false'],'max_retries':0}]],'reply':0}");
-	play_expect(jobberd(&play.instance, "wait", "2", "3", NULL), 1, NULL, NULL);
+	expect(jobberd(&play.instance, "wait", "2", "3", NULL), 1, NULL, NULL);
 	play_stop(&play, "s");
 	play_history(&play, "s", "call; start_job: 2; start_job: 3; terminate normal 0");
 	play_done(&play);
@@ -374,11 +374,11 @@ tasks_end_with_their_owner_however_it_ends(void **state) /* 213, differs: also w
 	play_start(&play, "s", "{}");
 	reply_to(&play, "{'do':[['async',{'command':['sleep','60']}]],'reply':0}");
 	play_cast(&play, "s", "{'do':[['crash']]}");
-	play_expect(jobberd(&play.instance, "wait", "2", NULL), 1, "", "cancelled");
+	expect(jobberd(&play.instance, "wait", "2", NULL), 1, "", "cancelled");
 	instance_expect(&play.instance, "job=1 ready attempt=2");
 	reply_to(&play, "{'do':[['async',{'command':['sleep','60']}]],'reply':0}");
 	play_stop(&play, "s");
-	play_expect(jobberd(&play.instance, "wait", "3", NULL), 1, "", "cancelled");
+	expect(jobberd(&play.instance, "wait", "3", NULL), 1, "", "cancelled");
 	play_done(&play);
 }
 

@@ -29,7 +29,7 @@ start_in(struct play *play, const char *group, const char *name, const char *sta
 	char *option = xasprintf("--group=%s", group);
 	char *script = xasprintf("{'do':[['set',%s]]}", state);
 
-	play_expect(play_try_start(play, option, name, script), 0, NULL, NULL);
+	expect(play_try_start(play, option, name, script), 0, NULL, NULL);
 	free(option);
 	free(script);
 }
@@ -77,18 +77,18 @@ call_gathers_replies_and_names_who_gave_none(void **state) /* case 116 */
 	start_in(&play, "web", "stuck", "3");
 	start_in(&play, "other", "stranger", "4");
 	/* It answers what it does not know with an error. */
-	play_expect(JOBBERD(&play, "start", "--group", "web", "counter", "--",
+	expect(JOBBERD(&play, "start", "--group", "web", "counter", "--",
 			SERVERS_DIRECTORY "/counter"), 0, NULL, NULL);
 	/* No process, and about to be started again. */
 	play_start_with(&play, "--group=web", "--restart=permanent", "dead", "{}");
-	play_expect(JOBBERD(&play, "supervisor", "pause", "servers"), 0, NULL, NULL);
-	play_expect(play_call(&play, "dead", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
+	expect(JOBBERD(&play, "supervisor", "pause", "servers"), 0, NULL, NULL);
+	expect(play_call(&play, "dead", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
 	play_cast(&play, "stuck", "{'quiet':true,'do':[['tell',HERE],['wait',GO]]}");
 	play_pid(&play);
 	expect_gathered(JOBBERD(&play, "call", "--group", "web", "--timeout", "2s", STATE),
 	    "{\"bad\":[\"counter\",\"dead\",\"stuck\"],\"replies\":{\"a\":1,\"b\":[2]}}");
 	play_go(&play);
-	play_expect(JOBBERD(&play, "supervisor", "resume", "servers"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "supervisor", "resume", "servers"), 0, NULL, NULL);
 	play_done(&play);
 }
 
@@ -101,11 +101,11 @@ group_of_nobody_is_no_error(void **state) /* cases 116, 118 */
 	play_begin(&play);
 	expect_gathered(
 	    JOBBERD(&play, "call", "-g", "nobody", "x"), "{\"bad\":[],\"replies\":{}}");
-	play_expect(JOBBERD(&play, "cast", "-g", "nobody", "x"), 0, "0\n", NULL);
-	play_expect(JOBBERD(&play, "send", "-g", "nobody", "x"), 0, "0\n", NULL);
-	play_expect(JOBBERD(&play, "call", "-g", "9", "x"), 2, "", "group is not a name");
-	play_expect(JOBBERD(&play, "cast", "-g", "web"), 2, "", "");
-	play_expect(JOBBERD(&play, "cast", "web"), 2, "", "there is no message");
+	expect(JOBBERD(&play, "cast", "-g", "nobody", "x"), 0, "0\n", NULL);
+	expect(JOBBERD(&play, "send", "-g", "nobody", "x"), 0, "0\n", NULL);
+	expect(JOBBERD(&play, "call", "-g", "9", "x"), 2, "", "group is not a name");
+	expect(JOBBERD(&play, "cast", "-g", "web"), 2, "", "");
+	expect(JOBBERD(&play, "cast", "web"), 2, "", "there is no message");
 	play_done(&play);
 }
 
@@ -126,7 +126,7 @@ slow_member_holds_up_nobody(void **state)
 	helper_jobberd(&caller, &play.instance, NULL, "call", "-g", "web", "--timeout", "1h",
 	    "asked", NULL);
 	play_until(&play, "call \"asked\""); /* the quick one was */
-	play_expect(JOBBERD(&play, "call", "quick", "2"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "call", "quick", "2"), 0, "2\n", NULL);
 	play_go(&play);
 	helper_expect(&caller, "\"slow\":\"asked\"");
 	helper_expect(&caller, "\"quick\":\"asked\"");
@@ -151,7 +151,7 @@ member_that_ends_is_bad_at_once(void **state)
 	    NULL);
 	play_follow(&play);
 	play_until(&play, "call \"x\"");
-	play_expect(JOBBERD(&play, "cancel", "slow"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "cancel", "slow"), 0, NULL, NULL);
 	helper_expect(&caller, "{\"replies\":{\"a\":\"x\"},\"bad\":[\"slow\"]}");
 	assert_int_equal(helper_wait(&caller), 0);
 	helper_end(&caller);
@@ -270,23 +270,23 @@ cast_and_send_reach_all_and_are_kept_for_the_durable(void **state) /* case 118 *
 	start_in(&play, "web", "a", "1");
 	play_start_with(&play, "--group=web", "--durable", "kept", "{}");
 	play_start_with(&play, "--group=web", "--restart=permanent", "dead", "{}");
-	play_expect(JOBBERD(&play, "submit", "--group", "web", "--in", "1h", "true"), 0, NULL,
+	expect(JOBBERD(&play, "submit", "--group", "web", "--in", "1h", "true"), 0, NULL,
 	    NULL); /* a command is spoken to by nobody */
-	play_expect(JOBBERD(&play, "cast", "-g", "web", "one"), 0, "3\n", NULL);
-	play_expect(JOBBERD(&play, "supervisor", "pause", "servers"), 0, NULL, NULL);
-	play_expect(play_call(&play, "dead", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
+	expect(JOBBERD(&play, "cast", "-g", "web", "one"), 0, "3\n", NULL);
+	expect(JOBBERD(&play, "supervisor", "pause", "servers"), 0, NULL, NULL);
+	expect(play_call(&play, "dead", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
 	play_cast(&play, "kept", "{'quiet':true,'verb':'stop','reason':'bad'}");
 	play_follow(&play);
 	play_until(&play, "terminate bad 0");
 	wait_sql(&play.instance, "SELECT count(*) = 0 FROM attempts a JOIN jobs j ON "
 				 "j.id = a.job_id WHERE j.name = 'kept' "
 				 "AND a.ended_at IS NULL");
-	play_expect(JOBBERD(&play, "send", "-g", "web", "two"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "send", "-g", "web", "two"), 0, "2\n", NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM messages WHERE "
 						    "message = '\"two\"' AND kind = 'info'"), 1);
-	play_expect(JOBBERD(&play, "supervisor", "resume", "servers"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "supervisor", "resume", "servers"), 0, NULL, NULL);
 	play_until(&play, "info \"two\"");
-	play_expect(JOBBERD(&play, "call", "kept", "3"), 0, "3\n", NULL);
+	expect(JOBBERD(&play, "call", "kept", "3"), 0, "3\n", NULL);
 	play_stop(&play, "kept");
 	play_stop(&play, "a");
 	play_history(&play, "a", "cast \"one\"; info \"two\"; terminate normal 1");
@@ -317,10 +317,10 @@ pool_is_one_member(void **state)
 	free(name);
 	expect_gathered(JOBBERD(&play, "call", "-g", "web", "7"),
 	    "{\"bad\":[],\"replies\":{\"a\":7,\"pool\":7}}");
-	play_expect(JOBBERD(&play, "cast", "-g", "web", "8"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "cast", "-g", "web", "8"), 0, "2\n", NULL);
 	name = sql(&play.instance, "SELECT id FROM jobs WHERE kind = 'message' "
 				   "AND json_extract(command, '$[1]') = '8'");
-	play_expect(JOBBERD(&play, "wait", name), 0, NULL, NULL);
+	expect(JOBBERD(&play, "wait", name), 0, NULL, NULL);
 	free(name);
 	play_done(&play);
 }
@@ -332,9 +332,9 @@ pool_is_in_the_groups_that_it_was_started_with(void **state)
 
 	(void)state;
 	play_begin(&play);
-	play_expect(JOBBERD(&play, "start", "--durable", "--pool", "2", "--group", "web", "p", "--",
+	expect(JOBBERD(&play, "start", "--durable", "--pool", "2", "--group", "web", "p", "--",
 			SERVERS_DIRECTORY "/counter"), 0, NULL, NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "web"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "web"), 0, "1\n", NULL);
 	play_done(&play);
 }
 
@@ -353,14 +353,14 @@ server_joins_and_leaves_while_its_process_lives(void **state)
 	play_cast(&play, "a", "{'quiet':true,'do':[['join','own'],['join','own'],['leave','born'],"
 			      "['leave','never'],['join','9']]}");
 	play_until(&play, "join: error (group is not a name)");
-	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "born"), 4, "", "no live job");
+	expect(JOBBERD(&play, "whereis", "-g", "own"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "born"), 4, "", "no live job");
 	instance_kill_supervisor(&play.instance);
-	play_expect(JOBBERD(&play, "cast", "-g", "own", "1"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "cast", "-g", "own", "1"), 0, "1\n", NULL);
 	kill((pid_t)sql_number(&play.instance, "SELECT pid FROM attempts"), SIGKILL);
 	play_until(&play, "a 1 2 not durable"); /* its next process */
-	play_expect(JOBBERD(&play, "whereis", "-g", "born"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", "no live job");
+	expect(JOBBERD(&play, "whereis", "-g", "born"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", "no live job");
 	play_cast(&play, "a", "{'quiet':true,'do':[['join','own'],['leave','own'],['join','x']]}");
 	play_stop(&play, "a");
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM group_list"), 0);
@@ -382,12 +382,12 @@ what_was_joined_is_gone_with_the_keeper(void **state)
 	helper_end(&play.news);
 	play.news = (struct helper){ .pidfd = 0 };
 	instance_kill_keeper(&play.instance);
-	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 0, "1\n", NULL); /* not settled yet */
+	expect(JOBBERD(&play, "whereis", "-g", "own"), 0, "1\n", NULL); /* not settled yet */
 	instance_start(&play.instance, NULL);
 	play_follow(&play);
 	play_until(&play, "a 1 2 not durable");
-	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", "no live job");
-	play_expect(JOBBERD(&play, "whereis", "-g", "born"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", "no live job");
+	expect(JOBBERD(&play, "whereis", "-g", "born"), 0, "1\n", NULL);
 	play_done(&play);
 }
 
@@ -445,25 +445,25 @@ groups_are_shown_listed_and_pruned(void **state)
 
 	(void)state;
 	play_begin(&play);
-	play_expect(jobberd_with_input(&play.instance,
+	expect(jobberd_with_input(&play.instance,
 			"{\"command\":[\"true\"],\"group\":[\"b\",\"a\",\"b\"],\"in\":\"1h\"}\n"
 			"{\"command\":[\"true\"],\"group\":\"b\",\"in\":\"1h\"}\n",
 			"submit", "--batch", NULL), 0, "1\n2\n", NULL);
-	play_expect(JOBBERD(&play, "submit", "--group", "a", "--group", "c", "--in", "1h", "true"),
+	expect(JOBBERD(&play, "submit", "--group", "a", "--group", "c", "--in", "1h", "true"),
 	    0, "3\n", NULL);
-	play_expect(JOBBERD(&play, "submit", "--group", "a b", "true"), 2, "", "group");
-	play_expect(JOBBERD(&play, "whereis", "-g", "b"), 0, "1\n2\n", NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "-g", "a", "-o", "id"), 0, "1\n3\n", NULL);
+	expect(JOBBERD(&play, "submit", "--group", "a b", "true"), 2, "", "group");
+	expect(JOBBERD(&play, "whereis", "-g", "b"), 0, "1\n2\n", NULL);
+	expect(JOBBERD(&play, "list", "-H", "-g", "a", "-o", "id"), 0, "1\n3\n", NULL);
 	result = JOBBERD(&play, "show", "1");
 	assert_has(result.out, "a b\n");
 	result_done(&result);
 	result = JOBBERD(&play, "show", "--json", "3");
 	assert_has(result.out, "\"groups\":[\"a\",\"c\"]");
 	result_done(&result);
-	play_expect(JOBBERD(&play, "cancel", "1", "2", "3"), 0, NULL, NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "b"), 4, "", "no live job");
-	play_expect(JOBBERD(&play, "list", "-H", "-g", "b", "-o", "id", "--live"), 0, "", NULL);
-	play_expect(JOBBERD(&play, "prune", "--status", "cancelled"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "cancel", "1", "2", "3"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "b"), 4, "", "no live job");
+	expect(JOBBERD(&play, "list", "-H", "-g", "b", "-o", "id", "--live"), 0, "", NULL);
+	expect(JOBBERD(&play, "prune", "--status", "cancelled"), 0, NULL, NULL);
 	assert_int_equal(sql_number(&play.instance, "SELECT count(*) FROM groups"), 0);
 	play_done(&play);
 }
@@ -504,7 +504,7 @@ foreign_writers_describe_jobs(void **state)
 
 	(void)state;
 	play_begin(&play);
-	play_expect(play_try_start(&play, "--group=born", "a", "{'do':[['join','own']]}"), 0, NULL,
+	expect(play_try_start(&play, "--group=born", "a", "{'do':[['join','own']]}"), 0, NULL,
 	    NULL);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *message = foreign(&play.instance, rows[i].statement);
@@ -515,8 +515,8 @@ foreign_writers_describe_jobs(void **state)
 			fail_msg("%s: %s", rows[i].statement, message != NULL ? message : "done");
 		free(message);
 	}
-	play_expect(JOBBERD(&play, "cast", "-g", "sql", "1"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "cast", "-g", "born", "1"), 0, "0\n", NULL);
+	expect(JOBBERD(&play, "cast", "-g", "sql", "1"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "cast", "-g", "born", "1"), 0, "0\n", NULL);
 	play_done(&play);
 }
 

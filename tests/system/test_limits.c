@@ -140,6 +140,18 @@ more_clients_than_descriptors_neither_spin_the_loop_nor_stop_jobs(void **state)
 	instance_finish(&i);
 }
 
+static void
+submit_sleepers(struct instance *i, size_t count)
+{
+	static const char line[] = "exec sleep 600\n";
+	char *batch = calloc(count, sizeof(line));
+
+	for (size_t n = 0; n < count; n++)
+		memcpy(batch + n * strlen(line), line, strlen(line));
+	expect(jobberd_with_input(i, batch, "submit", "--batch", NULL), 0, NULL, NULL);
+	free(batch);
+}
+
 /* Jobs have a descriptor each, as clients have: without a rest nobody could end a job. */
 static void
 jobs_that_want_more_descriptors_than_there_are_leave_some_to_clients(void **state)
@@ -147,15 +159,10 @@ jobs_that_want_more_descriptors_than_there_are_leave_some_to_clients(void **stat
 	struct instance i;
 	struct rlimit few;
 	struct result result;
-	char batch[200 * 16] = "";
 
 	(void)state;
 	instance_init(&i);
-	for (size_t n = 0; n < 200; n++)
-		strcat(batch, "exec sleep 600\n");
-	result = jobberd_with_input(&i, batch, "submit", "--batch", NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
+	submit_sleepers(&i, 200);
 	instance_start(&i, "--max-children", "0", NULL);
 	assert_int_equal(prlimit(i.keeper, RLIMIT_NOFILE, NULL, &few), 0);
 	few.rlim_cur = 160;
@@ -182,16 +189,11 @@ want_of_descriptors_that_is_over_soon_is_paused_for_shortly(void **state)
 	struct instance i;
 	struct rlimit before, none = { 4, 4 };
 	struct result result;
-	char batch[60 * 16] = "";
 	int64_t begin;
 
 	(void)state;
 	instance_init(&i);
-	for (size_t n = 0; n < 60; n++)
-		strcat(batch, "exec sleep 600\n");
-	result = jobberd_with_input(&i, batch, "submit", "--batch", NULL);
-	assert_int_equal(result.status, 0);
-	result_done(&result);
+	submit_sleepers(&i, 60);
 	instance_start(&i, "--max-children", "0", NULL);
 	assert_int_equal(prlimit(i.keeper, RLIMIT_NOFILE, NULL, &before), 0);
 	none.rlim_max = before.rlim_max;

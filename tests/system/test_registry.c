@@ -59,10 +59,10 @@ name_means_its_live_holder_or_nobody(void **state) /* cases 215, 221 */
 	play_begin(&play);
 	play_start(&play, "a", "{}");
 	play_start(&play, "b", "{}");
-	play_expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "b"), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "c"), 4, "", "no live job has this name");
-	play_expect(JOBBERD(&play, "call", "c", "1"), 4, "", "noproc");
+	expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "b"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "whereis", "c"), 4, "", "no live job has this name");
+	expect(JOBBERD(&play, "call", "c", "1"), 4, "", "noproc");
 	play_done(&play);
 }
 
@@ -75,9 +75,9 @@ taken_name_tells_its_holder(void **state) /* case 216 */
 	play_begin(&play);
 	play_start(&play, "a", "{}");
 	for (int i = 0; i < 2; i++)
-		play_expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n",
+		expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n",
 		    "already_started: job 1 has the name a (running)");
-	play_expect(JOBBERD(&play, "submit", "--name", "a", "true"), 5, NULL,
+	expect(JOBBERD(&play, "submit", "--name", "a", "true"), 5, NULL,
 	    "already_started: job 1");
 	play_done(&play);
 }
@@ -91,12 +91,12 @@ name_is_free_as_soon_as_its_holder_has_died(void **state) /* cases 217, 111 */
 	play_begin(&play);
 	play_start_with(&play, "--group=g", "--restart=temporary", "a",
 	    "{'quiet':true,'do':[['join','own']]}");
-	play_expect(play_call(&play, "a", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
+	expect(play_call(&play, "a", "{'quiet':true,'do':[['crash']]}"), 70, "", NULL);
 	/* Whoever was told of its end finds none of its entries. */
-	play_expect(JOBBERD(&play, "whereis", "a"), 4, "", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "g"), 4, "", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", NULL);
-	play_expect(play_try_start(&play, NULL, "a", "{}"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "whereis", "a"), 4, "", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "g"), 4, "", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "own"), 4, "", NULL);
+	expect(play_try_start(&play, NULL, "a", "{}"), 0, "2\n", NULL);
 	play_done(&play);
 }
 
@@ -107,7 +107,7 @@ server_has_one_name(void **state) /* case 113 */
 
 	(void)state;
 	play_begin(&play);
-	play_expect(play_try_start(&play, "--name=b", "a", "{}"), 2, "", "the name is given as");
+	expect(play_try_start(&play, "--name=b", "a", "{}"), 2, "", "the name is given as");
 	play_done(&play);
 }
 
@@ -118,11 +118,11 @@ numbers_are_no_names_and_as_values_are_texts(void **state) /* case 236, differs 
 
 	(void)state;
 	play_begin(&play);
-	play_expect(JOBBERD(&play, "start", "1", "--", COUNTER), 2, "", "is not a name");
-	play_expect(JOBBERD(&play, "start", "1.0", "--", COUNTER), 2, "", "is not a name");
-	play_expect(JOBBERD(&play, "start", "--meta", "n=1", "a", "--", COUNTER), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "start", "--meta", "n=1.0", "b", "--", COUNTER), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "--meta", "n=1", "-o", "name"), 0, "a\n", NULL);
+	expect(JOBBERD(&play, "start", "1", "--", COUNTER), 2, "", "is not a name");
+	expect(JOBBERD(&play, "start", "1.0", "--", COUNTER), 2, "", "is not a name");
+	expect(JOBBERD(&play, "start", "--meta", "n=1", "a", "--", COUNTER), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "start", "--meta", "n=1.0", "b", "--", COUNTER), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "list", "-H", "--meta", "n=1", "-o", "name"), 0, "a\n", NULL);
 	play_done(&play);
 }
 
@@ -139,18 +139,18 @@ name_is_taken_while_its_holder_lingers(void **state) /* cases 111, 217 */
 	    "{'do':[['trap_exit',true],['set',[['tell',HERE],['wait',GO]]]]}");
 	helper_jobberd(&stopper, &play.instance, NULL, "stop", "a", NULL);
 	play_pid(&play); /* it cleans up */
-	play_expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n", "already_started: job 1");
-	play_expect(JOBBERD(&play, "start", "a"), 5, "1\n", "already_started: job 1");
-	play_expect(JOBBERD(&play, "submit", "--name", "a", "true"), 5, NULL, "already_started");
-	play_expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n", NULL);
+	expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n", "already_started: job 1");
+	expect(JOBBERD(&play, "start", "a"), 5, "1\n", "already_started: job 1");
+	expect(JOBBERD(&play, "submit", "--name", "a", "true"), 5, NULL, "already_started");
+	expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n", NULL);
 	instance_kill_supervisor(&play.instance);
-	play_expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n", "already_started: job 1");
+	expect(play_try_start(&play, NULL, "a", "{}"), 5, "1\n", "already_started: job 1");
 	play_go(&play);
 	helper_wait(&stopper); /* its supervisor process died: whatever it says */
 	helper_end(&stopper);
 	assert_int_equal(wait_job(&play.instance, 1), 0);
-	play_expect(play_try_start(&play, NULL, "a", "{}"), 0, "2\n", NULL);
+	expect(play_try_start(&play, NULL, "a", "{}"), 0, "2\n", NULL);
 	play_done(&play);
 }
 
@@ -161,12 +161,12 @@ server_under_a_name_has_its_values(void **state) /* cases 219, 228 */
 
 	(void)state;
 	play_begin(&play);
-	play_expect(JOBBERD(&play, "start", "--type", "import", "--meta", "value=5", "--meta",
+	expect(JOBBERD(&play, "start", "--type", "import", "--meta", "value=5", "--meta",
 			"tenant=acme", "--group", "g", "--group", "h", "a", "--", COUNTER), 0,
 	    "1\n", NULL);
-	play_expect(JOBBERD(&play, "start", "b", "--", COUNTER), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "cast", "a", "add", "2"), 0, "", NULL);
-	play_expect(JOBBERD(&play, "call", "a", "get"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "start", "b", "--", COUNTER), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "cast", "a", "add", "2"), 0, "", NULL);
+	expect(JOBBERD(&play, "call", "a", "get"), 0, "2\n", NULL);
 	expect_shown(&play, "a", "meta", "{\"tenant\":\"acme\",\"value\":\"5\"}");
 	expect_shown(&play, "a", "groups", "[\"g\",\"h\"]");
 	expect_shown(&play, "a", "type", "\"import\"");
@@ -187,9 +187,9 @@ restarted_server_has_its_name_and_values_again(void **state) /* case 222 */
 	kill((pid_t)sql_number(&play.instance, "SELECT pid FROM attempts"), SIGKILL);
 	play_follow(&play);
 	play_until(&play, "a 1 2 not durable"); /* its second process */
-	play_expect(JOBBERD(&play, "call", "a", "1"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
-	play_expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "call", "a", "1"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "a"), 0, "1\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n", NULL);
 	expect_shown(&play, "a", "meta", "{\"value\":\"5\"}");
 	expect_shown(&play, "a", "attempt", "2");
 	play_done(&play);
@@ -211,7 +211,7 @@ begin_with_jobs(struct play *play)
 
 	play_begin(play);
 	for (size_t i = 0; i < sizeof(jobs) / sizeof(jobs[0]); i++)
-		play_expect(JOBBERD(play, "submit", "--in", "1h", "--name", jobs[i].name, "--type",
+		expect(JOBBERD(play, "submit", "--in", "1h", "--name", jobs[i].name, "--type",
 				jobs[i].type, "--meta", jobs[i].meta, "--meta", jobs[i].other,
 				"true"), 0, NULL, NULL);
 }
@@ -223,13 +223,13 @@ entries_are_selected_by_value_and_projected(void **state) /* case 223 */
 
 	(void)state;
 	begin_with_jobs(&play);
-	play_expect(JOBBERD(&play, "list", "-H", "--type", "import", "-o", "id,name"), 0,
+	expect(JOBBERD(&play, "list", "-H", "--type", "import", "-o", "id,name"), 0,
 	    "1\tone\n2\ttwo\n", NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "--meta", "version=1.1", "-o", "name"), 0,
+	expect(JOBBERD(&play, "list", "-H", "--meta", "version=1.1", "-o", "name"), 0,
 	    "four\n", NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "--meta", "version!=1.1", "-o", "name"), 0,
+	expect(JOBBERD(&play, "list", "-H", "--meta", "version!=1.1", "-o", "name"), 0,
 	    "three\n", NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "--meta", "nothing=", "-o", "name"), 0, "", NULL);
+	expect(JOBBERD(&play, "list", "-H", "--meta", "nothing=", "-o", "name"), 0, "", NULL);
 	play_done(&play);
 }
 
@@ -258,12 +258,12 @@ guards_compare_and_all_must_hold(void **state) /* case 224 */
 	(void)state;
 	begin_with_jobs(&play);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		play_expect(jobberd(&play.instance, "list", "-H", "-o", "name", "--meta",
+		expect(jobberd(&play.instance, "list", "-H", "-o", "name", "--meta",
 				rows[i].one, rows[i].other != NULL ? "--meta" : NULL,
 				rows[i].other, NULL), 0, rows[i].names, NULL);
-	play_expect(JOBBERD(&play, "list", "--meta", "retries"), 2, "", "is not NAME=VALUE");
-	play_expect(JOBBERD(&play, "list", "--meta", "=1"), 2, "", "is not NAME=VALUE");
-	play_expect(JOBBERD(&play, "list", "--meta", "a!b"), 2, "", "is not NAME=VALUE");
+	expect(JOBBERD(&play, "list", "--meta", "retries"), 2, "", "is not NAME=VALUE");
+	expect(JOBBERD(&play, "list", "--meta", "=1"), 2, "", "is not NAME=VALUE");
+	expect(JOBBERD(&play, "list", "--meta", "a!b"), 2, "", "is not NAME=VALUE");
 	play_done(&play);
 }
 
@@ -274,15 +274,15 @@ entries_are_counted_all_or_those_selected(void **state) /* case 226 */
 
 	(void)state;
 	begin_with_jobs(&play);
-	play_expect(JOBBERD(&play, "list", "--count"), 0, "4\n", NULL);
-	play_expect(JOBBERD(&play, "list", "--count", "--type", "import"), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "list", "--count", "--meta", "retries>1"), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "list", "--count", "--meta", "retries>1", "--type", "import"), 0,
+	expect(JOBBERD(&play, "list", "--count"), 0, "4\n", NULL);
+	expect(JOBBERD(&play, "list", "--count", "--type", "import"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "list", "--count", "--meta", "retries>1"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "list", "--count", "--meta", "retries>1", "--type", "import"), 0,
 	    "1\n", NULL);
-	play_expect(JOBBERD(&play, "cancel", "-y", "one", "three"), 0, NULL, NULL);
-	play_expect(JOBBERD(&play, "list", "--count"), 0, "2\n", NULL);
-	play_expect(JOBBERD(&play, "list", "--count", "-a"), 0, "4\n", NULL);
-	play_expect(
+	expect(JOBBERD(&play, "cancel", "-y", "one", "three"), 0, NULL, NULL);
+	expect(JOBBERD(&play, "list", "--count"), 0, "2\n", NULL);
+	expect(JOBBERD(&play, "list", "--count", "-a"), 0, "4\n", NULL);
+	expect(
 	    JOBBERD(&play, "list", "--count", "--live", "--meta", "retries>1"), 0, "1\n", NULL);
 	play_done(&play);
 }
@@ -295,10 +295,10 @@ jobs_are_listed_by_their_key(void **state)
 	(void)state;
 	play_begin(&play);
 	for (int i = 0; i < 3; i++)
-		play_expect(JOBBERD(&play, "submit", "--in", "1h", "--key",
+		expect(JOBBERD(&play, "submit", "--in", "1h", "--key",
 				i == 1 ? "other" : "acme", "--limit", "1", "true"), 0, NULL, NULL);
-	play_expect(JOBBERD(&play, "list", "-H", "--key", "acme", "-o", "id"), 0, "1\n3\n", NULL);
-	play_expect(JOBBERD(&play, "list", "--count", "--key", "none"), 0, "0\n", NULL);
+	expect(JOBBERD(&play, "list", "-H", "--key", "acme", "-o", "id"), 0, "1\n3\n", NULL);
+	expect(JOBBERD(&play, "list", "--count", "--key", "none"), 0, "0\n", NULL);
 	play_done(&play);
 }
 
@@ -314,11 +314,11 @@ several_may_be_in_a_group(void **state) /* case 230 */
 	for (int i = 0; i < 3; i++) {
 		char name[2] = { (char)('a' + i), '\0' };
 
-		play_expect(play_try_start(&play, "--group=g", name, "{}"), 0, NULL, NULL);
+		expect(play_try_start(&play, "--group=g", name, "{}"), 0, NULL, NULL);
 	}
-	play_expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n2\n3\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n2\n3\n", NULL);
 	play_stop(&play, "b");
-	play_expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n3\n", NULL);
+	expect(JOBBERD(&play, "whereis", "-g", "g"), 0, "1\n3\n", NULL);
 	play_done(&play);
 }
 
@@ -331,10 +331,10 @@ state_directory_that_is_none_is_named(void **state) /* case 233 */
 	instance_init(&instance);
 	other = instance;
 	snprintf(other.state, sizeof(other.state), "%s/nowhere", instance.directory);
-	play_expect(jobberd(&other, "whereis", "a", NULL), 4, "", "/nowhere");
-	play_expect(jobberd(&other, "whereis", "-g", "a", NULL), 4, "", "/nowhere");
-	play_expect(jobberd(&other, "call", "a", "1", NULL), 3, "", "/nowhere");
-	play_expect(jobberd(&other, "call", "-g", "a", "1", NULL), 3, "", "/nowhere");
+	expect(jobberd(&other, "whereis", "a", NULL), 4, "", "/nowhere");
+	expect(jobberd(&other, "whereis", "-g", "a", NULL), 4, "", "/nowhere");
+	expect(jobberd(&other, "call", "a", "1", NULL), 3, "", "/nowhere");
+	expect(jobberd(&other, "call", "-g", "a", "1", NULL), 3, "", "/nowhere");
 	instance_done(&instance);
 }
 
