@@ -301,9 +301,9 @@ init_timeout_holds_unless_more_time_is_asked_for(void **state)
 
 	(void)state;
 	begin(&scene);
-	start_told(&scene, &start, "--init-timeout", "2s");
+	start_told(&scene, &start, "--init-timeout", "6s");
 	tell(&scene, "say EXTEND_TIMEOUT_USEC=50000000\n");
-	assert_true(helper_runs_for(&start, 2200));
+	assert_true(helper_runs_for(&start, 6200));
 	tell(&scene, "say READY=1\n");
 	assert_started(&start);
 	end(&scene);
