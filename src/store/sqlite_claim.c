@@ -31,7 +31,8 @@ enum { READY, READY_KEYED, READY_IN_TREE, READY_KEYED_IN_TREE, CLAIM, WITHDRAW, 
 	"WHERE k.job_id = jobs.id AND b.running >= k.max_running) "
 /*
  * A child in order starts when those before it are up: none of them waits, but for one that
- * pauses before it is restarted, or is held. Nothing starts in a group that is being ended.
+ * pauses before it is restarted, or is held, and none is still to be ended since its keeper was
+ * killed, so that it comes again. Nothing starts in a group that is being ended.
  */
 #define ITS_TURN                                                                         \
 	"AND NOT EXISTS (SELECT 1 FROM servers me JOIN supervisors p ON p.name = ?1 "    \
@@ -39,8 +40,10 @@ enum { READY, READY_KEYED, READY_IN_TREE, READY_KEYED_IN_TREE, CLAIM, WITHDRAW, 
 	"((p.state = 'regrouping' AND me.position >= p.group_from) "                     \
 	"OR EXISTS (SELECT 1 FROM servers v INDEXED BY servers_static "                  \
 	"CROSS JOIN jobs o ON o.id = v.job_id WHERE v.position < me.position "           \
-	"AND o.supervisor = ?1 AND " JOB_WAITS("o.") " AND o.hold IS NULL "              \
-	"AND (o.wake_at IS NULL OR p.state <> 'running')) "                              \
+	"AND o.supervisor = ?1 AND o.hold IS NULL AND ((" JOB_WAITS("o.") " "            \
+	"AND (o.wake_at IS NULL OR p.state <> 'running')) OR (o.status = 'running' "     \
+	"AND EXISTS (SELECT 1 FROM attempts e WHERE e.job_id = o.id "                    \
+	"AND e.ended_at IS NULL AND e.stop_reason = 'interrupted')))) "                  \
 	"OR EXISTS (SELECT 1 FROM supervisors c WHERE c.parent = ?1 "                    \
 	"AND c.position < me.position AND c.state <> 'running' AND c.state <> 'ended'))) "
 

@@ -355,11 +355,14 @@ check_tree_came_up_again(struct instance *i, int attempt)
 	await_up(i, "left/b", attempt);
 	await_up(i, "right/c", attempt);
 	await_state(i, "top", "running");
-	check_log(i, "+left/a +left/b +right/c");
+	check_log(i, "-left/a +left/a +left/b +right/c");
 	clear_log(i);
 }
 
-/* However we ended: what ran then may still be open in the database, and ends only now. */
+/*
+ * However we ended: what ran then may still be open in the database, and ends only now, the
+ * first of them behind the others.
+ */
 static void
 tree_comes_up_in_its_order_after_any_end_of_us(void **state)
 {
@@ -370,7 +373,7 @@ tree_comes_up_in_its_order_after_any_end_of_us(void **state)
 	SUP(&i, 0, NULL, "add", "top");
 	SUP(&i, 0, NULL, "add", "left", "--parent", "top");
 	SUP(&i, 0, NULL, "add", "right", "--parent", "top");
-	child_up(&i, NULL, "left/a", "slow-init=300");
+	child_up(&i, NULL, "left/a", "trap slow-init=300 slow-end=500");
 	child_up(&i, NULL, "left/b", NULL);
 	child_up(&i, NULL, "right/c", NULL);
 	clear_log(&i);
@@ -384,6 +387,24 @@ tree_comes_up_in_its_order_after_any_end_of_us(void **state)
 	instance_kill_supervisor(&i); /* all of them live on */
 	expect(jobberd(&i, "restart", "right/c", NULL), 0, NULL, NULL);
 	check_log(&i, "-right/c +right/c");
+	instance_finish(&i);
+}
+
+static void
+group_comes_up_in_its_order_when_the_first_ends_last(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop");
+	child_up(&i, NULL, "shop/a", "trap slow-init=100 slow-end=500");
+	child_up(&i, NULL, "shop/b", NULL);
+	clear_log(&i);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	await_up(&i, "shop/b", 2);
+	check_log(&i, "-shop/a +shop/a +shop/b");
 	instance_finish(&i);
 }
 
@@ -431,6 +452,7 @@ main(void)
 		cmocka_unit_test(pool_ends_with_its_supervisor_and_its_messages_wait),
 		cmocka_unit_test(three_deep_each_ends_and_starts_in_its_turn),
 		cmocka_unit_test(tree_comes_up_in_its_order_after_any_end_of_us),
+		cmocka_unit_test(group_comes_up_in_its_order_when_the_first_ends_last),
 		cmocka_unit_test(start_that_fails_below_fails_above),
 	};
 
