@@ -178,6 +178,7 @@ remember_file(struct db *db)
 	db->has_file = stat(db->path, &info) == 0;
 	db->device = db->has_file ? info.st_dev : 0;
 	db->inode = db->has_file ? info.st_ino : 0;
+	db_remember_log(db);
 }
 
 bool
@@ -382,9 +383,34 @@ db_check(struct db *db, struct error *error)
 	return result;
 }
 
-enum store_answer
-db_answer(int code, bool at_commit)
+/*
+ * A quota and a limit of file sizes are no room, too: SQLite knows only of a full disk. What the
+ * write has left behind is no whole commit.
+ */
+bool
+db_lacks_room(struct db *db, int which_file, int code)
 {
+	sqlite3_file *file = NULL;
+	int number = 0;
+	bool result;
+
+	if (code != SQLITE_IOERR_WRITE ||
+	    sqlite3_file_control(db->handle, "main", which_file, &file) != SQLITE_OK ||
+	    file == NULL || file->pMethods == NULL)
+		return false;
+	file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &number);
+	result = number == EDQUOT || number == EFBIG;
+	if (result && !db->has_said_limit)
+		log_warn("database=%s %s", db->path, strerror(number));
+	db->has_said_limit = db->has_said_limit || result;
+	return result;
+}
+
+enum store_answer
+db_answer(struct db *db, int code, bool at_commit)
+{
+	if (db_lacks_room(db, SQLITE_FCNTL_JOURNAL_POINTER, code))
+		return STORE_FULL;
 	switch (code & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
@@ -405,38 +431,4 @@ db_answer(int code, bool at_commit)
 	default:
 		return at_commit ? STORE_IN_DOUBT : STORE_UNAVAILABLE;
 	}
-}
-
-enum store_answer
-db_sync(struct db *db)
-{
-	sqlite3_file *wal = NULL;
-	int code;
-
-	if (!db->is_unsynced)
-		return STORE_OK;
-	if (db_has_moved(db))
-		return STORE_UNAVAILABLE;
-	if (db->must_checkpoint) {
-		code = sqlite3_wal_checkpoint_v2(
-		    db->handle, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-		if (code != SQLITE_OK)
-			return db_answer(code, false);
-		db->must_checkpoint = false;
-		db->is_unsynced = false;
-		return STORE_OK;
-	}
-	code = sqlite3_file_control(
-	    db->handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-	if (code == SQLITE_OK)
-		code = wal != NULL && wal->pMethods != NULL
-		    ? wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL)
-		    : SQLITE_IOERR_FSYNC;
-	if (code != SQLITE_OK) {
-		/* What the kernel did with the dirty pages is unknown: never just try again. */
-		db->must_checkpoint = true;
-		return db_answer(code, false);
-	}
-	db->is_unsynced = false;
-	return STORE_OK;
 }

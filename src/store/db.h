@@ -47,8 +47,9 @@ struct db {
 	int version;	       /* of the schema, when it was opened */
 	bool is_unsynced;      /* committed since the last successful sync */
 	bool must_checkpoint;  /* a sync failed: only a checkpoint makes it safe again */
-	bool has_file;
-	uint64_t device, inode; /* of the file that was opened */
+	bool has_file, has_log;
+	uint64_t device, inode, log_inode; /* of the files that were opened */
+	bool has_said_limit; /* since the last turn that was written */
 	struct db_shm *shm;
 	bool lacks_room; /* it could not be opened for that */
 };
@@ -69,6 +70,19 @@ bool db_has_moved(const struct db *db);
 /* Is another file there now? To open it beside the old one's WAL would damage it. */
 bool db_is_replaced(const struct db *db, const char *state_directory);
 
+/*
+ * Is the log (-wal) that is open not the one at its path any more, which somebody has removed?
+ * What is in it nobody else finds, and what others write to a new one not we. False while the
+ * database itself is away.
+ */
+bool db_has_lost_log(const struct db *db);
+void db_remember_log(struct db *db); /* as it is now */
+/*
+ * All that is in the log goes into the database, and outlives a power cut. If the log was lost
+ * the connection is to be opened again behind this. STORE_BUSY: somebody else is at work.
+ */
+enum store_answer db_empty_log(struct db *db);
+
 /* Look for damage; slow on a large database. 0 or -1 with *error. */
 int db_check(struct db *db, struct error *error);
 
@@ -78,8 +92,13 @@ int db_execute(struct db *db, const char *sql);
 /* The first column of the first row, which must exist. An SQLite result code. */
 int db_number(struct db *db, const char *sql, int64_t *ret_number);
 
-/* What this result code, before or at the COMMIT, means for the turn. */
-enum store_answer db_answer(int code, bool at_commit);
+/* What this result code of the last call, before or at the COMMIT, means for the turn. */
+enum store_answer db_answer(struct db *db, int code, bool at_commit);
+/*
+ * Did the write that led to this code go beyond a quota or a limit of file sizes? which_file:
+ * SQLITE_FCNTL_JOURNAL_POINTER, to which turns are written, or SQLITE_FCNTL_FILE_POINTER.
+ */
+bool db_lacks_room(struct db *db, int which_file, int code);
 
 /* Make what was committed outlive a power cut; see store_sync(). */
 enum store_answer db_sync(struct db *db);

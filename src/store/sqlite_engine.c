@@ -5,6 +5,7 @@
  */
 
 #include "store/sqlite_engine.h"
+#include "base/log.h"
 #include "base/xalloc.h"
 
 #include <bsd/stdlib.h>
@@ -156,23 +157,47 @@ run_marked(struct sqlite_engine *engine, struct batch *batch, bool *ret_writes)
 	return run(engine, MARK);
 }
 
+static enum store_answer reopen(struct sqlite_engine *engine);
+
+/* What is written goes where the next of us finds it. */
+static enum store_answer
+keep_log(struct sqlite_engine *engine)
+{
+	enum store_answer answer;
+
+	if (!db_has_lost_log(&engine->db))
+		return STORE_OK;
+	answer = db_empty_log(&engine->db);
+	if (answer != STORE_OK)
+		return answer;
+	log_warn("database=%s its -wal was removed while in use: all of it is in the database",
+	    engine->db.path);
+	answer = reopen(engine);
+	return answer == STORE_ABSENT ? STORE_OK : answer;
+}
+
 static enum store_answer
 give_up(struct sqlite_engine *engine, int code, bool at_commit)
 {
+	enum store_answer answer = db_answer(&engine->db, code, at_commit);
+
 	if (!sqlite3_get_autocommit(engine->db.handle))
 		run(engine, ROLLBACK);
 	sqlite_distrust_environments(engine);
 	sqlite_forget_timer_rooms(engine);
-	return db_answer(code, at_commit);
+	return answer;
 }
 
 static enum store_answer
 write_turn(struct sqlite_engine *engine, struct batch *batch)
 {
+	enum store_answer answer = keep_log(engine);
 	bool writes = false;
 	int code;
 
 	engine->token = new_token(); /* first of all: a turn without BEGIN is not there */
+	if (answer != STORE_OK)
+		return answer;
 	code = run(engine, BEGIN_WRITE);
 	if (code == SQLITE_OK && db_has_moved(&engine->db))
 		code = SQLITE_READONLY_DBMOVED;
@@ -185,6 +210,7 @@ write_turn(struct sqlite_engine *engine, struct batch *batch)
 		return give_up(engine, code, true);
 	engine->settled_version = engine->data_version;
 	engine->db.is_unsynced = engine->db.is_unsynced || writes;
+	engine->db.has_said_limit = false;
 	return STORE_OK;
 }
 
@@ -253,17 +279,20 @@ static enum store_answer
 engine_changed(struct store *store, bool *ret_changed)
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+	enum store_answer answer;
 	int code;
 
 	if (engine->db.handle == NULL)
 		return STORE_UNAVAILABLE;
+	if ((answer = keep_log(engine)) != STORE_OK)
+		return answer;
 	code = run(engine, BEGIN_WRITE);
 	if (code != SQLITE_OK)
-		return db_answer(code, false);
+		return db_answer(&engine->db, code, false);
 	code = look_for_changes(engine);
 	run(engine, ROLLBACK);
 	if (code != SQLITE_OK)
-		return db_answer(code, false);
+		return db_answer(&engine->db, code, false);
 	*ret_changed = engine->is_changed;
 	engine->is_changed = false;
 	return STORE_OK;
@@ -345,9 +374,8 @@ engine_open(struct sqlite_engine *engine, enum db_mode mode, struct error *error
 }
 
 static enum store_answer
-engine_reopen(struct store *store)
+reopen(struct sqlite_engine *engine)
 {
-	struct sqlite_engine *engine = (struct sqlite_engine *)store;
 	const struct db old = engine->db;
 	struct error error;
 	int64_t token = -1;
@@ -368,8 +396,14 @@ engine_reopen(struct store *store)
 	engine->db.is_unsynced = engine->db.must_checkpoint = true;
 	code = read_number(engine, TOKEN, &token);
 	if (code != SQLITE_OK)
-		return db_answer(code, false);
+		return db_answer(&engine->db, code, false);
 	return token == engine->token ? STORE_OK : STORE_ABSENT;
+}
+
+static enum store_answer
+engine_reopen(struct store *store)
+{
+	return reopen((struct sqlite_engine *)store);
 }
 
 static void

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #define WAL_FILE "jobberd.db-wal"
+#define WAL_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM)
 #define OWN_MS 20
 
 struct watch {
@@ -134,7 +135,7 @@ watch_init(struct supervisor *supervisor)
 	watch->again_timer = (struct timer){ .fire = again, .arg = supervisor };
 	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (watch->fd == -1 ||
-	    inotify_add_watch(watch->fd, state, IN_CREATE | IN_MOVED_TO) == -1)
+	    inotify_add_watch(watch->fd, state, WAL_EVENTS) == -1)
 		return -1;
 	watch_wal(watch);
 	watch->must_look = true;

@@ -407,16 +407,50 @@ assert_left_untouched(struct instance *i, const char *words)
 	free(after);
 }
 
+static void
+remove_log(struct instance *i)
+{
+	char path[400];
+
+	snprintf(path, sizeof(path), "%s/jobberd.db-wal", i->state);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* Most of the database is in it, and SQLite would go on to write where nobody finds it. */
+static void
+log_that_is_removed_while_in_use_loses_nothing(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(submit_job(&i, "--hold", "--", "true", NULL), 1);
+	remove_log(&i);
+	instance_expect(&i, "-wal was removed while in use");
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 1);
+	remove_log(&i);
+	assert_int_equal(submit_job(&i, "--hold", "--", "true", NULL), 2);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 2);
+	instance_finish(&i);
+}
+
 /* Its signal, too, would be the death of whoever writes. */
 static void
-limit_of_file_sizes_is_a_trouble_and_not_our_death(void **state)
+limit_of_file_sizes_counts_as_a_full_disk_and_is_not_our_death(void **state)
 {
 	const struct rlimit small = { 300000, RLIM_INFINITY };
 	const struct rlimit large = { RLIM_INFINITY, RLIM_INFINITY };
 	struct instance i;
-	struct helper submit;
+	struct result result;
 	char *lines = calloc(1, 80 * 1000 + 1), *at = lines;
+	int64_t until;
 	pid_t pid;
+	int status;
 
 	(void)state;
 	for (int n = 0; n < 1000; n++)
@@ -425,11 +459,20 @@ limit_of_file_sizes_is_a_trouble_and_not_our_death(void **state)
 	instance_start(&i, NULL);
 	pid = instance_supervisor_pid(&i);
 	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &small, NULL), 0);
-	helper_jobberd(&submit, &i, lines, "submit", "--batch", NULL);
-	instance_expect(&i, "in doubt");
+	result = jobberd_with_input(&i, lines, "submit", "--batch", NULL);
+	assert_int_equal(result.status, 75);
+	assert_string_equal(result.out, "");
+	assert_has(result.err, "disk full: nothing was changed");
+	result_done(&result);
+	instance_expect(&i, "File too large");
 	assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &large, NULL), 0);
-	assert_int_equal(helper_wait(&submit), 0);
-	helper_end(&submit);
+	until = now_ms() + PATIENCE_MS;
+	do {
+		result = jobberd_with_input(&i, lines, "submit", "--batch", NULL);
+		status = result.status;
+		result_done(&result);
+	} while (status == 75 && now_ms() < until);
+	assert_int_equal(status, 0);
 	assert_int_equal(instance_supervisor_pid(&i), pid);
 	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 1000);
 	free(lines);
@@ -529,7 +572,8 @@ main(void)
 		cmocka_unit_test(full_disk_refuses_new_jobs_and_loses_no_end),
 		cmocka_unit_test(every_job_acknowledged_on_a_filling_disk_is_there_afterwards),
 		cmocka_unit_test(nothing_is_acknowledged_while_the_database_is_moved_away),
-		cmocka_unit_test(limit_of_file_sizes_is_a_trouble_and_not_our_death),
+		cmocka_unit_test(log_that_is_removed_while_in_use_loses_nothing),
+		cmocka_unit_test(limit_of_file_sizes_counts_as_a_full_disk_and_is_not_our_death),
 		cmocka_unit_test(file_that_is_not_a_database_is_refused_untouched),
 		cmocka_unit_test(database_of_another_program_is_refused_untouched),
 		cmocka_unit_test(newer_database_is_refused_untouched_with_both_versions),
