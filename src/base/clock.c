@@ -42,6 +42,15 @@ clock_mono(void)
 	return (struct mono){ read_ms(CLOCK_MONOTONIC) };
 }
 
+int64_t
+clock_mono_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 void
 clock_boot_id(char ret_id[CLOCK_BOOT_ID_SIZE])
 {

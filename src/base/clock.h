@@ -14,6 +14,7 @@ struct mono { int64_t ms; };	/* CLOCK_MONOTONIC: running times, stands still in 
 struct wall clock_wall(void);
 struct boot clock_boot(void);
 struct mono clock_mono(void);
+int64_t clock_mono_us(void); /* in microseconds, to measure by */
 
 #define CLOCK_BOOT_ID_SIZE 37
 

@@ -20,6 +20,7 @@
 
 #define BATCH 64
 #define MOST_ROUNDS 4
+#define FOR_EVER (-2)
 #define SIGNALS 8 /* a read */
 #define LONGEST_DELAY_MS INT64_C(31557600000000) /* 1000 years */
 
@@ -45,8 +46,8 @@ struct loop {
 	void *received_arg;
 	void (*turn_end)(void *arg);
 	void *turn_end_arg;
-	bool (*gathers)(void *arg);
-	void *gathers_arg;
+	int64_t (*gather)(void *arg);
+	void *gather_arg;
 	void (*stepped)(void *arg);
 	void *stepped_arg;
 };
@@ -242,10 +243,10 @@ loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg)
 }
 
 void
-loop_gather_while(struct loop *loop, bool (*gathers)(void *arg), void *arg)
+loop_gather_while(struct loop *loop, int64_t (*gather)(void *arg), void *arg)
 {
-	loop->gathers = gathers;
-	loop->gathers_arg = arg;
+	loop->gather = gather;
+	loop->gather_arg = arg;
 }
 
 void
@@ -314,11 +315,26 @@ fire_due(struct loop *loop)
 }
 
 /* How many there were, or -1 with errno. */
+/* wait_us: FOR_EVER, or how long; where the kernel cannot wait for less than 1 ms, 0. */
 static int
-take_events(struct loop *loop, int wait_ms)
+wait_for_events(struct loop *loop, struct epoll_event events[BATCH], int64_t wait_us)
+{
+	struct timespec wait = { wait_us / 1000000, wait_us % 1000000 * 1000 };
+	int count = -1;
+
+	if (wait_us > 0)
+		count = epoll_pwait2(loop->epoll_fd, events, BATCH, &wait, NULL);
+	if (count == -1)
+		count = epoll_wait(
+		    loop->epoll_fd, events, BATCH, wait_us == FOR_EVER ? -1 : 0);
+	return count;
+}
+
+static int
+take_events(struct loop *loop, int64_t wait_us)
 {
 	struct epoll_event events[BATCH];
-	int count = epoll_wait(loop->epoll_fd, events, BATCH, wait_ms);
+	int count = wait_for_events(loop, events, wait_us);
 
 	for (int i = 0; i < count; i++) {
 		struct loop_watch *watch = events[i].data.ptr;
@@ -329,28 +345,37 @@ take_events(struct loop *loop, int wait_ms)
 	return count;
 }
 
-static bool
-gathers(const struct loop *loop)
+/* How long to wait for another round, or LOOP_NO_MORE. *until: when that is over, 0 at first. */
+static int64_t
+next_round(const struct loop *loop, int rounds, int64_t *until_us)
 {
-	return loop->gathers == NULL || loop->gathers(loop->gathers_arg);
+	int64_t most = loop->gather != NULL ? loop->gather(loop->gather_arg) : 0, left;
+
+	if (most <= 0)
+		return rounds < MOST_ROUNDS ? most : LOOP_NO_MORE;
+	if (*until_us == 0)
+		*until_us = clock_mono_us() + most;
+	left = *until_us - clock_mono_us();
+	return left > 0 ? left : LOOP_NO_MORE;
 }
 
 static int
 turn(struct loop *loop)
 {
 	const struct timer *first;
-	int count, wait_ms, rounds = 0;
+	int64_t wait_us, until_us = 0;
+	int count, rounds = 0;
 
 	arm(loop);
 	first = timers_first(&loop->timers);
-	wait_ms =
-	    loop->is_again || (first != NULL && first->at <= now_ms(loop)) ? 0 : -1;
+	wait_us =
+	    loop->is_again || (first != NULL && first->at <= now_ms(loop)) ? 0 : FOR_EVER;
 	loop->is_again = false;
 	/* The turn is over when nothing more is ready: its end, a commit say, is dear. */
 	do {
-		count = take_events(loop, wait_ms);
-		wait_ms = 0;
-	} while (count > 0 && !loop->is_stopped && ++rounds < MOST_ROUNDS && gathers(loop));
+		count = take_events(loop, wait_us);
+		wait_us = next_round(loop, ++rounds, &until_us);
+	} while (count > 0 && !loop->is_stopped && wait_us != LOOP_NO_MORE);
 	if (count == -1)
 		return errno == EINTR ? 0 : -1;
 	fire_due(loop);

@@ -66,10 +66,13 @@ int64_t loop_timer_left(const struct loop *loop, const struct timer *timer);
 void loop_on_turn_end(struct loop *loop, void (*end)(void *arg), void *arg);
 
 /*
- * Gather for some rounds only while this is true: where it is not, a turn's end costs less than
- * to ask whether more is ready. Without it every turn gathers.
+ * Asked after each round of a turn: LOOP_NO_MORE where the turn's end costs less than to ask
+ * whether more is ready; 0: some rounds more, of what is; or the microseconds for which more is
+ * waited for, in all, from the first such answer in a turn on. Without it every turn gathers
+ * what is ready.
  */
-void loop_gather_while(struct loop *loop, bool (*gathers)(void *arg), void *arg);
+#define LOOP_NO_MORE (-1)
+void loop_gather_while(struct loop *loop, int64_t (*gather)(void *arg), void *arg);
 
 /*
  * Room that is lent to whoever reads: taken by emptying this, and given back by filling it in

@@ -17,6 +17,7 @@ struct client {
 	bool follows;	    /* wants to hear of commits */
 	bool was_told;	    /* of the commits since the last pause */
 	char name[32];	    /* "client:PID", as servers are told; "": not asked yet */
+	uint64_t answered_in; /* the round of siblings.c, 0: none */
 	int open_requests;  /* answers that are still to come */
 };
 
@@ -38,6 +39,10 @@ void request_fail(struct request *request, const struct error *error, json_t *da
 void request_refuse(struct client *client, json_t *id, int code, const char *text);
 /* Something ahead of the answer, as a notification; takes over params. */
 void request_notify(struct request *request, const char *method, json_t *params);
+
+/* siblings.c: it was answered; it has come back, or is gone */
+void siblings_answered(struct client *client);
+void siblings_heard(struct client *client);
 
 /* requests.c: the methods of the control socket */
 struct method {

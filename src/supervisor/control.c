@@ -66,6 +66,7 @@ gone(struct client *client)
 	if (client->is_gone)
 		return;
 	client->is_gone = true;
+	siblings_heard(client);
 	TAILQ_REMOVE(&supervisor->clients, client, entry);
 	supervisor->client_count--;
 	if (client->has_submitted)
@@ -104,8 +105,10 @@ finish(struct request *request)
 	client->open_requests--;
 	json_decref(request->id);
 	free(request);
-	if (!client->is_gone)
-		queue(client);
+	if (client->is_gone)
+		return;
+	siblings_answered(client);
+	queue(client);
 }
 
 void
@@ -246,6 +249,7 @@ client_line(void *arg, const char *line, size_t length)
 	const char *what = NULL;
 	int code;
 
+	siblings_heard(client);
 	if (pass_on(client, line, length))
 		return;
 	code = rpc_parse(line, length, &message);

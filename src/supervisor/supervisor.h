@@ -103,6 +103,13 @@ struct supervisor {
 	struct timer retry_timer;
 	int64_t retry_ms;
 	struct timer sync_timer;
+	struct siblings { /* siblings.c */
+		uint64_t round;	   /* of answers */
+		int expected;	   /* clients that were answered in it and have not come back */
+		bool is_answering; /* the round's answers are being given */
+		int64_t began_us;  /* the commit */
+		int64_t most_us;   /* that the next one waits for them */
+	} siblings;
 	struct mono troubled_since; /* ms 0: no trouble */
 	bool clock_stepped, must_look_at_timers;
 	struct timer wake_timer;
@@ -177,6 +184,13 @@ void turn_add_event(struct supervisor *supervisor, int64_t job, int64_t attempt,
 void turn_init(struct supervisor *supervisor);
 void turn_done(struct supervisor *supervisor);
 void turn_end(void *arg); /* the loop's turn end */
+
+/* siblings.c: how long a commit waits for clients that are about to ask */
+void siblings_commit(struct supervisor *supervisor); /* a commit begins */
+/* It is done, and synced: who is answered until siblings_end() is about to ask again. */
+void siblings_begin(struct supervisor *supervisor);
+void siblings_end(struct supervisor *supervisor);
+int64_t siblings_us(const struct supervisor *supervisor); /* 0: nobody is waited for */
 
 /* reports.c: what the keeper says of attempts. Takes over the descriptor. */
 void reports_take(struct supervisor *supervisor, const struct report *report, int descriptor);

@@ -121,6 +121,8 @@ act(struct supervisor *supervisor)
 	supervisor->under_way_is_committed = false;
 	if (!supervisor->cannot_sync)
 		out_of_trouble(supervisor);
+	if (supervisor->under_way_tells)
+		siblings_begin(supervisor);
 	log_hold();
 	has_changed = !batch_is_read_only(batch);
 	if (has_changed)
@@ -143,6 +145,7 @@ act(struct supervisor *supervisor)
 	if (has_changed)
 		control_changed(supervisor);
 	log_release();
+	siblings_end(supervisor);
 	free_batch(batch);
 	loop_again(supervisor->loop);
 }
@@ -385,16 +388,19 @@ record(struct supervisor *supervisor)
 	supervisor->under_way = supervisor->batch;
 	supervisor->under_way_tells = supervisor->tells;
 	new_batch(supervisor);
+	siblings_commit(supervisor);
 	run_under_way(supervisor);
 }
 
 /* A commit is dear, and what is ready shall be in it; messages to servers are written at once. */
-static bool
+static int64_t
 turn_gathers(void *arg)
 {
 	const struct supervisor *supervisor = arg;
 
-	return supervisor->batch->count > 0 || supervisor->phase != PHASE_RUNNING;
+	if (supervisor->batch->count == 0 && supervisor->phase == PHASE_RUNNING)
+		return LOOP_NO_MORE;
+	return supervisor->tells ? siblings_us(supervisor) : 0;
 }
 
 void

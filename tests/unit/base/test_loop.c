@@ -9,6 +9,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -648,12 +649,12 @@ end_first_turn(void *arg)
 	loop_stop(scene->loop);
 }
 
-static bool
+static int64_t
 gathers_so_often(void *arg)
 {
 	struct scene *scene = arg;
 
-	return scene->again-- > 0;
+	return scene->again-- > 0 ? 0 : LOOP_NO_MORE;
 }
 
 /* What is ready all the time shows how often a turn looks. */
@@ -676,6 +677,58 @@ loop_gathers_only_while_it_is_told_to(void **state)
 		close(fd);
 		loop_free(scene.loop);
 	}
+}
+
+#define LONG_US 10000000 /* nobody waits for that in vain */
+
+static int64_t
+gathers_two(void *arg)
+{
+	struct scene *scene = arg;
+
+	return scene->calls < 2 ? scene->again : LOOP_NO_MORE;
+}
+
+static void
+count_once(void *arg, uint32_t events)
+{
+	struct scene *scene = arg;
+
+	count_ready(arg, events);
+	loop_remove(scene->loop, scene->watches[scene->calls - 1]);
+}
+
+/* The second is ready only a while after the first. How many has one turn called? */
+static int
+gather_two(int most_us)
+{
+	const struct itimerspec soon = { .it_value.tv_nsec = 20000000 };
+	struct scene scene;
+	int first = eventfd(1, EFD_CLOEXEC), second = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+
+	scene_init(&scene, LOOP_BOOTTIME);
+	scene.again = most_us;
+	scene.watches[0] = loop_add(scene.loop, first, EPOLLIN, count_once, &scene);
+	scene.watches[1] = loop_add(scene.loop, second, EPOLLIN, count_once, &scene);
+	loop_on_turn_end(scene.loop, end_first_turn, &scene);
+	loop_gather_while(scene.loop, gathers_two, &scene);
+	assert_int_equal(timerfd_settime(second, 0, &soon, NULL), 0);
+	assert_int_equal(loop_run(scene.loop), 0);
+	if (scene.calls < 2)
+		loop_remove(scene.loop, scene.watches[1]);
+	close(first);
+	close(second);
+	loop_free(scene.loop);
+	return scene.calls;
+}
+
+static void
+loop_turn_waits_for_what_is_to_be_gathered_as_long_as_it_may(void **state)
+{
+	(void)state;
+	assert_int_equal(gather_two(LONG_US), 2);
+	assert_int_equal(gather_two(0), 1);
+	assert_int_equal(gather_two(1), 1);
 }
 
 static void
@@ -902,6 +955,7 @@ main(void)
 		GUARDED(loop_signal_raised_in_its_callback_is_received_again),
 		GUARDED(loop_again_makes_a_turn_without_waiting),
 		GUARDED(loop_gathers_only_while_it_is_told_to),
+		GUARDED(loop_turn_waits_for_what_is_to_be_gathered_as_long_as_it_may),
 		GUARDED(loop_turn_calls_watches_then_timers_then_its_end),
 		GUARDED(loop_tells_a_clock_step_when_idle_and_when_a_timer_is_set),
 		GUARDED(loop_tells_a_clock_step_when_a_timer_is_armed_after_it),
