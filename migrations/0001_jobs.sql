@@ -117,6 +117,12 @@ CREATE TABLE foreign_cancels (
   job_id INTEGER PRIMARY KEY
 ) STRICT;
 
+-- Ended jobs that are being forgotten, and have so much history that it takes several
+-- transactions: a part of it is gone already. A new supervisor process goes on with them.
+CREATE TABLE deletions (
+  job_id INTEGER PRIMARY KEY
+) STRICT;
+
 -- One row per run of a job as one process. Claimed (committed and handed to the keeper)
 -- while started_at is NULL, open while ended_at is NULL.
 CREATE TABLE attempts (
@@ -347,6 +353,15 @@ BEGIN SELECT RAISE(ABORT, 'foreign_cancels is written by jobberd'); END;
 CREATE TRIGGER foreign_cancels_delete_guard BEFORE DELETE ON foreign_cancels
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'foreign_cancels is written by jobberd'); END;
+CREATE TRIGGER deletions_insert_guard BEFORE INSERT ON deletions
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'deletions is written by jobberd'); END;
+CREATE TRIGGER deletions_update_guard BEFORE UPDATE ON deletions
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'deletions is written by jobberd'); END;
+CREATE TRIGGER deletions_delete_guard BEFORE DELETE ON deletions
+WHEN (SELECT is_writing FROM writer) = 0
+BEGIN SELECT RAISE(ABORT, 'deletions is written by jobberd'); END;
 CREATE TRIGGER generations_insert_guard BEFORE INSERT ON generations
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'generations are written by jobberd'); END;

@@ -82,11 +82,14 @@ sqlite_apply_event(struct sqlite_engine *engine, int64_t job, enum job_event eve
 	};
 	struct lifecycle_job rules;
 	char text[REASON_TEXT_SIZE];
-	bool found, ends;
+	bool found, ends, is_partly_gone = false;
 	int code = sqlite_read_job(engine, job, &rules, &found);
 
 	*ret_allowed = code == SQLITE_OK && found &&
 	    lifecycle_decide(&rules, event, 0, ret_verdict) == 0;
+	if (*ret_allowed && (ret_verdict->actions & ACTION_REVIVE))
+		code = sqlite_is_partly_gone(engine, job, &is_partly_gone);
+	*ret_allowed = *ret_allowed && code == SQLITE_OK && !is_partly_gone;
 	if (!*ret_allowed)
 		return code;
 	ends = (ret_verdict->actions & ACTION_END) != 0;
@@ -182,17 +185,21 @@ refuse_retry(struct step *step, int code, const char *words)
 }
 
 /*
- * May it start afresh? A pool does with all its processes, and a job that has ended has no place
- * with a supervisor that rejects. Refuses the step if not.
+ * May it start afresh? A job of which a part is gone does not, a pool does with all its processes,
+ * and a job that has ended has no place with a supervisor that rejects. Refuses the step if not.
  */
 static int
 check_retry(struct sqlite_engine *engine, struct step *step)
 {
 	struct lifecycle_job rules;
-	bool found, is_blocked, has_place = true;
+	bool found, is_blocked = false, is_partly_gone, has_place = true;
 	struct error full;
-	int code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
+	int code = sqlite_is_partly_gone(engine, step->change.job, &is_partly_gone);
 
+	if (code == SQLITE_OK && is_partly_gone)
+		return refuse_retry(step, STATUS_STATE, "it is being deleted");
+	if (code == SQLITE_OK)
+		code = sqlite_pool_is_blocked(engine, step->change.job, &is_blocked);
 	if (code == SQLITE_OK && is_blocked)
 		return refuse_retry(step, STATUS_TRY_LATER,
 		    "a process of this pool is still ending, or another job has its name");

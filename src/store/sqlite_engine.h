@@ -233,6 +233,9 @@ int sqlite_tell_monitors(struct sqlite_engine *engine, int64_t job, struct reaso
 /* Whoever set them has ended, with this attempt, or (0) for good; its tasks are abandoned. */
 int sqlite_forget_monitors(struct sqlite_engine *engine, int64_t owner, int64_t attempt);
 
+/* Is it being forgotten, and a part of it is gone? Then it is not revived (prune.c). */
+int sqlite_is_partly_gone(struct sqlite_engine *engine, int64_t job, bool *ret_is_partly_gone);
+
 /* What a CHECK refuses is this one statement, and a refusal of its step (other.c). */
 int sqlite_refuse_constraint(struct sqlite_engine *engine, struct step *step, int code);
 

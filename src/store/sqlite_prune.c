@@ -1,6 +1,7 @@
 /*
  * sqlite_prune: what has ended and is forgotten, with all that belongs to it. That may be more
- * than others should wait for: then a step takes a part of it, and the job's row goes last.
+ * than others should wait for: then a step takes a part of it, and the job's row goes last. Until
+ * then the job stands in deletions: whoever comes after us goes on with it.
  */
 
 #include "base/xalloc.h"
@@ -15,8 +16,12 @@
 enum {
 	PRUNABLE, STATE, PRUNE_JOB, PRUNE_ATTEMPTS, PRUNE_DEPENDENCIES, PRUNE_STARTS, PRUNE_EVENTS,
 	PRUNE_SERVER, PRUNE_MESSAGES, PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, PRUNE_LAST_START,
-	PRUNE_LAST_ATTEMPT, COUNT
+	PRUNE_LAST_ATTEMPT, PRUNE_NOTE, NOTE, LEAVE_PLACE, IS_NOTED, NOTED, COUNT
 };
+
+#define LIVE_WAITS_FOR(job) \
+	"EXISTS (SELECT 1 FROM dependencies d JOIN jobs w ON w.id = d.job_id " \
+	"WHERE d.on_id = " job " AND " JOB_IS_LIVE("w.") ") "
 
 #define LAST_ATTEMPT(job) \
 	"(SELECT coalesce(max(attempt), 0) FROM attempts WHERE job_id = " job "id)"
@@ -29,17 +34,15 @@ static const char *const sql[] = {
 		     "FROM (SELECT id, stdin, ended_at, status, "
 		     "row_number() OVER (PARTITION BY name ORDER BY id DESC) AS rank "
 		     "FROM jobs WHERE status IN ('done', 'failed', 'cancelled')) AS e "
-		     "WHERE ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
-		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled')) "
-		     "AND NOT EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
-		     "ON w.id = d.job_id WHERE d.on_id = e.id "
-		     "AND " JOB_IS_LIVE("w.") ") "
+		     "WHERE ((ended_at <= ?1 AND rank > ?2 AND ((?3 AND status = 'done') "
+		     "OR (?4 AND status = 'failed') OR (?5 AND status = 'cancelled'))) "
+		     "OR id IN (SELECT job_id FROM deletions)) "
+		     "AND NOT " LIVE_WAITS_FOR("e.id")
 		     "AND NOT EXISTS (SELECT 1 FROM servers v WHERE v.job_id = e.id "
 		     "AND " SERVER_IS_CHILD("v.") ") "
 		     "ORDER BY id LIMIT ?6",
 	[STATE] = "SELECT stdin, " LAST_ATTEMPT("jobs.") ", status, "
-		  "EXISTS (SELECT 1 FROM dependencies d JOIN jobs w "
-		  "ON w.id = d.job_id WHERE d.on_id = jobs.id AND " JOB_IS_LIVE("w.") ") "
+		  LIVE_WAITS_FOR("jobs.id")
 		  "FROM jobs WHERE id = ?1",
 	[PRUNE_JOB] = "DELETE FROM jobs WHERE id = ?1",
 	/* The last goes with the job: it tells which files there were. */
@@ -60,6 +63,16 @@ static const char *const sql[] = {
 	[PRUNE_SERVER] = "DELETE FROM servers WHERE job_id = ?1",
 	[PRUNE_MESSAGES] = "DELETE FROM messages WHERE seq IN (SELECT seq FROM messages "
 			   "WHERE job_id = ?1 LIMIT ?2)",
+	[PRUNE_NOTE] = "DELETE FROM deletions WHERE job_id = ?1",
+	[NOTE] = "INSERT INTO deletions (job_id) VALUES (?1) ON CONFLICT DO NOTHING",
+	/* Its supervisor does not start it again, nor wait for it. */
+	[LEAVE_PLACE] = "UPDATE servers SET position = NULL, description = NULL WHERE job_id = ?1",
+	[IS_NOTED] = "SELECT 1 FROM deletions WHERE job_id = ?1",
+	/* Somebody else may have deleted the job's row, or let it be live. */
+	[NOTED] = "SELECT n.job_id, j.stdin, " LAST_ATTEMPT("n.job_") " "
+		  "FROM deletions n LEFT JOIN jobs j ON j.id = n.job_id "
+		  "WHERE (j.id IS NULL OR NOT " JOB_IS_LIVE("j.") ") "
+		  "AND NOT " LIVE_WAITS_FOR("n.job_id") "ORDER BY n.job_id LIMIT 1",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -111,7 +124,7 @@ static int
 prune_one(struct sqlite_engine *engine, int64_t job, int64_t *left)
 {
 	static const int last[] = { PRUNE_LAST_START, PRUNE_LAST_ATTEMPT, PRUNE_DEPENDENCIES,
-		PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, PRUNE_SERVER, PRUNE_JOB };
+		PRUNE_KEY, PRUNE_META, PRUNE_GROUPS, PRUNE_SERVER, PRUNE_NOTE, PRUNE_JOB };
 	int code = prune_many(engine, job, left);
 
 	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]) && *left > 0; i++) {
@@ -154,11 +167,43 @@ prune_all(struct sqlite_engine *engine, struct step *step)
 	int code = SQLITE_OK;
 
 	for (size_t i = 0; i < step->prune.ret_count && code == SQLITE_OK; i++) {
-		code = prune_one(engine, step->prune.ret_jobs[i], &left);
-		if (left == 0)
-			keep_from(step, i);
+		int64_t job = step->prune.ret_jobs[i];
+
+		code = prune_one(engine, job, &left);
+		if (left > 0)
+			continue;
+		keep_from(step, i);
+		if (code == SQLITE_OK)
+			code = prune_rows(engine, NOTE, job);
+		if (code == SQLITE_OK)
+			code = prune_rows(engine, LEAVE_PLACE, job);
 	}
 	return code;
+}
+
+int
+sqlite_is_partly_gone(struct sqlite_engine *engine, int64_t job, bool *ret_is_partly_gone)
+{
+	sqlite3_stmt *row = engine->prune.prepared[IS_NOTED];
+	int code;
+
+	bind_number(row, 1, job);
+	code = sqlite3_step(row);
+	*ret_is_partly_gone = code == SQLITE_ROW;
+	return statement_end(row, code);
+}
+
+static int
+go_on(struct sqlite_engine *engine, struct step *step)
+{
+	sqlite3_stmt *row = engine->prune.prepared[NOTED];
+	int code = sqlite3_step(row);
+
+	if (code == SQLITE_ROW)
+		add_pruned(step, sqlite3_column_int64(row, 0), column_text(row, 1),
+		    sqlite3_column_int64(row, 2));
+	code = statement_end(row, code);
+	return code == SQLITE_OK ? prune_all(engine, step) : code;
 }
 
 static int
@@ -196,6 +241,8 @@ sqlite_step_prune(struct sqlite_engine *engine, struct step *step)
 	sqlite3_stmt *row = engine->prune.prepared[PRUNABLE];
 	int code;
 
+	if (step->prune.goes_on)
+		return go_on(engine, step);
 	if (step->prune.job != 0)
 		return prune_this(engine, step);
 	bind_number(row, 1, engine->now.ms - step->prune.older_than_ms);

@@ -17,7 +17,8 @@ static const char *const sql[] = {
 	[FIND] = "SELECT j.id, v.durable FROM jobs j INDEXED BY jobs_by_name "
 		 "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 AND j.name IS NOT NULL "
 		 "AND j.id <> ?2 AND (" SERVER_IS_CHILD("v.") " OR (v.durable <> 0 AND "
-		 HAS_KEPT_OF("j.id") ")) ORDER BY v.position IS NULL, j.id DESC LIMIT 1",
+		 HAS_KEPT_OF("j.id") ")) AND NOT EXISTS (SELECT 1 FROM deletions "
+		 "WHERE job_id = j.id) ORDER BY v.position IS NULL, j.id DESC LIMIT 1",
 	[HAS_KEPT] = "SELECT " HAS_KEPT_OF("?1") " FROM servers WHERE job_id = ?1",
 	[TAKE_STATE] = "UPDATE servers SET (state, last_message_at) = (SELECT state, "
 		       "last_message_at FROM servers o WHERE o.job_id = ?2) WHERE job_id = ?1",

@@ -346,6 +346,8 @@ struct step {
 			int64_t limit;	       /* at most so many in this turn */
 			int64_t job;	       /* only this one, all else aside; 0: any;
 						* STEP_NOT_FOUND, _REFUSED */
+			bool goes_on;	       /* only the first that is partly gone already, if
+						* there is one, all else aside */
 			int64_t *ret_jobs;     /* owned by the batch: what is gone */
 			char **ret_stdin;      /* its stdin file or NULL, owned by the batch */
 			int64_t *ret_last;     /* its last attempt, owned by the batch; 0: none */

@@ -95,6 +95,10 @@ void wait_jobs_ended(struct supervisor *supervisor, const struct ended_job *ende
 void wait_client_gone(struct client *client);
 void wait_done(struct supervisor *supervisor);
 
+/* prune.c: jobs that are forgotten */
+void prune_request(struct client *client, json_t *id, json_t *params);
+void prune_delete_request(struct client *client, json_t *id, json_t *params);
+
 /* status.c: the state of the supervisor process, for the verb `status` */
 json_t *status_json(struct supervisor *supervisor);
 

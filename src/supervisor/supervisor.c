@@ -218,6 +218,7 @@ supervisor_ready(struct supervisor *supervisor)
 	    supervisor->setup->state_directory);
 	loop_again(supervisor->loop);
 	control_ready(supervisor);
+	prune_go_on(supervisor);
 	exit_with_begin(supervisor);
 	if (supervisor->wish != -1)
 		supervisor_heed(supervisor, supervisor->wish);

@@ -132,6 +132,8 @@ struct supervisor {
 
 	struct watch *watch; /* foreign commits */
 
+	bool goes_on_pruning; /* prune.c: what was left partly gone */
+
 	/* control.c */
 	struct loop_watch *listen_watch;
 	TAILQ_HEAD(client_list, client) clients;
@@ -256,6 +258,9 @@ int watch_init(struct supervisor *supervisor);
 void watch_done(struct supervisor *supervisor);
 void watch_turn_end(struct supervisor *supervisor);
 void watch_own_commit(struct supervisor *supervisor); /* so it need not be looked for */
+
+/* prune.c: jobs that were left partly gone, if there are any */
+void prune_go_on(struct supervisor *supervisor);
 
 /* supervisor.c */
 void supervisor_stop(struct supervisor *supervisor, bool now);

@@ -714,6 +714,8 @@ step_prune(struct memory_store *store, struct step *step)
 {
 	size_t *count = &step->prune.ret_count, room = store->state.job_count;
 
+	if (step->prune.goes_on)
+		return; /* here no step leaves a part of a job */
 	step->prune.ret_jobs = xcalloc(room, sizeof(step->prune.ret_jobs[0]));
 	step->prune.ret_stdin = xcalloc(room, sizeof(step->prune.ret_stdin[0]));
 	step->prune.ret_last = xcalloc(room, sizeof(step->prune.ret_last[0]));

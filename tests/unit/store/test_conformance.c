@@ -2080,6 +2080,24 @@ prune_leaves_what_a_live_job_waits_for(void **state)
 	assert_status(subject, 2, "cancelled dependency");
 }
 
+static void
+prune_goes_on_with_nothing_that_it_has_not_begun(void **state)
+{
+	struct subject *subject = *state;
+	struct batch batch;
+	struct step *step;
+
+	make_one_of_each(subject);
+	batch_init(&batch);
+	step = add_prune(&batch, "done failed cancelled");
+	step->prune.goes_on = true;
+	run_ok(subject, &batch);
+	assert_int_equal(step->prune.ret_count, 0);
+	assert_false(step->prune.ret_has_more);
+	batch_done(&batch);
+	assert_status(subject, 1, "done normal");
+}
+
 /* ---- turns that fail ---- */
 
 /* A batch that does much: a submit that ends at once, an end with a cascade, a claim. */
@@ -2354,6 +2372,7 @@ static const struct {
 	CASE(prune_goes_by_age_and_at_most_its_limit),
 	CASE(prune_keeps_the_last_of_each_name),
 	CASE(prune_leaves_what_a_live_job_waits_for),
+	CASE(prune_goes_on_with_nothing_that_it_has_not_begun),
 	CASE(turn_changes_nothing_when_the_store_is_busy),
 	CASE(turn_changes_nothing_when_the_disk_is_full),
 	CASE(turn_changes_nothing_when_the_store_is_unavailable),

@@ -149,6 +149,7 @@ may_scan(const char *sql)
 		"FROM (SELECT 1 FROM messages", /* counts no further than its limit */
 		"EXISTS (SELECT 1 FROM monitors)", /* the first row */
 		"foreign_cancels",
+		"FROM deletions n", /* at a start, and usually none is in it */
 		"DELETE FROM restarts WHERE child", /* when a supervisor is removed */
 		"SET position = NULL, description = NULL WHERE (position IS NOT NULL OR "
 		"description IS NOT NULL) AND (SELECT", /* likewise */

@@ -118,7 +118,7 @@ dump_all(sqlite3 *handle, struct buf *buf)
 {
 	static const char *const tables[] = { "jobs", "attempts", "events",
 		"dependencies", "environments", "supervisors", "generations",
-		"foreign_cancels", "writer", "keys", "meta" };
+		"foreign_cancels", "deletions", "writer", "keys", "meta" };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		dump_table(handle, tables[i], buf);
@@ -324,6 +324,7 @@ static const struct {
 	{ "UPDATE dependencies SET kind = 'ended'", "submit --after" },
 	{ "DELETE FROM dependencies", "is live" },
 	{ "INSERT INTO foreign_cancels VALUES(1)", OUR_OWN },
+	{ "INSERT INTO deletions VALUES(4)", OUR_OWN },
 	{ "INSERT INTO generations(boot_id, pid, version, started_at) "
 	  "VALUES('x', 1, 'x', 1)", OUR_OWN },
 	{ "UPDATE generations SET boot_id = 'x'", OUR_OWN },

@@ -1525,6 +1525,61 @@ prune_of_a_full_mailbox_takes_several_steps(void **state)
 		assert_in_range(prune_much(*state, messages), 1, 2);
 }
 
+/* One step, about no status; how many jobs are gone, or -1: one is partly gone. */
+static int
+prune_step(struct subject *subject, int64_t job, bool goes_on)
+{
+	struct batch batch;
+	struct step *step;
+	int result;
+
+	batch_init(&batch);
+	step = batch_add(&batch, STEP_PRUNE, NULL, NULL);
+	step->prune.job = job;
+	step->prune.limit = 100;
+	step->prune.goes_on = goes_on;
+	run_ok(subject, &batch);
+	assert_int_equal(step->answer, STEP_OK);
+	result = step->prune.ret_has_more ? -1 : (int)step->prune.ret_count;
+	batch_done(&batch);
+	return result;
+}
+
+static int64_t
+make_partly_gone(struct subject *subject)
+{
+	struct attempt_key key = begin_server(subject, "name=a durable");
+
+	for (int i = 0; i < 4500; i++)
+		send(subject, key.job, "1");
+	end(subject, key, "normal");
+	assert_int_equal(prune_step(subject, key.job, false), -1);
+	return key.job;
+}
+
+static void
+job_that_is_partly_gone_is_gone_on_with_and_not_retried(void **state)
+{
+	struct subject *subject = *state;
+	int64_t job;
+
+	assert_int_equal(prune_step(subject, 0, true), 0);
+	job = make_partly_gone(subject);
+	assert_int_equal(change(subject, job, JOB_RETRY), STEP_REFUSED);
+	assert_status(subject, job, "done normal");
+	assert_int_equal(prune_step(subject, 0, true), -1);
+	assert_int_equal(prune_step(subject, 0, true), 1);
+	assert_status(subject, job, "none");
+	assert_string_equal(mailbox(subject, job), "");
+	assert_int_equal(prune_step(subject, 0, true), 0);
+	/* Else in a prune, whatever that is about, as when it began in one. */
+	job = make_partly_gone(subject);
+	assert_int_equal(prune_step(subject, 0, false), -1);
+	assert_int_equal(prune_step(subject, 0, false), 1);
+	assert_status(subject, job, "none");
+	assert_int_equal(prune_step(subject, 0, true), 0);
+}
+
 static void
 prune_of_a_server_that_was_cancelled_while_it_waited_takes_its_monitors(void **state)
 {
@@ -1697,6 +1752,7 @@ static const struct {
 	CASE(gauge_of_an_old_attempt_is_stale),
 	CASE(prune_takes_all_that_a_server_had),
 	CASE(prune_of_a_full_mailbox_takes_several_steps),
+	CASE(job_that_is_partly_gone_is_gone_on_with_and_not_retried),
 	CASE(prune_of_a_server_that_was_cancelled_while_it_waited_takes_its_monitors),
 };
 
