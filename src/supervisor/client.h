@@ -48,9 +48,20 @@ void siblings_heard(struct client *client);
 struct method {
 	const char *name;
 	void (*handle)(struct client *client, json_t *id, json_t *params);
-	bool is_early; /* needs no database: not put off until all is settled */
+	enum {
+		METHOD_AT_ONCE,	 /* needs no database; else it is put off until all is settled … */
+		METHOD_WAITS,	 /* … however long that takes */
+		METHOD_REFUSABLE /* … but refused if a full or broken disk is in the way */
+	} when;
 };
 extern const struct method methods[]; /* ends with a NULL name */
+
+/* deferred.c: those that are put off. The first two may refuse. */
+void deferred_add(
+    struct client *client, const struct method *method, json_t *id, json_t *params);
+void deferred_refuse(struct supervisor *supervisor); /* something is in the way */
+void deferred_handle(struct supervisor *supervisor); /* all is settled */
+void deferred_done(struct supervisor *supervisor);
 
 /* change.c: cancel, retry, hold, release */
 void change_request(

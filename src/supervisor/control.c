@@ -162,52 +162,6 @@ request_notify(struct request *request, const char *method, json_t *params)
 
 /* ---- requests ---- */
 
-struct deferred {
-	TAILQ_ENTRY(deferred) entry;
-	struct request *request;
-	const struct method *method;
-	json_t *params;
-};
-
-static void
-defer(struct client *client, const struct method *method, const struct rpc_message *message)
-{
-	struct deferred *deferred = xmalloc(sizeof(*deferred));
-
-	*deferred = (struct deferred){ .request = request_new(client, message->id),
-		.method = method, .params = json_incref(message->params) };
-	TAILQ_INSERT_TAIL(&client->supervisor->deferred, deferred, entry);
-}
-
-/* Its answer is that of the request that is made of it now. */
-static void
-drop_deferred(struct supervisor *supervisor, struct deferred *deferred)
-{
-	struct request *request = deferred->request;
-
-	TAILQ_REMOVE(&supervisor->deferred, deferred, entry);
-	request->client->open_requests--;
-	json_decref(request->id);
-	free(request);
-	json_decref(deferred->params);
-	free(deferred);
-}
-
-void
-control_ready(struct supervisor *supervisor)
-{
-	struct deferred *deferred;
-
-	while ((deferred = TAILQ_FIRST(&supervisor->deferred)) != NULL) {
-		struct request *request = deferred->request;
-
-		if (!request->client->is_gone)
-			deferred->method->handle(
-			    request->client, request->id, deferred->params);
-		drop_deferred(supervisor, deferred);
-	}
-}
-
 static void
 answer_error(struct client *client, json_t *id, int code, const char *text)
 {
@@ -235,8 +189,8 @@ handle(struct client *client, const struct rpc_message *message)
 	if (method->name == NULL)
 		answer_error(client, message->id, RPC_METHOD_NOT_FOUND,
 		    "there is no such method");
-	else if (client->supervisor->phase < PHASE_RUNNING && !method->is_early)
-		defer(client, method, message);
+	else if (client->supervisor->phase < PHASE_RUNNING && method->when != METHOD_AT_ONCE)
+		deferred_add(client, method, message->id, message->params);
 	else
 		method->handle(client, message->id, message->params);
 }
@@ -445,8 +399,7 @@ control_done(struct supervisor *supervisor)
 	supervisors_done(supervisor);
 	claims_tell_all(supervisor);
 	server_leave(supervisor);
-	while (!TAILQ_EMPTY(&supervisor->deferred))
-		drop_deferred(supervisor, TAILQ_FIRST(&supervisor->deferred));
+	deferred_done(supervisor);
 	control_sweep(supervisor);
 	loop_remove(supervisor->loop, supervisor->listen_watch);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "store/sqlite_engine.h"
+#include "supervisor/client.h"
 #include "supervisor/pool.h"
 
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define OPEN_AGAIN_MS 50
+#define ROOM_AGAIN_MS 500
 #define LAST_WORDS_MS 30000
 
 static void
@@ -217,7 +219,7 @@ supervisor_ready(struct supervisor *supervisor)
 	text = xasprintf("ready: default %s at a time, %s", limit,
 	    supervisor->setup->state_directory);
 	loop_again(supervisor->loop);
-	control_ready(supervisor);
+	deferred_handle(supervisor);
 	prune_go_on(supervisor);
 	exit_with_begin(supervisor);
 	if (supervisor->wish != -1)
@@ -257,14 +259,17 @@ void
 supervisor_waits(struct supervisor *supervisor)
 {
 	int64_t lasted_ms = clock_mono().ms - supervisor->troubled_since.ms;
+	bool is_refusing = turn_is_refusing(supervisor->answer);
 
 	if (supervisor->wish != -1)
 		heed_early(supervisor);
-	if (supervisor->listen_watch != NULL || lasted_ms < TOLD_AFTER_MS)
-		return;
-	if (supervisor->answer == STORE_BUSY) /* others were told of at once */
-		log_warn("%s: the start waits for it", store_answer_words(STORE_BUSY));
-	control_init(supervisor); /* else when all is settled */
+	if (supervisor->listen_watch == NULL && (is_refusing || lasted_ms >= TOLD_AFTER_MS)) {
+		if (supervisor->answer == STORE_BUSY) /* others were told of at once */
+			log_warn("%s: the start waits for it", store_answer_words(STORE_BUSY));
+		control_init(supervisor); /* else when all is settled */
+	}
+	if (supervisor->listen_watch != NULL && is_refusing)
+		deferred_refuse(supervisor);
 }
 
 void
@@ -282,19 +287,25 @@ supervisor_heed(struct supervisor *supervisor, int wish)
 		supervisor_stop(supervisor, wish == WISH_STOP_NOW);
 }
 
-/* In the words of db.c, which knows what kept it. */
-static bool
-is_locked(const struct error *error)
+/* In the words of db.c, which knows what kept it. STORE_OK: nothing that passes. */
+static enum store_answer
+what_kept_it(const struct error *error)
 {
-	return error->code == STATUS_TRY_LATER &&
-	    strstr(error->text, store_answer_words(STORE_BUSY)) != NULL;
+	static const enum store_answer passing[] = { STORE_BUSY, STORE_FULL };
+
+	for (size_t i = 0; i < 2 && error->code == STATUS_TRY_LATER; i++) {
+		if (strstr(error->text, store_answer_words(passing[i])) != NULL)
+			return passing[i];
+	}
+	return STORE_OK;
 }
 
-/* As with a turn that finds it locked later: it is tried until it is free. */
+/* As with a turn that finds it locked, or the disk full, later: it is tried until it can be. */
 static void
 open_database(void *arg)
 {
 	struct supervisor *supervisor = arg;
+	enum store_answer answer;
 
 	supervisor->store = sqlite_store_open(supervisor->setup->state_directory, 0,
 	    supervisor->restarts == 0, &supervisor->error);
@@ -304,16 +315,20 @@ open_database(void *arg)
 		loop_again(supervisor->loop);
 		return;
 	}
-	if (!is_locked(&supervisor->error)) {
+	answer = what_kept_it(&supervisor->error);
+	if (answer == STORE_OK) {
 		supervisor->status = supervisor->error.code;
 		loop_stop(supervisor->loop);
 		return;
 	}
 	if (supervisor->troubled_since.ms == 0)
 		supervisor->troubled_since = clock_mono();
-	supervisor->answer = STORE_BUSY;
+	if (answer == STORE_FULL && answer != supervisor->answer)
+		log_warn("%s: the start waits for room", supervisor->error.text);
+	supervisor->answer = answer;
 	supervisor_waits(supervisor);
-	loop_timer_set(supervisor->loop, &supervisor->open_timer, OPEN_AGAIN_MS);
+	loop_timer_set(supervisor->loop, &supervisor->open_timer,
+	    answer == STORE_FULL ? ROOM_AGAIN_MS : OPEN_AGAIN_MS);
 }
 
 /* The keeper's table is complete: now the database. */

@@ -99,7 +99,7 @@ struct supervisor {
 	bool cannot_sync; /* nobody may be told of anything */
 	bool tells;		     /* the batch being filled answers somebody */
 	bool under_way_tells;
-	struct timer open_timer; /* the database is locked before it is open */
+	struct timer open_timer; /* the database cannot be opened yet */
 	struct timer retry_timer;
 	int64_t retry_ms;
 	struct timer sync_timer;
@@ -183,6 +183,9 @@ void turn_wake_in(struct supervisor *supervisor, int64_t delay_ms);
 void turn_add_event(struct supervisor *supervisor, int64_t job, int64_t attempt,
     const char *event, char *detail);
 
+/* Does this answer of the store mean that people are refused, and not kept waiting? */
+bool turn_is_refusing(enum store_answer answer);
+
 void turn_init(struct supervisor *supervisor);
 void turn_done(struct supervisor *supervisor);
 void turn_end(void *arg); /* the loop's turn end */
@@ -235,7 +238,6 @@ void settle_begin(struct supervisor *supervisor); /* the keeper's table is compl
 
 /* control.c */
 int control_init(struct supervisor *supervisor); /* once; then it does nothing */
-void control_ready(struct supervisor *supervisor); /* all is settled: what was put off */
 void control_done(struct supervisor *supervisor);
 /* Will somebody be told of these ends? */
 bool control_tells_of(struct supervisor *supervisor, const struct ended_job *ended,

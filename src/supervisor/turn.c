@@ -266,8 +266,8 @@ refuse_requests(struct batch *batch, enum store_answer answer)
 	batch->count = kept;
 }
 
-static bool
-is_refusing(enum store_answer answer)
+bool
+turn_is_refusing(enum store_answer answer)
 {
 	return answer == STORE_FULL || answer == STORE_UNAVAILABLE || answer == STORE_CORRUPT;
 }
@@ -370,7 +370,7 @@ record(struct supervisor *supervisor)
 		return; /* the database cannot be opened yet */
 	if (supervisor->under_way != NULL) {
 		/* One at a time; more gathers meanwhile, but nobody waits for a broken disk. */
-		if (is_refusing(supervisor->answer))
+		if (turn_is_refusing(supervisor->answer))
 			refuse_requests(supervisor->batch, supervisor->answer);
 		return;
 	}

@@ -110,6 +110,80 @@ full_disk_refuses_new_jobs_and_loses_no_end(void **state)
 	instance_done(&i);
 }
 
+/* It comes up when there is room; people are not kept waiting for that. */
+static void
+assert_start_waits_for_room(struct instance *i)
+{
+	struct helper wait;
+
+	assert_refused(i, "disk full: nothing was changed");
+	assert_refused(i, "disk full: nothing was changed");
+	expect(jobberd(i, "cancel", "1", NULL), 75, "", "disk full: nothing was changed");
+	expect(jobberd(i, "prune", "--keep", "1", NULL), 75, "", "disk full: nothing was changed");
+	assert_status_says(i, "starting for ");
+	assert_status_says(i, "trouble: disk full for ");
+	helper_jobberd(&wait, i, NULL, "wait", "1", NULL);
+	assert_true(helper_runs_for(&wait, 700)); /* who waits for something else does */
+	disk_free(i);
+	assert_int_equal(helper_wait(&wait), 0);
+	helper_end(&wait);
+	instance_expect(i, "database is writable again after ");
+	assert_int_equal(submit_job(i, "--", "true", NULL), 2);
+	assert_int_equal(wait_job(i, 2), 0);
+}
+
+static void
+finish_on_disk(struct instance *i)
+{
+	instance_stop(i);
+	check_accounts(i);
+	disk_unmount(i);
+	instance_done(i);
+}
+
+static void
+start_without_room_to_open_the_database_refuses_new_jobs_in_words(void **state)
+{
+	struct instance i;
+	char path[400];
+
+	(void)state;
+	instance_init(&i);
+	if (!disk_mount(&i, "2m"))
+		skip();
+	instance_start(&i, NULL);
+	submit_job(&i, "--in", "1s", "--", "true", NULL);
+	instance_stop(&i);
+	instance_forget_log(&i);
+	snprintf(path, sizeof(path), "%s/jobberd.db-shm", i.state);
+	unlink(path);
+	disk_fill(&i);
+	instance_launch(&i, NULL);
+	instance_expect(&i, "jobberd.db: disk full: the start waits for room");
+	assert_start_waits_for_room(&i);
+	assert_null(strstr(i.log, "started again"));
+	finish_on_disk(&i);
+}
+
+/* The database can be opened, and nothing written. */
+static void
+supervisor_process_killed_on_a_full_disk_refuses_new_jobs_in_words(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	if (!disk_mount(&i, "2m"))
+		skip();
+	instance_start(&i, NULL);
+	submit_job(&i, "--in", "1s", "--", "true", NULL);
+	disk_fill(&i);
+	kill(instance_supervisor_pid(&i), SIGKILL);
+	instance_expect(&i, "started again");
+	assert_start_waits_for_room(&i);
+	finish_on_disk(&i);
+}
+
 /* As many as there is room for, then one by one as they are written anyway. */
 static void
 every_job_acknowledged_on_a_filling_disk_is_there_afterwards(void **state)
@@ -570,6 +644,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_disk_refuses_new_jobs_and_loses_no_end),
+		cmocka_unit_test(
+		    start_without_room_to_open_the_database_refuses_new_jobs_in_words),
+		cmocka_unit_test(
+		    supervisor_process_killed_on_a_full_disk_refuses_new_jobs_in_words),
 		cmocka_unit_test(every_job_acknowledged_on_a_filling_disk_is_there_afterwards),
 		cmocka_unit_test(nothing_is_acknowledged_while_the_database_is_moved_away),
 		cmocka_unit_test(log_that_is_removed_while_in_use_loses_nothing),
