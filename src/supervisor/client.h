@@ -35,6 +35,7 @@ struct request *request_new(struct client *client, json_t *id);
 void request_reply(struct request *request, json_t *result); /* takes over result */
 void request_reply_text(struct request *request, struct rpc_text result);
 void request_fail(struct request *request, const struct error *error, json_t *data);
+void request_drop(struct request *request); /* another one is answered for it */
 /* The same for one that is answered at once. */
 void request_refuse(struct client *client, json_t *id, int code, const char *text);
 /* Something ahead of the answer, as a notification; takes over params. */

@@ -86,6 +86,15 @@ client_closed(void *arg, const char *why)
 	gone(arg);
 }
 
+/* One that writes no more may be waiting for answers. */
+static bool
+client_is_owed(void *arg)
+{
+	const struct client *client = arg;
+
+	return client->open_requests > 0;
+}
+
 struct request *
 request_new(struct client *client, json_t *id)
 {
@@ -97,18 +106,24 @@ request_new(struct client *client, json_t *id)
 	return request;
 }
 
-static void
-finish(struct request *request)
+void
+request_drop(struct request *request)
 {
 	struct client *client = request->client;
 
 	client->open_requests--;
 	json_decref(request->id);
 	free(request);
-	if (client->is_gone)
-		return;
-	siblings_answered(client);
-	queue(client);
+	if (!client->is_gone)
+		queue(client); /* it may have been the last */
+}
+
+static void
+finish(struct request *request)
+{
+	if (!request->client->is_gone)
+		siblings_answered(request->client);
+	request_drop(request);
 }
 
 void
@@ -247,6 +262,7 @@ add_client(struct supervisor *supervisor, int fd)
 	}
 	client->channel.largest_line = LARGEST_REQUEST;
 	client->channel.largest_out = LARGEST_REPLY;
+	client->channel.owes = client_is_owed;
 	TAILQ_INSERT_TAIL(&supervisor->clients, client, entry);
 	supervisor->client_count++;
 }

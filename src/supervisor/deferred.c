@@ -51,12 +51,8 @@ deferred_add(struct client *client, const struct method *method, json_t *id, jso
 static void
 drop(struct supervisor *supervisor, struct deferred *deferred)
 {
-	struct request *request = deferred->request;
-
 	TAILQ_REMOVE(&supervisor->deferred, deferred, entry);
-	request->client->open_requests--;
-	json_decref(request->id);
-	free(request);
+	request_drop(deferred->request);
 	json_decref(deferred->params);
 	free(deferred);
 }

@@ -37,7 +37,7 @@ end(struct channel *channel, const char *why)
 static bool
 may_read(const struct channel *channel)
 {
-	return !channel->is_closing &&
+	return !channel->is_closing && !channel->is_at_end &&
 	    (channel->most_unread == 0 || channel->out.length <= channel->most_unread);
 }
 
@@ -76,6 +76,17 @@ deliver(struct channel *channel)
 	}
 }
 
+/* A peer that still listens hears what it is owed; that it hangs up is told unasked. */
+static void
+end_of_file(struct channel *channel)
+{
+	channel->is_at_end = true;
+	if (channel->owes == NULL || (channel->out.length == 0 && !channel->owes(channel->arg)))
+		end(channel, NULL);
+	else
+		watch_events(channel);
+}
+
 /* Nothing was read. 1: there may be more; 0: not now; -1: no more. */
 static int
 read_nothing(struct channel *channel, ssize_t got)
@@ -85,8 +96,11 @@ read_nothing(struct channel *channel, ssize_t got)
 	/* A reset may stand before the last bytes: only end of file is the end. */
 	if (got == -1 && errno == ECONNRESET)
 		return 1;
-	end(channel, got == 0 ? NULL : strerror(errno));
-	return -1;
+	if (got == 0)
+		end_of_file(channel);
+	else
+		end(channel, strerror(errno));
+	return channel->is_closed ? -1 : 0;
 }
 
 /* To make room for each read and to free it again costs as much as to read. */
@@ -205,7 +219,8 @@ ready(void *arg, uint32_t events)
 	if ((events & EPOLLOUT) && channel->written != NULL && !channel->is_closed &&
 	    channel->out.length == 0)
 		channel->written(channel->arg);
-	if (!channel->is_closed && channel->is_closing && (events & (EPOLLHUP | EPOLLERR)))
+	if (!channel->is_closed && (channel->is_closing || channel->is_at_end) &&
+	    (events & (EPOLLHUP | EPOLLERR)))
 		end(channel, NULL);
 	else if (!channel->is_closed && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		read_some(channel, READS_AT_ONCE);
@@ -240,6 +255,13 @@ channel_done(struct channel *channel)
 	*channel = (struct channel){ .fd = -1, .is_closed = true };
 }
 
+/* Nothing waits to be written: will nothing ever again? */
+static bool
+has_said_all(const struct channel *channel)
+{
+	return channel->is_closing || (channel->is_at_end && !channel->owes(channel->arg));
+}
+
 void
 channel_flush(struct channel *channel)
 {
@@ -261,7 +283,7 @@ channel_flush(struct channel *channel)
 		return;
 	if (channel->out.length > channel->largest_out)
 		end(channel, "it does not read what it is sent");
-	else if (channel->out.length == 0 && channel->is_closing)
+	else if (channel->out.length == 0 && has_said_all(channel))
 		end(channel, NULL);
 	else
 		watch_events(channel);

@@ -22,6 +22,7 @@ struct channel {
 	size_t most_unread;  /* 0, or: while more waits to be written nothing is read */
 	bool hears_empty;    /* empty lines are delivered, too */
 	bool is_closing;     /* no more lines; closed() once all is written */
+	bool is_at_end;	     /* likewise, since the peer writes no more, and once nothing is owed */
 	bool is_closed;	     /* closed() was called */
 	size_t held;	     /* bytes of lines that were delivered and are still in the socket */
 	bool is_drained;     /* all that is in the socket was delivered: no more reading */
@@ -32,6 +33,11 @@ struct channel {
 	 * should we die, until channel_release()? Nothing more is read before that.
 	 */
 	bool (*must_hold)(void *arg);
+	/*
+	 * NULL: a peer that writes no more is gone. Or asked at its end of file, and when all is
+	 * written after that: is there more that is still to be written?
+	 */
+	bool (*owes)(void *arg);
 	void (*written)(void *arg); /* NULL, or: all that waited to be written has been */
 	void *arg;
 };

@@ -29,6 +29,7 @@ struct scene {
 	struct buf heard; /* the lines, "|" after each */
 	int lines, closed;
 	int expected; /* so many lines end the loop */
+	int owed;     /* answers */
 	char why[100]; /* "": end of file */
 	void (*on_line)(struct scene *scene);
 };
@@ -469,6 +470,80 @@ answer_at_length_and_close(struct scene *scene)
 }
 
 /* Lines behind the one that ended the conversation are not part of it. */
+/* ---- a peer that has ended what it writes, and reads on ---- */
+
+static bool
+owes(void *arg)
+{
+	const struct scene *scene = arg;
+
+	return scene->owed > 0;
+}
+
+static void
+channel_that_owes_answers_is_closed_after_the_last(void **state)
+{
+	struct scene *scene = *state;
+	struct buf got = { 0 };
+
+	scene->channel.owes = owes;
+	scene->owed = 2;
+	say(scene, "question\nquestion\n");
+	shutdown(scene->peer, SHUT_WR);
+	run_one_turn(scene);
+	run_one_turn(scene);
+	assert_int_equal(scene->lines, 2);
+	assert_null(scene->channel.in.data);
+	for (scene->owed = 1; scene->owed >= 0; scene->owed--) {
+		assert_int_equal(scene->closed, 0);
+		buf_add_text(&scene->channel.out, "answer\n");
+		channel_flush(&scene->channel);
+	}
+	assert_int_equal(scene->closed, 1);
+	assert_string_equal(scene->why, "");
+	read_at_peer(scene, &got);
+	assert_string_equal(buf_text(&got), "answer\nanswer\n");
+	buf_done(&got);
+}
+
+static void
+channel_that_owes_answers_is_closed_when_its_peer_hangs_up(void **state)
+{
+	struct scene *scene = *state;
+
+	scene->channel.owes = owes;
+	scene->owed = 1;
+	say(scene, "question\n");
+	shutdown(scene->peer, SHUT_WR);
+	run_one_turn(scene);
+	run_one_turn(scene);
+	assert_int_equal(scene->closed, 0);
+	hang_up(scene);
+	listen_for(scene, 2);
+	assert_int_equal(scene->closed, 1);
+	assert_string_equal(scene->why, "");
+}
+
+static void
+channel_that_owes_nothing_more_is_closed_when_all_is_written(void **state)
+{
+	struct scene *scene = *state;
+	struct buf got = { 0 };
+	const size_t length = 900000;
+
+	scene->channel.owes = owes;
+	add_flood(scene, length);
+	channel_flush(&scene->channel);
+	shutdown(scene->peer, SHUT_WR);
+	run_one_turn(scene);
+	while (got.length < length) {
+		read_at_peer(scene, &got);
+		run_one_turn(scene);
+	}
+	assert_int_equal(scene->closed, 1);
+	buf_done(&got);
+}
+
 static void
 channel_that_is_closing_hears_no_line_that_was_read_already(void **state)
 {
@@ -652,6 +727,9 @@ main(void)
 		SCENE(channel_close_when_written_closes_at_once_when_all_is),
 		SCENE(channel_close_when_written_waits_for_the_peer_to_read),
 		SCENE(channel_close_when_written_gives_up_when_the_peer_leaves),
+		SCENE(channel_that_owes_answers_is_closed_after_the_last),
+		SCENE(channel_that_owes_answers_is_closed_when_its_peer_hangs_up),
+		SCENE(channel_that_owes_nothing_more_is_closed_when_all_is_written),
 		SCENE(channel_that_is_closing_hears_no_line_that_was_read_already),
 		SCENE(channel_closed_by_its_own_line_hears_no_other),
 		SCENE(channel_goes_on_in_the_middle_of_a_line_after_save_and_load),
