@@ -373,6 +373,9 @@ WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'generations are written by jobberd'); END;
 CREATE TRIGGER writer_delete_guard BEFORE DELETE ON writer
 BEGIN SELECT RAISE(ABORT, 'this row guards all others'); END;
+CREATE TRIGGER environments_insert_guard BEFORE INSERT ON environments
+WHEN (SELECT is_writing FROM writer) = 0 AND instr(NEW.vars, char(0))
+BEGIN SELECT RAISE(ABORT, 'no environment has a NUL in it'); END;
 CREATE TRIGGER environments_update_guard BEFORE UPDATE ON environments
 WHEN (SELECT is_writing FROM writer) = 0
 BEGIN SELECT RAISE(ABORT, 'environments are shared by jobs: insert another'); END;

@@ -94,6 +94,7 @@ BEGIN
     WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = NEW.job_id);
   SELECT RAISE(ABORT, 'this job has a key already')
     WHERE EXISTS (SELECT 1 FROM keys WHERE job_id = NEW.job_id);
+  SELECT RAISE(ABORT, 'no key has a NUL in it') WHERE instr(NEW.key, char(0));
 END;
 CREATE TRIGGER keys_update_guard BEFORE UPDATE ON keys
 WHEN (SELECT is_writing FROM writer) = 0
@@ -108,7 +109,12 @@ WHEN (SELECT is_writing FROM writer) = 0
 BEGIN
   SELECT RAISE(ABORT, 'there is no such job')
     WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = NEW.job_id);
+  SELECT RAISE(ABORT, 'no word of a job has a NUL in it')
+    WHERE instr(NEW.name || NEW.value, char(0));
 END;
 CREATE TRIGGER meta_update_guard BEFORE UPDATE OF job_id ON meta
 WHEN (SELECT is_writing FROM writer) = 0 AND NEW.job_id <> OLD.job_id
 BEGIN SELECT RAISE(ABORT, 'the words of a job stay with it'); END;
+CREATE TRIGGER meta_words_guard BEFORE UPDATE ON meta
+WHEN (SELECT is_writing FROM writer) = 0 AND instr(NEW.name || NEW.value, char(0))
+BEGIN SELECT RAISE(ABORT, 'no word of a job has a NUL in it'); END;

@@ -26,6 +26,7 @@ BEGIN
     WHERE NEW.attempt IS NOT NULL OR NEW.is_left <> 0
       OR EXISTS (SELECT 1 FROM groups WHERE job_id = NEW.job_id AND name = NEW.name
         AND (attempt IS NOT NULL OR is_left <> 0));
+  SELECT RAISE(ABORT, 'no name of a group has a NUL in it') WHERE instr(NEW.name, char(0));
 END;
 CREATE TRIGGER groups_update_guard BEFORE UPDATE ON groups
 WHEN (SELECT is_writing FROM writer) = 0

@@ -118,7 +118,7 @@ dump_all(sqlite3 *handle, struct buf *buf)
 {
 	static const char *const tables[] = { "jobs", "attempts", "events",
 		"dependencies", "environments", "supervisors", "generations",
-		"foreign_cancels", "deletions", "writer", "keys", "meta" };
+		"foreign_cancels", "deletions", "writer", "keys", "meta", "groups" };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		dump_table(handle, tables[i], buf);
@@ -132,6 +132,8 @@ dump_all(sqlite3 *handle, struct buf *buf)
 #define WHILE_IT_WAITS "only be updated while the job waits"
 #define OUR_OWN "written by jobberd"
 #define KEPT_KEY "a job keeps its key"
+#define NUL "char(0)" /* where a text ends for the program, though not for SQLite */
+#define HAS_NUL "has a NUL in it"
 
 /* SQL and the words it is refused with; NULL: it works. */
 static const struct {
@@ -213,6 +215,8 @@ static const struct {
 	{ "INSERT INTO environments(hash, vars) VALUES(1, '{\"A\":\"1\"}')", NULL },
 	{ "INSERT INTO environments(hash, vars) VALUES(1, '[]')", "CHECK" },
 	{ "INSERT INTO environments(hash, vars) VALUES(1, 'A=1')", "" },
+	{ "INSERT INTO environments(hash, vars) VALUES(1, '{}' || " NUL ")", HAS_NUL },
+	{ NEW("type", "'a' || " NUL), HAS_NUL },
 
 	/* a cancel */
 	{ SET(1, "status = 'cancelled'"), NULL },
@@ -302,16 +306,27 @@ static const struct {
 	{ "INSERT INTO keys VALUES(9, 'k', 1)", "this job has a key already" },
 	{ "INSERT OR REPLACE INTO keys VALUES(9, 'k', 1)", "this job has a key already" },
 	{ "INSERT INTO keys VALUES(1, '', 1)", "CHECK" },
+	{ "INSERT INTO keys VALUES(1, 'k' || " NUL ", 1)", HAS_NUL },
 	{ "UPDATE keys SET max_running = 2", KEPT_KEY },
 	{ "UPDATE OR REPLACE keys SET job_id = 1", KEPT_KEY },
 	{ "DELETE FROM keys", KEPT_KEY },
 	{ "INSERT INTO meta VALUES(1, 'a', '1')", NULL },
 	{ "INSERT OR REPLACE INTO meta VALUES(9, 'a', '2')", NULL },
 	{ "INSERT INTO meta VALUES(77, 'a', '1')", "there is no such job" },
+	{ "INSERT INTO meta VALUES(1, 'a' || " NUL ", '1')", HAS_NUL },
+	{ "INSERT INTO meta VALUES(1, 'a', '1' || " NUL ")", HAS_NUL },
+	{ "INSERT OR REPLACE INTO meta VALUES(9, 'a', " NUL ")", HAS_NUL },
+	{ "UPDATE meta SET name = 'b' || " NUL, HAS_NUL },
+	{ "UPDATE meta SET value = '1' || " NUL, HAS_NUL },
 	{ "UPDATE meta SET value = '2', name = 'b'", NULL },
 	{ "UPDATE meta SET job_id = 1", "stay with it" },
 	{ "UPDATE OR REPLACE meta SET job_id = 77", "stay with it" },
 	{ "DELETE FROM meta", NULL },
+
+	/* groups */
+	{ "INSERT INTO groups(job_id, name) VALUES(1, 'g')", NULL },
+	{ "INSERT INTO groups(job_id, name) VALUES(1, 'g' || " NUL ")", HAS_NUL },
+	{ "INSERT INTO groups(job_id, name) VALUES(1, 'g' || " NUL " || ' ')", HAS_NUL },
 
 	/* everything else */
 	{ "INSERT INTO attempts(job_id, attempt, generation, claimed_at) "
@@ -334,6 +349,9 @@ static const struct {
 	{ "UPDATE supervisors SET max_children = 7 WHERE name = 'serial'", NULL },
 	{ "UPDATE supervisors SET max_children = -1", "CHECK" },
 	{ "UPDATE supervisors SET name = 'x' WHERE name = 'serial'", "keeps its name" },
+	{ "UPDATE supervisors SET name = name || " NUL, "keeps its name" },
+	{ "INSERT INTO supervisors(name) VALUES('a' || " NUL ")", "a supervisor is called" },
+	{ "INSERT INTO supervisors(name, overflow) VALUES('a', 'wait' || " NUL ")", "CHECK" },
 	{ "DELETE FROM supervisors", "built in" },
 	{ "DELETE FROM writer", "guards all others" },
 };
