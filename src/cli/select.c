@@ -93,13 +93,29 @@ add_id(struct selection *selection, int64_t id)
 	selection->ids[selection->count++] = id;
 }
 
-/* One that a filter has found, and where it is in the list, in which the last end is first. */
+/* One of those that are meant, and where it is among them: by filter the last end is first. */
 struct found {
 	int64_t id;
 	char *name; /* NULL: none */
 	size_t place;
-	bool is_former; /* another one of this name ended after it */
+	bool is_former; /* another one of this name is before it */
 };
+
+struct found_list {
+	struct found *found;
+	size_t count;
+};
+
+static void
+add_found(struct found_list *list, int64_t id, const char *name)
+{
+	if ((list->count & (list->count + 1)) == 0)
+		list->found = xreallocarray(
+		    list->found, 2 * list->count + 3, sizeof(list->found[0]));
+	list->found[list->count] = (struct found){ .id = id,
+		.name = name != NULL ? xstrdup(name) : NULL, .place = list->count };
+	list->count++;
+}
 
 static int
 compare_names(const void *a, const void *b)
@@ -139,36 +155,71 @@ order_found(struct found *found, size_t count)
 	qsort(found, count, sizeof(*found), compare_turns);
 }
 
+static void
+select_found(struct selection *selection, struct found_list *list)
+{
+	order_found(list->found, list->count);
+	for (size_t i = 0; i < list->count; i++) {
+		add_id(selection, list->found[i].id);
+		free(list->found[i].name);
+	}
+	free(list->found);
+}
+
 static int
 add_filtered(struct query *query, struct job_filter *filter, struct selection *selection,
     struct error *error)
 {
-	struct found *found = NULL;
+	struct found_list list = { 0 };
 	struct rows *rows;
-	size_t count = 0;
 	int more;
 
 	filter->wants_all = true;
 	rows = query_jobs(query, filter, error);
 	if (rows == NULL)
 		return -1;
-	while ((more = rows_next(rows, error)) == 1) {
-		const char *name = rows_text(rows, "name");
-
-		if ((count & (count + 1)) == 0)
-			found = xreallocarray(found, 2 * count + 3, sizeof(*found));
-		found[count] = (struct found){ .id = rows_number(rows, "id", 0),
-			.name = name != NULL ? xstrdup(name) : NULL, .place = count };
-		count++;
-	}
+	while ((more = rows_next(rows, error)) == 1)
+		add_found(&list, rows_number(rows, "id", 0), rows_text(rows, "name"));
 	rows_close(rows);
-	order_found(found, count);
-	for (size_t i = 0; i < count; i++) {
-		add_id(selection, found[i].id);
-		free(found[i].name);
-	}
-	free(found);
+	select_found(selection, &list);
 	return more;
+}
+
+/* As they were given. */
+static int
+add_given(struct query *query, const struct invocation *invocation,
+    struct selection *selection, struct error *error)
+{
+	for (int i = 0; i < invocation->argument_count; i++) {
+		int64_t id;
+
+		if (query_find_job(query, invocation->arguments[i], &id, error) == -1)
+			return -1;
+		add_id(selection, id);
+	}
+	return 0;
+}
+
+/* The same in the order of a filter; of one name the one that was given first is meant first. */
+static int
+order_given(struct query *query, struct selection *selection, struct error *error)
+{
+	struct selection given = *selection;
+	struct found_list list = { 0 };
+	int result = 0;
+
+	*selection = (struct selection){ 0 };
+	for (size_t i = 0; i < given.count && result != -1; i++) {
+		struct job_filter filter = { .id = given.ids[i] };
+		struct rows *rows = query_jobs(query, &filter, error);
+
+		result = rows != NULL ? rows_next(rows, error) : -1;
+		add_found(&list, filter.id, result == 1 ? rows_text(rows, "name") : NULL);
+		rows_close(rows);
+	}
+	select_found(selection, &list);
+	selection_done(&given);
+	return result == -1 ? -1 : 0;
 }
 
 int
@@ -195,13 +246,11 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 		return -1;
 	if (selection->is_by_filter)
 		result = add_filtered(query, &filter, selection, error);
-	for (int i = 0; i < invocation->argument_count && result == 0; i++) {
-		int64_t id;
-
-		result = query_find_job(query, invocation->arguments[i], &id, error);
-		if (result == 0)
-			add_id(selection, id);
-	}
+	else
+		result = add_given(query, invocation, selection, error);
+	if (result == 0 && !selection->is_by_filter &&
+	    strcmp(invocation->command->name, "retry") == 0)
+		result = order_given(query, selection, error);
 	query_close(query);
 	if (result == -1)
 		selection_done(selection);

@@ -5,8 +5,9 @@
 #include "store/query.h"
 
 /*
- * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; by filter
- * in the order of their ids, but of several with one name all but the last come at the end.
+ * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; by filter,
+ * and to be retried, in the order of their ids, but of several with one name all but the last
+ * (or the first that was given) come at the end. Else as they were given.
  */
 
 struct selection {

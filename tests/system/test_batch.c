@@ -272,6 +272,51 @@ chain_is_retried_by_filter_from_its_beginning_and_of_one_name_the_last(void **st
 	instance_finish(&i);
 }
 
+/* However they are given: retried before the first, the others would be cancelled again. */
+static void
+chain_that_is_retried_by_ids_in_any_order_runs(void **state)
+{
+	static const char all_done[] =
+	    "SELECT count(*) FROM jobs WHERE status = 'done' HAVING count(*) = 3";
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	submit_job(&i, "--hold", "--name", "a", "--", "true", NULL);
+	submit_job(&i, "--after", "1", "--", "true", NULL);
+	submit_job(&i, "--after", "2", "--", "true", NULL);
+	assert_result(jobberd(&i, "cancel", "1", NULL), 0, "", "");
+	assert_int_equal(wait_job(&i, 3), 1);
+	assert_result(jobberd(&i, "retry", "3", "2", "1", NULL), 0, "", "");
+	assert_int_equal(wait_job(&i, 3), 0);
+	assert_sql(&i, all_done, "3");
+	instance_finish(&i);
+}
+
+/* Of one name the one that was given first is retried, which need not be the older one. */
+static void
+retry_of_two_of_one_name_takes_the_one_that_was_given_first(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	for (int64_t id = 1; id <= 2; id++) {
+		assert_int_equal(
+		    submit_job(&i, "--hold", "--name", "a", "--", "true", NULL), id);
+		assert_result(jobberd(&i, "cancel", "a", NULL), 0, "", "");
+	}
+	assert_result(jobberd(&i, "retry", "2", "1", NULL), 5, "",
+	    "jobberd: already_started: another live job has the name of job 1\n");
+	assert_int_equal(wait_job(&i, 2), 0);
+	assert_result(jobberd(&i, "retry", "2", "77", NULL), 4, "",
+	    "jobberd: there is no job 77\n");
+	assert_sql(&i, "SELECT group_concat(status) FROM jobs", "cancelled,done");
+	instance_finish(&i);
+}
+
 /* On the socket; the command line makes a path absolute, and a file of its own input. */
 static void
 relative_path_of_the_input_is_refused_in_words(void **state)
@@ -536,6 +581,8 @@ main(void)
 		cmocka_unit_test(jobs_wait_for_others_and_are_cancelled_with_them_in_words),
 		cmocka_unit_test(
 		    chain_is_retried_by_filter_from_its_beginning_and_of_one_name_the_last),
+		cmocka_unit_test(chain_that_is_retried_by_ids_in_any_order_runs),
+		cmocka_unit_test(retry_of_two_of_one_name_takes_the_one_that_was_given_first),
 		cmocka_unit_test(relative_path_of_the_input_is_refused_in_words),
 		cmocka_unit_test(
 		    job_submitted_held_starts_when_it_is_released_and_the_other_is_done),
