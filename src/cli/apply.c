@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "cli/apply_plan.h"
+#include "cli/database.h"
 #include "cli/row_json.h"
 #include "cli/submit.h"
 #include "model/spec_json.h"
@@ -326,7 +327,7 @@ apply(struct applying *applying)
 	int status, result = read_manifest(applying, invocation->arguments[0], &error);
 
 	if (result == 0) {
-		query = query_open(invocation->state, &error);
+		query = database_open(invocation->state, &error);
 		if (query == NULL && error.code == STATUS_NOT_FOUND)
 			query = query_open_empty(&error);
 		result = query != NULL ? 0 : -1;

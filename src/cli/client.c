@@ -284,6 +284,19 @@ client_call(struct client_connection *connection, const char *method, json_t *pa
 	return client_answer(connection, ret_data, error);
 }
 
+json_t *
+client_status(const char *state_directory, struct error *error)
+{
+	struct client_connection connection;
+	json_t *status;
+
+	if (client_open(&connection, state_directory, error) == -1)
+		return NULL;
+	status = client_call(&connection, "status", NULL, NULL, error);
+	client_close(&connection);
+	return status;
+}
+
 static int
 open_again(struct client_connection *connection, struct error *error)
 {

@@ -82,6 +82,9 @@ json_t *client_new_ref(void);
 json_t *client_answer(struct client_connection *connection, json_t **ret_data,
     struct error *error);
 
+/* What the supervisor process says of itself, asked in passing; NULL with *error. */
+json_t *client_status(const char *state_directory, struct error *error);
+
 struct invocation;
 
 /*

@@ -1,6 +1,7 @@
 /* count: how much the supervisors have, as OTP counts it. */
 
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/row_json.h"
 #include "store/query.h"
 
@@ -54,7 +55,7 @@ verb_count(struct invocation *invocation)
 {
 	const char *wanted = invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
+	struct query *query = database_open(invocation->state, &error);
 	struct rows *rows = query != NULL ? query_counts(query, &error) : NULL;
 	int64_t sums[COUNTED] = { 0 }, supervisors = 0;
 	int more = rows != NULL ? sum_up(rows, wanted, sums, &supervisors, &error) : -1;

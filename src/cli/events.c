@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "base/xalloc.h"
 #include "cli/client.h"
+#include "cli/database.h"
 #include "cli/escape.h"
 #include "cli/row_json.h"
 #include "cli/subject.h"
@@ -203,7 +204,7 @@ history_open(struct history *history, const struct invocation *invocation,
 
 	*history = (struct history){
 		.seen_event = option_number(invocation, "since", 0, INT64_MAX, 0),
-		.query = query_open(invocation->state, error),
+		.query = database_open(invocation->state, error),
 		.lines = { .wants_json = invocation->wants_json, .limit = (size_t)limit },
 	};
 	if (history->query == NULL)

@@ -5,6 +5,7 @@
  */
 
 #include "cli/follow.h"
+#include "cli/database.h"
 #include "cli/outfile.h"
 #include "store/query.h"
 
@@ -222,7 +223,7 @@ follow_output(struct follow *follow, json_t **ret_ended, struct error *error)
 	struct following following = {
 		.follow = follow,
 		.first_attempt = follow->attempt,
-		.query = query_open(follow->state, error),
+		.query = database_open(follow->state, error),
 		.inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
 		.watch = -1,
 	};

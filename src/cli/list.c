@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/cells.h"
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/format.h"
 #include "cli/select.h"
 #include "cli/tries.h"
@@ -95,7 +96,7 @@ print_count(struct query *query, const struct job_filter *filter, struct error *
 static struct query *
 open_query(const struct invocation *invocation, struct error *error)
 {
-	struct query *query = query_open(invocation->state, error);
+	struct query *query = database_open(invocation->state, error);
 
 	return query == NULL && error->code == STATUS_NOT_FOUND ? query_open_empty(error) : query;
 }

@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/follow.h"
 #include "cli/logrange.h"
 #include "model/output_name.h"
@@ -17,7 +18,7 @@ open_query(const struct invocation *invocation, const char *word, struct query *
 {
 	char quoted[256];
 
-	*ret_query = query_open(invocation->state, error);
+	*ret_query = database_open(invocation->state, error);
 	if (*ret_query != NULL)
 		return 0;
 	if (error->code == STATUS_NOT_FOUND && word != NULL)

@@ -6,6 +6,7 @@
 #include "cli/map.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "cli/database.h"
 #include "model/supervisor.h"
 
 #include <bsd/stdlib.h>
@@ -101,7 +102,7 @@ begin(struct map *map)
 
 	if (prepare_spec(map, &error) == -1)
 		return cli_fail(&error);
-	map->query = query_open(map->invocation->state, &error);
+	map->query = database_open(map->invocation->state, &error);
 	if (map->query == NULL)
 		return error.code == STATUS_NOT_FOUND ? cli_not_running(map->invocation)
 						      : cli_fail(&error);

@@ -3,6 +3,7 @@
 #include "cli/select.h"
 #include "base/text.h"
 #include "base/xalloc.h"
+#include "cli/database.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -238,7 +239,7 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 		return error_set(error, STATUS_USAGE,
 		    selection->is_by_filter ? "either ids or filters, not both"
 					    : "which jobs? give ids, names or a filter");
-	query = query_open(invocation->state, error);
+	query = database_open(invocation->state, error);
 	if (query == NULL && error->code == STATUS_NOT_FOUND && !selection->is_by_filter)
 		return error_set(error, STATUS_NOT_FOUND, "there is no job %s",
 		    text_quote(quoted, sizeof(quoted), invocation->arguments[0]));

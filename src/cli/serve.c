@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/database.h"
 #include "cli/serve.h"
 #include "keeper/keeper.h"
 #include "keeper/lock.h"
@@ -25,6 +26,7 @@
 #include <unistd.h>
 
 #define KEEPER_PATIENCE_MS 1000
+#define STILL_WAITS_MS 1000
 #define LINGER "10s" /* for whoever has started one in the background to come to it */
 #define MOST_ASKED 20 /* supervisor processes that die before they have stopped */
 
@@ -161,6 +163,42 @@ tell_leaving(json_int_t jobs, json_int_t servers)
 	fputc('\n', stderr);
 }
 
+/* How its jobs end is recorded before it goes. Once: that this cannot be done. */
+static bool
+tell_what_keeps_it(const char *state)
+{
+	json_t *status = client_status(state, NULL);
+	const char *database = json_string_value(json_object_get(status, "database"));
+	bool is_kept = database != NULL && strcmp(database, "ok") != 0;
+
+	if (is_kept && database_is_missing(state))
+		cli_complain(STATUS_TRY_LATER,
+		    "still waiting to record what has ended: %s/jobberd.db is gone: put it back",
+		    state);
+	else if (is_kept)
+		cli_complain(STATUS_TRY_LATER, "still waiting to record what has ended: %s",
+		    database);
+	json_decref(status);
+	return is_kept;
+}
+
+static void
+wait_for_its_end(const struct client_connection *connection)
+{
+	struct pollfd wanted = { .fd = connection->fd, .events = POLLIN };
+	bool is_told = false;
+	char byte;
+
+	for (;;) {
+		int ready = poll(&wanted, 1, is_told ? -1 : STILL_WAITS_MS);
+
+		if (ready == 0)
+			is_told = tell_what_keeps_it(connection->state_directory);
+		else if (ready == 1 && read(connection->fd, &byte, 1) <= 0)
+			return;
+	}
+}
+
 /* One request, and the end of the connection, which is that of the supervisor process. */
 static int
 ask_to_leave(const struct invocation *invocation, struct client_connection *connection,
@@ -173,7 +211,6 @@ ask_to_leave(const struct invocation *invocation, struct client_connection *conn
 	    NULL, error);
 	json_int_t running = json_integer_value(json_object_get(result, "running"));
 	json_int_t servers = json_integer_value(json_object_get(result, "servers"));
-	char byte;
 
 	if (result == NULL)
 		return connection->is_lost && !connection->is_silent ? 0 : -1;
@@ -184,8 +221,7 @@ ask_to_leave(const struct invocation *invocation, struct client_connection *conn
 		    running, running == 1 ? " is" : "s are");
 	*is_told = true;
 	json_decref(result);
-	while (read(connection->fd, &byte, 1) > 0)
-		;
+	wait_for_its_end(connection);
 	return 0;
 }
 

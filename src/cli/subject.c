@@ -2,6 +2,7 @@
 
 #include "cli/subject.h"
 #include "base/text.h"
+#include "cli/database.h"
 
 void
 subject_close(struct subject *subject)
@@ -28,7 +29,7 @@ subject_open(struct subject *subject, const struct invocation *invocation,
 	struct job_filter filter = { 0 };
 	int found = -1;
 
-	*subject = (struct subject){ .query = query_open(invocation->state, error) };
+	*subject = (struct subject){ .query = database_open(invocation->state, error) };
 	if (subject->query == NULL)
 		return error->code == STATUS_NOT_FOUND ? no_such_job(word, error) : -1;
 	why_now(&subject->now, invocation->state);

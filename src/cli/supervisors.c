@@ -4,6 +4,7 @@
 #include "cli/cells.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/database.h"
 #include "cli/format.h"
 #include "cli/row_json.h"
 #include "model/supervisor.h"
@@ -136,7 +137,7 @@ read_supervisors(const struct invocation *invocation,
     int (*print)(const struct invocation *invocation, struct rows *rows, struct error *error))
 {
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
+	struct query *query = database_open(invocation->state, &error);
 	struct rows *rows = query != NULL ? query_supervisors(query, &error) : NULL;
 	int status = rows != NULL ? print(invocation, rows, &error) : cli_fail(&error);
 

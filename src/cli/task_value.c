@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/row_json.h"
 #include "cli/task.h"
 #include "model/reason.h"
@@ -27,7 +28,7 @@ compare(const void *a, const void *b)
 int
 tasks_find(struct tasks *tasks, const struct invocation *invocation, struct error *error)
 {
-	struct query *query = query_open(invocation->state, error);
+	struct query *query = database_open(invocation->state, error);
 	int result = query != NULL ? 0 : -1;
 
 	*tasks = (struct tasks){ .invocation = invocation };
@@ -166,7 +167,7 @@ read_one(struct query *query, struct task *task, struct error *error)
 int
 tasks_read(struct tasks *tasks, struct error *error)
 {
-	struct query *query = query_open(tasks->invocation->state, error);
+	struct query *query = database_open(tasks->invocation->state, error);
 	int result = query != NULL ? 0 : -1;
 
 	for (size_t i = 0; i < tasks->count && result == 0; i++) {

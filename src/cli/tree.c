@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "cli/cells.h"
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/escape.h"
 #include "cli/row_json.h"
 #include "cli/table.h"
@@ -377,7 +378,7 @@ verb_tree(struct invocation *invocation)
 {
 	struct forest forest = { .wants_json = invocation->wants_json };
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
+	struct query *query = database_open(invocation->state, &error);
 	int result = query != NULL ? read_forest(query, &forest, &error) : -1;
 
 	query_close(query);

@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/database.h"
 #include "cli/escape.h"
 #include "cli/row_json.h"
 #include "cli/select.h"
@@ -167,7 +168,7 @@ supervisors_json(const struct invocation *invocation, struct error *error)
 {
 	const char *wanted =
 	    invocation->argument_count > 0 ? invocation->arguments[0] : NULL;
-	struct query *query = query_open(invocation->state, error);
+	struct query *query = database_open(invocation->state, error);
 	struct rows *rows = query != NULL ? query_supervisors(query, error) : NULL;
 	json_t *list = rows != NULL ? json_array() : NULL;
 	int more = 0;
@@ -315,17 +316,12 @@ status_json(const struct invocation *invocation, json_t *process, json_t *superv
 int
 verb_status(struct invocation *invocation)
 {
-	struct client_connection connection;
-	json_t *process = NULL, *supervisors, *status;
+	json_t *process, *supervisors, *status;
 	struct error error;
 	int result;
 
-	if (client_open(&connection, invocation->state, &error) == 0) {
-		process = client_call(&connection, "status", NULL, NULL, &error);
-		client_close(&connection);
-		if (process == NULL)
-			return cli_fail(&error);
-	} else if (error.code != STATUS_NOT_RUNNING)
+	process = client_status(invocation->state, &error);
+	if (process == NULL && error.code != STATUS_NOT_RUNNING)
 		return cli_fail(&error);
 	result = process != NULL ? STATUS_OK : STATUS_NOT_RUNNING;
 	if (process == NULL && file_size(invocation->state, "jobberd.db") == 0)

@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/database.h"
 #include "cli/escape.h"
 #include "cli/select.h"
 #include "cli/why.h"
@@ -101,7 +102,7 @@ all_ended(const struct invocation *invocation, const struct selection *selection
 {
 	json_t *list = json_array();
 	struct error error;
-	struct query *query = query_open(invocation->state, &error);
+	struct query *query = database_open(invocation->state, &error);
 
 	for (size_t i = 0; query != NULL && i < selection->count; i++) {
 		struct job_filter filter = { .id = selection->ids[i] };

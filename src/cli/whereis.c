@@ -1,6 +1,7 @@
 /* whereis: names and groups to ids. */
 
 #include "cli/cli.h"
+#include "cli/database.h"
 #include "cli/row_json.h"
 #include "store/query.h"
 
@@ -51,7 +52,7 @@ verb_whereis(struct invocation *invocation)
 
 	if ((group != NULL) == (invocation->argument_count > 0))
 		return cli_complain(STATUS_USAGE, "whereis: wants a name or --group, one of them");
-	query = query_open(invocation->state, &error);
+	query = database_open(invocation->state, &error);
 	if (query == NULL)
 		return cli_fail(&error);
 	status = group != NULL ? print_group(invocation, query, group, &error)

@@ -90,13 +90,19 @@ strays(struct supervisor *supervisor)
 	return list;
 }
 
+static bool
+is_database_in_trouble(const struct supervisor *supervisor)
+{
+	return supervisor->troubled_since.ms != 0 && supervisor->answer != STORE_OK;
+}
+
 static void
 add_troubles(struct supervisor *supervisor, json_t *troubles)
 {
 	int64_t now = clock_mono().ms;
 	char span[32], text[256];
 
-	if (supervisor->troubled_since.ms != 0 && supervisor->answer != STORE_OK) {
+	if (is_database_in_trouble(supervisor)) {
 		snprintf(text, sizeof(text), "%s for %s%s",
 		    store_answer_words(supervisor->answer),
 		    text_format_duration(
@@ -170,6 +176,8 @@ status_json(struct supervisor *supervisor)
 	    (json_int_t)live_count(supervisor), "drain", supervisor->setup->drains, "troubles",
 	    troubles, "strays", strays(supervisor));
 	json_object_set_new(status, "cgroups", json_string(cgroups[supervisor->cgroups]));
+	json_object_set_new(status, "database", json_string(is_database_in_trouble(supervisor)
+		? store_answer_words(supervisor->answer) : "ok"));
 	json_object_set_new(
 	    status, "clients", json_integer((json_int_t)supervisor->client_count));
 	return status;
