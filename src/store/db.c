@@ -31,7 +31,10 @@ db_execute(struct db *db, const char *sql)
 int
 db_error(struct db *db, int code, struct error *error)
 {
-	int primary = code & 0xff;
+	bool lacks_room = db->handle != NULL &&
+	    (db_lacks_room(db, SQLITE_FCNTL_JOURNAL_POINTER, code) ||
+		db_lacks_room(db, SQLITE_FCNTL_FILE_POINTER, code));
+	int primary = lacks_room ? SQLITE_FULL : code & 0xff;
 	int status = primary == SQLITE_BUSY || primary == SQLITE_FULL ? STATUS_TRY_LATER
 	    : primary == SQLITE_PERM || primary == SQLITE_READONLY    ? STATUS_NOT_PERMITTED
 								      : STATUS_CONFIG;
