@@ -57,9 +57,7 @@ release_hold(struct sqlite_engine *engine, int64_t job)
 	int code;
 
 	bind_number(row, 1, job);
-	code = sqlite3_step(row);
-	waits_for_others = code == SQLITE_ROW;
-	code = statement_end(row, code);
+	code = statement_exists(row, &waits_for_others);
 	if (code == SQLITE_OK)
 		code = set_hold(engine, job, waits_for_others ? "dependency" : NULL);
 	if (code == SQLITE_OK && waits_for_others)

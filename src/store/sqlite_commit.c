@@ -30,21 +30,12 @@ sqlite_commit_prepare(struct sqlite_engine *engine, struct error *error)
 }
 
 static int
-exists(sqlite3_stmt *row, bool *ret_exists)
-{
-	int code = sqlite3_step(row);
-
-	*ret_exists = code == SQLITE_ROW;
-	return statement_end(row, code);
-}
-
-static int
 is_open(struct sqlite_engine *engine, const struct attempt_key *key, bool *ret_is_open)
 {
 	sqlite3_stmt *row = engine->commit.prepared[IS_OPEN];
 
 	sqlite_bind_key(row, key);
-	return exists(row, ret_is_open);
+	return statement_exists(row, ret_is_open);
 }
 
 static int
@@ -71,7 +62,7 @@ is_mine(struct sqlite_engine *engine, const struct step *step, bool *ret_is_mine
 		return SQLITE_OK;
 	bind_number(row, 1, step->commit.seq);
 	bind_number(row, 2, step->commit.key.job);
-	return exists(row, ret_is_mine);
+	return statement_exists(row, ret_is_mine);
 }
 
 static void

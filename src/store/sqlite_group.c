@@ -196,12 +196,9 @@ int
 group_has_dynamic(struct sqlite_engine *engine, const struct node *node, bool *ret_has)
 {
 	sqlite3_stmt *row = engine->group.prepared[HAS_DYNAMIC];
-	int code;
 
 	bind_text(row, 1, node->name);
-	code = sqlite3_step(row);
-	*ret_has = code == SQLITE_ROW;
-	return statement_end(row, code);
+	return statement_exists(row, ret_has);
 }
 
 static int

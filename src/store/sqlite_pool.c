@@ -176,15 +176,12 @@ int
 sqlite_pool_is_blocked(struct sqlite_engine *engine, int64_t first, bool *ret_is_blocked)
 {
 	sqlite3_stmt *row = engine->pool.prepared[BLOCKED];
-	int code;
 
 	*ret_is_blocked = false;
 	if (!engine->has_pools)
 		return SQLITE_OK;
 	bind_number(row, 1, first);
-	code = sqlite3_step(row);
-	*ret_is_blocked = code == SQLITE_ROW;
-	return statement_end(row, code);
+	return statement_exists(row, ret_is_blocked);
 }
 
 int

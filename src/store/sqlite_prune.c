@@ -185,12 +185,9 @@ int
 sqlite_is_partly_gone(struct sqlite_engine *engine, int64_t job, bool *ret_is_partly_gone)
 {
 	sqlite3_stmt *row = engine->prune.prepared[IS_NOTED];
-	int code;
 
 	bind_number(row, 1, job);
-	code = sqlite3_step(row);
-	*ret_is_partly_gone = code == SQLITE_ROW;
-	return statement_end(row, code);
+	return statement_exists(row, ret_is_partly_gone);
 }
 
 static int

@@ -46,15 +46,6 @@ submission_refuse(struct step *step, size_t which, int code, const char *format,
 }
 
 static int
-exists(sqlite3_stmt *statement, bool *ret_exists)
-{
-	int code = sqlite3_step(statement);
-
-	*ret_exists = code == SQLITE_ROW;
-	return statement_end(statement, code);
-}
-
-static int
 read_holder(sqlite3_stmt *statement, int64_t *ret_holder, enum job_status *ret_status)
 {
 	int code = sqlite3_step(statement);
@@ -121,7 +112,7 @@ find_dependency(struct sqlite_engine *engine, struct step *step, size_t which,
 		return code;
 	}
 	bind_number(statement, 1, dependency->on);
-	code = exists(statement, &found);
+	code = statement_exists(statement, &found);
 	if (code == SQLITE_OK && !found)
 		return submission_refuse(step, which, STATUS_NOT_FOUND,
 		    "after: there is no job %" PRId64, dependency->on);

@@ -276,12 +276,9 @@ static int
 has_nodes(struct sqlite_engine *engine, const char *name, bool *ret_has)
 {
 	sqlite3_stmt *row = engine->supervisor_change.prepared[HAS_NODES];
-	int code;
 
 	bind_text(row, 1, name);
-	code = sqlite3_step(row);
-	*ret_has = code == SQLITE_ROW;
-	return statement_end(row, code);
+	return statement_exists(row, ret_has);
 }
 
 /* Its children that have ended are history from now on. */

@@ -55,6 +55,15 @@ statement_run(sqlite3_stmt *statement)
 	return statement_end(statement, code);
 }
 
+int
+statement_exists(sqlite3_stmt *statement, bool *ret_exists)
+{
+	int code = sqlite3_step(statement);
+
+	*ret_exists = code == SQLITE_ROW;
+	return statement_end(statement, code);
+}
+
 void
 bind_number(sqlite3_stmt *statement, int place, int64_t number)
 {

@@ -26,6 +26,9 @@ int statement_run(sqlite3_stmt *statement);
 /* Reset, keeping the first error: `code` unless that was fine. */
 int statement_end(sqlite3_stmt *statement, int code);
 
+/* Does it have a row? */
+int statement_exists(sqlite3_stmt *statement, bool *ret_exists);
+
 void bind_number(sqlite3_stmt *statement, int place, int64_t number);
 void bind_unless(sqlite3_stmt *statement, int place, int64_t number, int64_t null_value);
 void bind_text(sqlite3_stmt *statement, int place, const char *text); /* NULL allowed; not copied */
