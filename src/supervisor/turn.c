@@ -411,6 +411,7 @@ turn_end(void *arg)
 	record(supervisor);
 	router_flush(supervisor);
 	control_flush(supervisor);
+	control_sweep(supervisor);
 	link_flush(supervisor->link);
 }
 

@@ -355,6 +355,42 @@ ten_thousand_calls_in_flight_are_all_answered(void **state)
 	finish(&scene);
 }
 
+#ifndef SANITIZED
+/* Each is answered, so that those before it have been seen to go. */
+static void
+come_and_go(struct scene *scene, int clients)
+{
+	struct client_connection connection;
+	struct error error;
+
+	for (int n = 0; n < clients; n++) {
+		json_t *answer;
+
+		if (client_open(&connection, scene->instance.state, &error) == -1)
+			fail_msg("client %d: %s", n, error.text);
+		answer = client_call(&connection, "stay", NULL, NULL, &error);
+		assert_non_null(answer);
+		json_decref(answer);
+		client_close(&connection);
+	}
+}
+
+static void
+clients_that_have_gone_take_no_memory(void **state)
+{
+	struct scene scene;
+	int64_t before;
+
+	(void)state;
+	begin(&scene);
+	come_and_go(&scene, 200);
+	before = supervisor_peak_kib(&scene);
+	come_and_go(&scene, 5000);
+	assert_true(supervisor_peak_kib(&scene) - before < 500);
+	finish(&scene);
+}
+#endif
+
 int
 main(void)
 {
@@ -366,6 +402,9 @@ main(void)
 		cmocka_unit_test(message_that_becomes_too_large_on_its_way_is_refused),
 		cmocka_unit_test(thousand_servers_are_started_called_and_stopped),
 		cmocka_unit_test(ten_thousand_calls_in_flight_are_all_answered),
+#ifndef SANITIZED
+		cmocka_unit_test(clients_that_have_gone_take_no_memory),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
