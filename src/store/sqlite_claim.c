@@ -43,7 +43,8 @@ enum { READY, READY_KEYED, READY_IN_TREE, READY_KEYED_IN_TREE, CLAIM, WITHDRAW, 
 	"AND o.supervisor = ?1 AND o.hold IS NULL AND ((" JOB_WAITS("o.") " "            \
 	"AND (o.wake_at IS NULL OR p.state <> 'running')) OR (o.status = 'running' "     \
 	"AND EXISTS (SELECT 1 FROM attempts e WHERE e.job_id = o.id "                    \
-	"AND e.ended_at IS NULL AND e.stop_reason = 'interrupted')))) "                  \
+	"AND e.ended_at IS NULL AND e.stop_reason = 'interrupted' "                      \
+	"AND e.generation < (SELECT max(id) FROM generations))))) "                      \
 	"OR EXISTS (SELECT 1 FROM supervisors c WHERE c.parent = ?1 "                    \
 	"AND c.position < me.position AND c.state <> 'running' AND c.state <> 'ended'))) "
 

@@ -277,6 +277,7 @@ sqlite_server_ended(struct sqlite_engine *engine, int64_t job, enum supervision 
 		bind_number(forget, 1, job);
 		bind_number(forget, 2, reason.kind == REASON_IGNORE);
 		code = statement_run(forget);
+		engine->batch->supervised = true; /* those behind it may be ready now */
 	}
 	return code;
 }

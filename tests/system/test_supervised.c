@@ -390,6 +390,25 @@ tree_comes_up_in_its_order_after_any_end_of_us(void **state)
 	instance_finish(&i);
 }
 
+/* One that does not come again is waited for until it has ended. */
+static void
+group_comes_up_without_a_temporary_that_ends_last(void **state)
+{
+	struct instance i;
+
+	(void)state;
+	begin(&i);
+	SUP(&i, 0, NULL, "add", "shop");
+	child_up(&i, "--restart temporary", "shop/a", "trap slow-end=500");
+	child_up(&i, NULL, "shop/b", NULL);
+	clear_log(&i);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	await_up(&i, "shop/b", 2);
+	check_log(&i, "-shop/a +shop/b");
+	instance_finish(&i);
+}
+
 static void
 group_comes_up_in_its_order_when_the_first_ends_last(void **state)
 {
@@ -453,6 +472,7 @@ main(void)
 		cmocka_unit_test(three_deep_each_ends_and_starts_in_its_turn),
 		cmocka_unit_test(tree_comes_up_in_its_order_after_any_end_of_us),
 		cmocka_unit_test(group_comes_up_in_its_order_when_the_first_ends_last),
+		cmocka_unit_test(group_comes_up_without_a_temporary_that_ends_last),
 		cmocka_unit_test(start_that_fails_below_fails_above),
 	};
 
