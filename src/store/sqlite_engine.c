@@ -157,25 +157,6 @@ run_marked(struct sqlite_engine *engine, struct batch *batch, bool *ret_writes)
 	return run(engine, MARK);
 }
 
-static enum store_answer reopen(struct sqlite_engine *engine);
-
-/* What is written goes where the next of us finds it. */
-static enum store_answer
-keep_log(struct sqlite_engine *engine)
-{
-	enum store_answer answer;
-
-	if (!db_has_lost_log(&engine->db))
-		return STORE_OK;
-	answer = db_empty_log(&engine->db);
-	if (answer != STORE_OK)
-		return answer;
-	log_warn("database=%s its -wal was removed while in use: all of it is in the database",
-	    engine->db.path);
-	answer = reopen(engine);
-	return answer == STORE_ABSENT ? STORE_OK : answer;
-}
-
 static enum store_answer
 give_up(struct sqlite_engine *engine, int code, bool at_commit)
 {
@@ -191,13 +172,10 @@ give_up(struct sqlite_engine *engine, int code, bool at_commit)
 static enum store_answer
 write_turn(struct sqlite_engine *engine, struct batch *batch)
 {
-	enum store_answer answer = keep_log(engine);
 	bool writes = false;
 	int code;
 
 	engine->token = new_token(); /* first of all: a turn without BEGIN is not there */
-	if (answer != STORE_OK)
-		return answer;
 	code = run(engine, BEGIN_WRITE);
 	if (code == SQLITE_OK && db_has_moved(&engine->db))
 		code = SQLITE_READONLY_DBMOVED;
@@ -237,17 +215,37 @@ turn(struct sqlite_engine *engine, struct batch *batch)
 					 : write_turn(engine, batch);
 }
 
+static enum store_answer reopen(struct sqlite_engine *engine);
+
+/* It is open, and its log is the one that the next of us finds. */
+static enum store_answer
+be_open(struct sqlite_engine *engine)
+{
+	bool has_lost_log = engine->db.handle != NULL && db_has_lost_log(&engine->db);
+	enum store_answer answer = STORE_OK;
+
+	if (engine->db.handle == NULL || has_lost_log)
+		answer = reopen(engine);
+	if (answer != STORE_OK && answer != STORE_ABSENT)
+		return answer;
+	if (has_lost_log)
+		log_warn("database=%s its -wal was removed while in use: all of it is in the "
+			 "database", engine->db.path);
+	return STORE_OK;
+}
+
 static void
 engine_turn(struct store *store, struct batch *batch,
     void (*done)(void *arg, enum store_answer answer), void *arg)
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
+	enum store_answer answer = be_open(engine);
 
-	if (engine->db.handle == NULL) {
-		engine->token = -1;
-		done(arg, STORE_UNAVAILABLE);
-	} else
-		done(arg, turn(engine, batch));
+	if (answer == STORE_OK)
+		answer = turn(engine, batch);
+	else
+		engine->token = -1; /* it is not there */
+	done(arg, answer);
 }
 
 static int
@@ -268,7 +266,10 @@ engine_sync(struct store *store)
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
 
-	return engine->db.handle != NULL ? db_sync(&engine->db) : STORE_UNAVAILABLE;
+	/* One whose log is lost empties that: it need not be opened again for it. */
+	if (engine->db.handle == NULL && be_open(engine) != STORE_OK)
+		return STORE_UNAVAILABLE;
+	return db_sync(&engine->db);
 }
 
 /*
@@ -282,9 +283,7 @@ engine_changed(struct store *store, bool *ret_changed)
 	enum store_answer answer;
 	int code;
 
-	if (engine->db.handle == NULL)
-		return STORE_UNAVAILABLE;
-	if ((answer = keep_log(engine)) != STORE_OK)
+	if ((answer = be_open(engine)) != STORE_OK)
 		return answer;
 	code = run(engine, BEGIN_WRITE);
 	if (code != SQLITE_OK)
@@ -377,12 +376,18 @@ static enum store_answer
 reopen(struct sqlite_engine *engine)
 {
 	const struct db old = engine->db;
+	enum store_answer answer = STORE_OK;
 	struct error error;
 	int64_t token = -1;
 	int code;
 
 	if (db_is_replaced(&old, engine->state_directory))
 		return STORE_UNAVAILABLE;
+	/* What is in a log that nobody finds any more is only here. */
+	if (old.handle != NULL && db_has_lost_log(&old))
+		answer = db_empty_log(&engine->db);
+	if (answer != STORE_OK)
+		return answer;
 	engine_release(engine);
 	sqlite_distrust_environments(engine); /* but keep them: the last turn's may be used */
 	code = engine_open(engine, DB_WRITE, &error);

@@ -20,7 +20,9 @@ static const char *const sql[] = {
 	[ENTRY] = "SELECT j.id FROM jobs j INDEXED BY jobs_by_name "
 		  "JOIN servers v ON v.job_id = j.id WHERE j.name = ?1 "
 		  "AND j.name IS NOT NULL AND v.position IS NOT NULL",
-	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1",
+	/* One that is being forgotten is as good as gone. */
+	[JOB_EXISTS] = "SELECT 1 FROM jobs WHERE id = ?1 "
+		       "AND NOT EXISTS (SELECT 1 FROM deletions WHERE job_id = ?1)",
 };
 _Static_assert(sizeof(sql) / sizeof(sql[0]) == COUNT, "all statements");
 
@@ -101,18 +103,18 @@ find_dependency(struct sqlite_engine *engine, struct step *step, size_t which,
     struct dependency *dependency)
 {
 	sqlite3_stmt *statement = engine->submit_check.prepared[JOB_EXISTS];
-	bool found;
-	int code;
+	bool found = false;
+	int code = SQLITE_OK;
 
-	if (dependency->name != NULL) {
+	if (dependency->name != NULL)
 		code = sqlite_find_name(engine, dependency->name, &dependency->on);
-		if (code == SQLITE_OK && dependency->on == 0)
-			return submission_refuse(step, which, STATUS_NOT_FOUND,
-			    "after: there is no job %s", dependency->name);
+	if (code != SQLITE_OK)
 		return code;
-	}
 	bind_number(statement, 1, dependency->on);
 	code = statement_exists(statement, &found);
+	if (code == SQLITE_OK && !found && dependency->name != NULL)
+		return submission_refuse(step, which, STATUS_NOT_FOUND,
+		    "after: there is no job %s", dependency->name);
 	if (code == SQLITE_OK && !found)
 		return submission_refuse(step, which, STATUS_NOT_FOUND,
 		    "after: there is no job %" PRId64, dependency->on);

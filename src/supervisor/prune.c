@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define AT_ONCE 500
+#define AGAIN_MS 10000 /* where a portion found no room, others may */
 
 struct prune {
 	struct request *request;
@@ -48,6 +49,10 @@ gone_on(void *arg, struct step *step)
 	struct supervisor *supervisor = arg;
 
 	supervisor->goes_on_pruning = false;
+	if (step->answer != STEP_OK) {
+		loop_timer_set(supervisor->loop, &supervisor->prune_timer, AGAIN_MS);
+		return;
+	}
 	remove_files(supervisor, step);
 	for (size_t i = 0; i < step->prune.ret_count; i++)
 		log_info("job=%" PRId64 " deleted: it was partly gone", step->prune.ret_jobs[i]);
@@ -66,7 +71,18 @@ prune_go_on(struct supervisor *supervisor)
 	supervisor->goes_on_pruning = true;
 	step = turn_add(supervisor, STEP_PRUNE, gone_on, supervisor);
 	step->prune.goes_on = true;
-	step->is_owed = true;
+}
+
+static void
+again(void *arg)
+{
+	prune_go_on(arg);
+}
+
+void
+prune_init(struct supervisor *supervisor)
+{
+	supervisor->prune_timer = (struct timer){ .fire = again, .arg = supervisor };
 }
 
 static void

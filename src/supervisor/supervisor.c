@@ -416,6 +416,7 @@ set_up(struct supervisor *supervisor)
 		return error_set_errno(&supervisor->error, STATUS_CONFIG, "%s/output", state);
 	live_init(supervisor);
 	turn_init(supervisor);
+	prune_init(supervisor);
 	linger(supervisor);
 	supervisor->link = link_new(supervisor->loop, supervisor->setup->link_fd, link_packet,
 	    keeper_gone, supervisor);

@@ -133,6 +133,7 @@ struct supervisor {
 	struct watch *watch; /* foreign commits */
 
 	bool goes_on_pruning; /* prune.c: what was left partly gone */
+	struct timer prune_timer;
 
 	/* control.c */
 	struct loop_watch *listen_watch;
@@ -262,6 +263,7 @@ void watch_turn_end(struct supervisor *supervisor);
 void watch_own_commit(struct supervisor *supervisor); /* so it need not be looked for */
 
 /* prune.c: jobs that were left partly gone, if there are any */
+void prune_init(struct supervisor *supervisor);
 void prune_go_on(struct supervisor *supervisor);
 
 /* supervisor.c */

@@ -25,6 +25,7 @@
 #define WAL_FILE "jobberd.db-wal"
 #define WAL_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM)
 #define OWN_MS 20
+#define TROUBLE_MS 500 /* what is in the way is no other writer */
 
 struct watch {
 	int fd, wal; /* wal -1: it was written to since we looked */
@@ -103,6 +104,7 @@ void
 watch_turn_end(struct supervisor *supervisor)
 {
 	struct watch *watch = supervisor->watch;
+	enum store_answer answer;
 	bool has_changed = false;
 
 	if (watch == NULL || !watch->must_look || supervisor->under_way != NULL ||
@@ -111,9 +113,10 @@ watch_turn_end(struct supervisor *supervisor)
 	watch->must_look = watch->has_own = false;
 	if (watch->wal == -1) /* watched first, looked at second */
 		watch_wal(watch);
-	if (store_changed(supervisor->store, &has_changed) != STORE_OK) {
-		loop_timer_set(
-		    supervisor->loop, &watch->again_timer, delays_ms[watch->next_delay]);
+	answer = store_changed(supervisor->store, &has_changed);
+	if (answer != STORE_OK) {
+		loop_timer_set(supervisor->loop, &watch->again_timer,
+		    answer == STORE_BUSY ? delays_ms[watch->next_delay] : TROUBLE_MS);
 		if (watch->next_delay + 1 < sizeof(delays_ms) / sizeof(delays_ms[0]))
 			watch->next_delay++;
 		return;

@@ -513,6 +513,29 @@ log_that_is_removed_while_in_use_loses_nothing(void **state)
 	instance_finish(&i);
 }
 
+/* Also when it cannot be emptied at once: it is the only place where that is. */
+static void
+log_that_is_removed_is_kept_until_it_could_be_emptied(void **state)
+{
+	struct instance i;
+	struct helper strace;
+
+	(void)state;
+	instance_init(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(submit_job(&i, "--hold", "--", "true", NULL), 1);
+	assert_sleeps(&i, 300);
+	helper_strace(&strace, instance_supervisor_pid(&i), "inject=pwrite64:error=EIO:when=1..6",
+	    NULL);
+	remove_log(&i);
+	instance_expect(&i, "-wal was removed while in use");
+	helper_end(&strace);
+	instance_kill_keeper(&i);
+	instance_start(&i, NULL);
+	assert_int_equal(sql_number(&i, "SELECT count(*) FROM jobs"), 1);
+	instance_finish(&i);
+}
+
 /* Its signal, too, would be the death of whoever writes. */
 static void
 limit_of_file_sizes_counts_as_a_full_disk_and_is_not_our_death(void **state)
@@ -666,6 +689,7 @@ main(void)
 		cmocka_unit_test(failed_writes_and_syncs_lose_nothing_acknowledged),
 		cmocka_unit_test(death_at_any_write_or_sync_loses_nothing_acknowledged),
 		cmocka_unit_test(nothing_is_acknowledged_while_no_sync_succeeds),
+		cmocka_unit_test(log_that_is_removed_is_kept_until_it_could_be_emptied),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
