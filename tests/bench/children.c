@@ -175,7 +175,7 @@ warm_up(struct client_connection *connection)
 static void
 await_started(const struct instance *instance, size_t count)
 {
-	sqlite3 *database = database_open(instance->state, false);
+	sqlite3 *database = database_connect(instance->state, false);
 
 	while (database_number(database,
 		   "SELECT count(*) FROM attempts WHERE started_at IS NOT NULL "

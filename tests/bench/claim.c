@@ -32,7 +32,7 @@ struct side {
 static void
 fill(const char *state, int64_t count)
 {
-	sqlite3 *database = database_open(state, true);
+	sqlite3 *database = database_connect(state, true);
 	sqlite3_stmt *insert = database_prepare(database,
 	    "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
 	    "WHERE i < ?1) INSERT INTO jobs (command) SELECT '[\"/bin/true\"]' FROM n");

@@ -29,7 +29,7 @@ look(const struct instance *instance, pid_t supervisor)
 static void
 insert_foreign(const struct instance *instance)
 {
-	sqlite3 *database = database_open(instance->state, true);
+	sqlite3 *database = database_connect(instance->state, true);
 	struct client_connection connection;
 
 	database_run(database, "INSERT INTO jobs (command) VALUES ('[\"/bin/true\"]')");

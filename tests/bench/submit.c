@@ -49,7 +49,7 @@ insert_raw(size_t count, size_t at_once)
 
 	instance_make(&instance);
 	database_make(instance.state);
-	database = database_open(instance.state, true);
+	database = database_connect(instance.state, true);
 	database_run(database, "PRAGMA synchronous = FULL");
 	database_run(database, "BEGIN IMMEDIATE");
 	database_run(database, "INSERT INTO environments (hash, vars) VALUES (1, '{}')");

@@ -29,7 +29,7 @@ check(sqlite3 *database, int code, const char *what)
 }
 
 sqlite3 *
-database_open(const char *state, bool writes)
+database_connect(const char *state, bool writes)
 {
 	char *path = xasprintf("%s/" DB_FILE, state);
 	sqlite3 *database;
@@ -97,7 +97,7 @@ database_close(sqlite3 *database)
 int64_t
 state_number(const char *state, const char *sql)
 {
-	sqlite3 *database = database_open(state, false);
+	sqlite3 *database = database_connect(state, false);
 	int64_t number = database_number(database, sql);
 
 	database_close(database);
@@ -107,7 +107,7 @@ state_number(const char *state, const char *sql)
 int64_t
 database_bytes(const char *state)
 {
-	sqlite3 *database = database_open(state, false);
+	sqlite3 *database = database_connect(state, false);
 	int64_t pages = database_number(database, "PRAGMA page_count") -
 	    database_number(database, "PRAGMA freelist_count");
 	int64_t size = database_number(database, "PRAGMA page_size");

@@ -14,7 +14,7 @@
 void database_make(const char *state);
 
 /* Without the schema's guards, as jobberd itself writes. */
-sqlite3 *database_open(const char *state, bool writes);
+sqlite3 *database_connect(const char *state, bool writes);
 void database_run(sqlite3 *database, const char *sql);
 sqlite3_stmt *database_prepare(sqlite3 *database, const char *sql);
 /* To its end, and reset. */
