@@ -152,11 +152,13 @@ change(struct invocation *invocation)
 {
 	struct changing changing = { .invocation = invocation };
 	struct error error;
+	/* A chain is retried from its beginning: else each is cancelled again by the one before. */
+	bool in_order = strcmp(invocation->command->name, "retry") == 0;
 	int status = client_connect(invocation, &changing.connection);
 
 	if (status != STATUS_OK)
 		return status;
-	if (select_jobs(invocation, &changing.selection, &error) == -1) {
+	if (select_jobs(invocation, in_order, &changing.selection, &error) == -1) {
 		client_close(&changing.connection);
 		return cli_fail(&error);
 	}

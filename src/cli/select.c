@@ -224,7 +224,7 @@ order_given(struct query *query, struct selection *selection, struct error *erro
 }
 
 int
-select_jobs(const struct invocation *invocation, struct selection *selection,
+select_jobs(const struct invocation *invocation, bool in_order, struct selection *selection,
     struct error *error)
 {
 	struct job_filter filter = { 0 };
@@ -249,8 +249,7 @@ select_jobs(const struct invocation *invocation, struct selection *selection,
 		result = add_filtered(query, &filter, selection, error);
 	else
 		result = add_given(query, invocation, selection, error);
-	if (result == 0 && !selection->is_by_filter &&
-	    strcmp(invocation->command->name, "retry") == 0)
+	if (result == 0 && !selection->is_by_filter && in_order)
 		result = order_given(query, selection, error);
 	query_close(query);
 	if (result == -1)

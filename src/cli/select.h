@@ -6,8 +6,8 @@
 
 /*
  * Which jobs a verb is about: ids, names, or the filters --status, --name, --failed; by filter,
- * and to be retried, in the order of their ids, but of several with one name all but the last
- * (or the first that was given) come at the end. Else as they were given.
+ * or if they are wanted in order, in that of their ids, but of several with one name all but the
+ * last (or the first that was given) come at the end. Else as they were given.
  */
 
 struct selection {
@@ -17,7 +17,7 @@ struct selection {
 };
 
 /* 0, or -1 with *error: no such job, neither ids nor filters, or both. */
-int select_jobs(const struct invocation *invocation, struct selection *selection,
+int select_jobs(const struct invocation *invocation, bool in_order, struct selection *selection,
     struct error *error);
 void selection_done(struct selection *selection);
 

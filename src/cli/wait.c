@@ -325,7 +325,7 @@ verb_wait(struct invocation *invocation)
 
 	if (option_is_given(invocation, "any") && option_is_given(invocation, "all"))
 		return cli_complain(STATUS_USAGE, "any, all: only one of them");
-	if (select_jobs(invocation, &waiting.selection, &error) == -1)
+	if (select_jobs(invocation, false, &waiting.selection, &error) == -1)
 		return cli_fail(&error);
 	if (client_open(&waiting.connection, invocation->state, &error) == 0) {
 		status = wait_for_answer(&waiting);
