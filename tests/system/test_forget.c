@@ -37,6 +37,14 @@ make_history(struct instance *i)
 	return sql(i, "SELECT stdin FROM jobs");
 }
 
+static char *
+begin(struct instance *i)
+{
+	instance_init(i);
+	instance_start(i, NULL);
+	return make_history(i);
+}
+
 static void
 assert_has_files(struct instance *i, const char *input, bool is_there)
 {
@@ -90,12 +98,9 @@ static void
 delete_goes_on_when_the_supervisor_process_was_killed_in_the_middle(void **state)
 {
 	struct instance i;
-	char *input;
+	char *input = begin(&i);
 
 	(void)state;
-	instance_init(&i);
-	instance_start(&i, NULL);
-	input = make_history(&i);
 	die_in_the_middle(&i, "delete", "1", NULL);
 	assert_has_files(&i, input, true);
 	kill(i.keeper, SIGCONT);
@@ -106,12 +111,9 @@ static void
 prune_goes_on_when_all_was_killed_in_the_middle(void **state)
 {
 	struct instance i;
-	char *input;
+	char *input = begin(&i);
 
 	(void)state;
-	instance_init(&i);
-	instance_start(&i, NULL);
-	input = make_history(&i);
 	die_in_the_middle(&i, "prune", "--older-than", "0s");
 	assert_has_files(&i, input, true);
 	instance_kill_keeper(&i);
@@ -125,12 +127,9 @@ delete_that_finds_no_room_in_the_middle_goes_on_when_there_is_some(void **state)
 	struct instance i;
 	struct helper strace;
 	struct result result;
-	char *input;
+	char *input = begin(&i);
 
 	(void)state;
-	instance_init(&i);
-	instance_start(&i, NULL);
-	input = make_history(&i);
 	/* A portion takes some dozens of writes, all of it thousands. */
 	helper_strace(&strace, instance_supervisor_pid(&i),
 	    "inject=pwrite64:error=ENOSPC:when=400+", NULL);

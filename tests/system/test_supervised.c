@@ -390,41 +390,37 @@ tree_comes_up_in_its_order_after_any_end_of_us(void **state)
 	instance_finish(&i);
 }
 
-/* One that does not come again is waited for until it has ended. */
+/* Its first child, with these options and arguments, is the last that ends. */
 static void
-group_comes_up_without_a_temporary_that_ends_last(void **state)
+check_group_came_up(const char *options, const char *arguments, const char *log)
 {
 	struct instance i;
 
-	(void)state;
 	begin(&i);
 	SUP(&i, 0, NULL, "add", "shop");
-	child_up(&i, "--restart temporary", "shop/a", "trap slow-end=500");
+	child_up(&i, options, "shop/a", arguments);
 	child_up(&i, NULL, "shop/b", NULL);
 	clear_log(&i);
 	instance_kill_keeper(&i);
 	instance_start(&i, NULL);
 	await_up(&i, "shop/b", 2);
-	check_log(&i, "-shop/a +shop/b");
+	check_log(&i, log);
 	instance_finish(&i);
 }
 
 static void
 group_comes_up_in_its_order_when_the_first_ends_last(void **state)
 {
-	struct instance i;
-
 	(void)state;
-	begin(&i);
-	SUP(&i, 0, NULL, "add", "shop");
-	child_up(&i, NULL, "shop/a", "trap slow-init=100 slow-end=500");
-	child_up(&i, NULL, "shop/b", NULL);
-	clear_log(&i);
-	instance_kill_keeper(&i);
-	instance_start(&i, NULL);
-	await_up(&i, "shop/b", 2);
-	check_log(&i, "-shop/a +shop/a +shop/b");
-	instance_finish(&i);
+	check_group_came_up(NULL, "trap slow-init=100 slow-end=500", "-shop/a +shop/a +shop/b");
+}
+
+/* One that does not come again is waited for until it has ended. */
+static void
+group_comes_up_without_a_temporary_that_ends_last(void **state)
+{
+	(void)state;
+	check_group_came_up("--restart temporary", "trap slow-end=500", "-shop/a +shop/b");
 }
 
 /* The low one cannot be started: that is the end of all three, in words. */
