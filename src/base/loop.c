@@ -314,8 +314,10 @@ fire_due(struct loop *loop)
 	}
 }
 
-/* How many there were, or -1 with errno. */
-/* wait_us: FOR_EVER, or how long; where the kernel cannot wait for less than 1 ms, 0. */
+/*
+ * How many there were, or -1 with errno. wait_us: FOR_EVER, or how long; not at all where the
+ * kernel cannot wait for less than 1 ms.
+ */
 static int
 wait_for_events(struct loop *loop, struct epoll_event events[BATCH], int64_t wait_us)
 {
@@ -330,6 +332,7 @@ wait_for_events(struct loop *loop, struct epoll_event events[BATCH], int64_t wai
 	return count;
 }
 
+/* The same, and they are told. */
 static int
 take_events(struct loop *loop, int64_t wait_us)
 {
@@ -345,7 +348,7 @@ take_events(struct loop *loop, int64_t wait_us)
 	return count;
 }
 
-/* How long to wait for another round, or LOOP_NO_MORE. *until: when that is over, 0 at first. */
+/* How long to wait for another round, or LOOP_NO_MORE. *until_us: when that is over, 0 at first. */
 static int64_t
 next_round(const struct loop *loop, int rounds, int64_t *until_us)
 {

@@ -266,10 +266,12 @@ engine_sync(struct store *store)
 {
 	struct sqlite_engine *engine = (struct sqlite_engine *)store;
 
+	enum store_answer answer = STORE_OK;
+
 	/* One whose log is lost empties that: it need not be opened again for it. */
-	if (engine->db.handle == NULL && be_open(engine) != STORE_OK)
-		return STORE_UNAVAILABLE;
-	return db_sync(&engine->db);
+	if (engine->db.handle == NULL)
+		answer = be_open(engine);
+	return answer == STORE_OK ? db_sync(&engine->db) : answer;
 }
 
 /*
